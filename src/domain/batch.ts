@@ -1,0 +1,102 @@
+/** What a client submits, checked and with its defaults filled in: the part of a run that never changes. */
+
+import type { StageKind, Strategy } from './strategy.js'
+
+/** A JSON value. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
+
+export interface Label {
+  name: string
+  value: string
+}
+
+export interface Header {
+  name: string
+  value: string
+}
+
+export interface RetryPolicy {
+  /** 1 means no retry. */
+  maxAttempts: number
+  backoffMs: number
+  maxBackoffMs: number
+  /** Also POST and PATCH. */
+  unsafe: boolean
+}
+
+export const BodyPolicy = { DISCARD: 'DISCARD', JSON: 'JSON', TEXT: 'TEXT' } as const
+export type BodyPolicy = (typeof BodyPolicy)[keyof typeof BodyPolicy]
+
+export const Reducer = { SUM: 'SUM', MIN: 'MIN', MAX: 'MAX', COUNT: 'COUNT', COLLECT: 'COLLECT' } as const
+export type Reducer = (typeof Reducer)[keyof typeof Reducer]
+
+/** One request as a client wrote it. */
+export interface FetchRequest {
+  url: string
+  method: string
+  headers: Header[]
+  body: string | null
+}
+
+export interface FetchOptions {
+  bodyPolicy: BodyPolicy
+  /** Of the decoded body. */
+  maxBytes: number
+  maxRedirects: number
+  headers: Header[]
+  /** Statuses that count as success; null: 200 to 299. */
+  okStatuses: number[] | null
+}
+
+/**
+ * Where the items come from. A range or template is kept as it is, so that it costs the same whatever its size;
+ * a list is stored in blocks beside the run. `count` items have the indexes 0 to count - 1.
+ */
+export type Source =
+  | { kind: 'list'; form: 'urls' | 'requests' | 'inputs'; count: number }
+  | { kind: 'template'; template: string; from: number; step: number; count: number }
+  | { kind: 'range'; from: number; step: number; count: number }
+
+/** A source whose items follow from the index alone. */
+export type CompactSource = Exclude<Source, { kind: 'list' }>
+
+/** A step that every item goes through. */
+export type StageSpec =
+  | { kind: 'FETCH'; name: string; fetch: FetchOptions }
+  | { kind: 'COMPUTE'; name: string; function: string; chunkSize: number | null; reduce: Reducer | null }
+
+export type RunKind = StageKind | 'PIPELINE'
+
+/** A batch, ready to be run. Stored whole with its run; headers are in the clear here and masked in what the API shows. */
+export interface BatchSpec {
+  kind: RunKind
+  name: string | null
+  labels: Label[]
+  priority: number
+  strategy: Exclude<Strategy, 'CLUSTER'>
+  concurrency: number | null
+  lanes: number | null
+  failFast: boolean
+  retry: RetryPolicy
+  /** For one attempt of one task; null: none. */
+  timeoutMs: number | null
+  source: Source
+  stages: StageSpec[]
+}
+
+/** The number that `{i}` stands for in a template, or the input of a range, at `index`. */
+export function numberAt(source: CompactSource, index: number): number {
+  return source.from + source.step * index
+}
+
+/** The input of the item at `index`, of a source that follows from the index. */
+export function compactInput(source: CompactSource, index: number): string | number {
+  const number = numberAt(source, index)
+  return source.kind === 'range' ? number : source.template.replaceAll('{i}', String(number))
+}
+
+/** A list's item as the request it stands for. */
+export function toFetchRequest(input: unknown): FetchRequest {
+  if (typeof input === 'string') return { url: input, method: 'GET', headers: [], body: null }
+  return input as FetchRequest
+}

@@ -1,0 +1,70 @@
+/** The JSON text of what a function returned, by the rules of the API's JSON scalar. */
+
+const MAX_EXACT = BigInt(Number.MAX_SAFE_INTEGER)
+
+/**
+ * The JSON text of an output: a BigInt is a number where |x| < 2^53, else a decimal string; undefined, symbols and
+ * functions are null, wherever they stand; toJSON is honoured. Throws an Error with a message for the caller for NaN,
+ * infinities and cycles, and whatever a toJSON throws.
+ */
+export function toJsonText(value: unknown): string {
+  switch (typeof value) {
+    case 'number':
+      return Number.isFinite(value) ? String(value) : refuseNumber(value, '')
+    case 'bigint':
+      return bigintText(value)
+    case 'string':
+      return JSON.stringify(value)
+    case 'boolean':
+      return value ? 'true' : 'false'
+    case 'object':
+      return value === null ? 'null' : objectText(value)
+    default:
+      return 'null'
+  }
+}
+
+/** A BigInt as the API tells it: a number where |x| < 2^53, else a decimal string. */
+export function exactInteger(value: bigint): number | string {
+  return value <= MAX_EXACT && value >= -MAX_EXACT ? Number(value) : String(value)
+}
+
+function bigintText(value: bigint): string {
+  return value <= MAX_EXACT && value >= -MAX_EXACT ? String(value) : `"${value}"`
+}
+
+function objectText(value: object): string {
+  try {
+    return JSON.stringify(value, writable)
+  } catch (error) {
+    if (error instanceof TypeError && error.message.startsWith('Converting circular structure')) {
+      throw new Error('the output holds itself: a cycle has no JSON')
+    }
+    throw error
+  }
+}
+
+/** JSON.stringify's replacer: it sees each value after toJSON, and what it returns is written. */
+function writable(key: string, value: unknown): unknown {
+  switch (typeof value) {
+    case 'number':
+      return Number.isFinite(value) ? value : refuseNumber(value, key)
+    case 'bigint':
+      return exactInteger(value)
+    case 'undefined':
+    case 'symbol':
+    case 'function':
+      return null
+    case 'object':
+      // JSON.stringify would unwrap these after the check.
+      if (value instanceof Number || value instanceof BigInt) return writable(key, value.valueOf())
+      return value
+    default:
+      return value
+  }
+}
+
+function refuseNumber(value: number, key: string): never {
+  const place = key === '' ? '' : ` at ${JSON.stringify(key)}`
+  throw new Error(`the output holds ${value}${place}, which has no JSON`)
+}

@@ -1,0 +1,45 @@
+/** Structured logs: one JSON object a line, or readable lines where a person looks on. */
+
+import { type DestinationStream, type Logger, pino } from 'pino'
+import { isColorSupported, prettyFactory } from 'pino-pretty'
+
+export type Log = Logger
+
+export const LogLevel = {
+  FATAL: 'fatal',
+  ERROR: 'error',
+  WARN: 'warn',
+  INFO: 'info',
+  DEBUG: 'debug',
+  TRACE: 'trace',
+  SILENT: 'silent',
+} as const
+export type LogLevel = (typeof LogLevel)[keyof typeof LogLevel]
+
+export interface LogOptions {
+  /** The least that is written. */
+  level: LogLevel
+  /** Readable lines instead of JSON; if left out, where the standard output is a terminal. */
+  pretty?: boolean
+  /** Where lines go; the standard output if left out. */
+  destination?: DestinationStream
+}
+
+/** Instants are ISO 8601, levels are words, errors come with their stack. */
+export function createLog(options: LogOptions): Log {
+  const settings = {
+    level: options.level,
+    base: null,
+    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    formatters: { level: (label: string) => ({ level: label }) },
+  }
+  const destination = options.destination ?? pino.destination({ dest: 1, sync: true })
+  const isPretty = options.pretty ?? process.stdout.isTTY === true
+  return pino(settings, isPretty ? readable(destination) : destination)
+}
+
+/** In this thread, not in one of pino's own: the last lines of a process must not be lost. */
+function readable(destination: DestinationStream): DestinationStream {
+  const toText = prettyFactory({ colorize: isColorSupported, translateTime: 'SYS:HH:MM:ss.l' })
+  return { write: (line) => destination.write(toText(line) ?? '') }
+}

@@ -1,0 +1,7 @@
+/** The product's version, from the one place that has it. */
+
+import { readFileSync } from 'node:fs'
+
+const manifest: { version: string } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+
+export const { version } = manifest

@@ -1,0 +1,93 @@
+// One function that does what its input says, so that tasks of one job can fare differently.
+import { connect } from 'node:net'
+
+const kept = []
+
+const acts = {
+  echo: ({ value }) => value,
+  bigint: ({ digits }) => BigInt(digits),
+  nan: () => Number.NaN,
+  cycle: () => {
+    const cycle = {}
+    cycle.itself = cycle
+    return cycle
+  },
+  big: ({ chars, char = 'x' }) => char.repeat(chars),
+  fail: ({ message, retryable }) => {
+    throw Object.assign(new RangeError(message), retryable === undefined ? {} : { retryable })
+  },
+  raise: ({ value }) => {
+    throw value
+  },
+  reject: ({ message }) => Promise.reject(new Error(message)),
+  resolve: ({ value }) => Promise.resolve(value),
+  thenable: ({ value }) => ({
+    // No promise: it calls back at once, and twice.
+    then(done) {
+      done(value)
+      done('again')
+    },
+  }),
+  context: (_input, { index, attempt, signal }) => ({ index, attempt, aborted: signal.aborted }),
+  environment: () => ({ ...process.env }),
+  pid: () => process.pid,
+  burn: ({ ms }) => {
+    const end = performance.now() + ms
+    while (performance.now() < end);
+    return ms
+  },
+  spin: () => {
+    for (;;);
+  },
+  exit: ({ code }) => process.exit(code),
+  abort: () => process.abort(),
+  signal: ({ name }) => {
+    process.kill(process.pid, name)
+    for (;;);
+  },
+  hog: () => {
+    for (;;) kept.push(new Array(10_000).fill(Math.random()))
+  },
+  hogBuffers: () => {
+    for (;;) kept.push(Buffer.alloc(1024 * 1024, 1))
+  },
+  throwLater: ({ message }) => {
+    setImmediate(() => {
+      throw new TypeError(message)
+    })
+    return 'early'
+  },
+  rejectLater: ({ message }) => {
+    Promise.reject(new Error(message))
+    return 'early'
+  },
+  spinLater: () => {
+    setImmediate(() => {
+      for (;;);
+    })
+    return 'early'
+  },
+  // Waits until the other end of a connection says what to return: the test lets it go.
+  gate: ({ port, key, stubborn = false }, { signal }) =>
+    new Promise((resolve, reject) => {
+      const socket = connect(port, '127.0.0.1', () => socket.write(`${key}\n`))
+      socket.on('error', reject)
+      socket.on('data', (data) => {
+        socket.destroy()
+        resolve(String(data))
+      })
+      if (stubborn) return
+      signal.addEventListener('abort', () => {
+        socket.destroy()
+        reject(signal.reason)
+      })
+    }),
+}
+
+export default {
+  name: 'act',
+  description: 'Does what its input says.',
+  inputSchema: { type: 'object', properties: { do: { enum: Object.keys(acts) } }, required: ['do'] },
+  example: { do: 'echo', value: 1 },
+  run: (input, context) => acts[input.do](input, context),
+}

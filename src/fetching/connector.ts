@@ -1,0 +1,187 @@
+/** Opens sockets. The address that is checked is the one that is connected to: the check sits inside the lookup. */
+
+import { lookup as systemLookup } from 'node:dns/promises'
+import { isIP, type LookupFunction, Socket, connect as tcpConnect } from 'node:net'
+import { connect as tlsConnect } from 'node:tls'
+import { TaskFailure } from '../domain/errors.js'
+import type { DestinationPolicy } from './destination.js'
+import { handshakeFailure, lookupFailure, Stage, toFailure } from './failures.js'
+import type { ConnectTimes } from './phases.js'
+
+export interface ResolvedAddress {
+  address: string
+  family: number
+}
+
+/** All addresses of a name. Rejects where it has none. */
+export type Resolve = (hostname: string) => Promise<readonly ResolvedAddress[]>
+
+export interface Target {
+  hostname: string
+  /** Empty: the scheme's own. */
+  port: string
+  protocol: string
+  /** From a Host header that names another host. */
+  servername?: string | null | undefined
+}
+
+export type OnOpened = (failure: TaskFailure | null, socket: Socket, times: ConnectTimes) => void
+
+export interface ConnectorSettings {
+  policy: DestinationPolicy
+  /** Default: the system's resolver. */
+  resolve?: Resolve | undefined
+  /** Certificate authorities in place of Node's own, PEM. */
+  ca?: string | undefined
+}
+
+/** Lookup, TCP and TLS together: for requests that have no timeout, or a longer one. */
+const CONNECT_TIMEOUT_MS = 30_000
+/** How long one address is tried before the next one is tried beside it. */
+const NEXT_ADDRESS_MS = 500
+const TCP_KEEP_ALIVE_MS = 60_000
+const MAX_TLS_SESSIONS = 256
+
+export class Connector {
+  readonly #policy: DestinationPolicy
+  readonly #resolve: Resolve
+  readonly #ca: string | undefined
+  /** A hundred connections to one host that open at once share one lookup. */
+  readonly #lookups = new Map<string, Promise<readonly ResolvedAddress[]>>()
+  readonly #sessions = new Map<string, Buffer>()
+  readonly #opening = new Set<Socket>()
+
+  constructor(settings: ConnectorSettings) {
+    this.#policy = settings.policy
+    this.#resolve = settings.resolve ?? resolveBySystem
+    this.#ca = settings.ca
+  }
+
+  /** Calls `opened` once, later; destroying the socket before that makes it fail. */
+  open(target: Target, opened: OnOpened): Socket {
+    const times: ConnectTimes = { dnsMs: null, connectMs: 0, tlsMs: null }
+    const lap = stopwatch()
+    const secure = target.protocol === 'https:'
+    const socket = this.#start(target, () => {
+      times.dnsMs = lap()
+    })
+    this.#opening.add(socket)
+    const timer = setTimeout(giveUp, CONNECT_TIMEOUT_MS, socket)
+    let connected = false
+    let pending = true
+    const settle = (failure: TaskFailure | null) => {
+      if (!pending) return
+      pending = false
+      clearTimeout(timer)
+      this.#opening.delete(socket)
+      opened(failure, socket, times)
+    }
+    socket.once('connect', () => {
+      connected = true
+      times.connectMs = lap()
+      if (!secure) settle(null)
+    })
+    socket.once('secureConnect', () => {
+      times.tlsMs = lap()
+      settle(null)
+    })
+    socket.on('error', (error) => settle(connected ? handshakeFailure(error) : toFailure(error, Stage.CONNECTING)))
+    socket.once('close', () => settle(new TaskFailure('CONNECTION_RESET', 'the connection ended before the answer')))
+    socket.setNoDelay(true)
+    socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS)
+    return socket
+  }
+
+  /** Ends what is being opened. */
+  close(): void {
+    for (const socket of this.#opening) socket.destroy()
+  }
+
+  #start(target: Target, onLookup: () => void): Socket {
+    const { hostname, protocol } = target
+    const refusal = isIP(hostname) === 0 ? null : this.#policy.refusal(hostname, hostname)
+    if (refusal !== null) return new Socket().destroy(new TaskFailure('DESTINATION_FORBIDDEN', refusal))
+    const tcp = {
+      host: hostname,
+      port: Number(target.port) || (protocol === 'https:' ? 443 : 80),
+      lookup: this.#checkedLookup(onLookup),
+      autoSelectFamily: true,
+      autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS,
+    }
+    return protocol === 'https:' ? this.#startTls(target, tcp) : tcpConnect(tcp)
+  }
+
+  #startTls(target: Target, tcp: { host: string; port: number }): Socket {
+    const servername = target.servername || (isIP(target.hostname) === 0 ? target.hostname : '')
+    const key = `${servername} ${tcp.host}:${tcp.port}`
+    const socket = tlsConnect({
+      ...tcp,
+      servername,
+      ALPNProtocols: ['http/1.1'],
+      session: this.#sessions.get(key),
+      ...(this.#ca === undefined ? {} : { ca: this.#ca }),
+    })
+    socket.on('session', (session) => this.#keepSession(key, session))
+    return socket
+  }
+
+  #keepSession(key: string, session: Buffer): void {
+    this.#sessions.delete(key)
+    this.#sessions.set(key, session)
+    if (this.#sessions.size <= MAX_TLS_SESSIONS) return
+    for (const oldest of this.#sessions.keys()) {
+      this.#sessions.delete(oldest)
+      return
+    }
+  }
+
+  #checkedLookup(onLookup: () => void): LookupFunction {
+    return (hostname, options, callback) => {
+      this.#allowedAddresses(hostname).then(
+        (addresses) => {
+          onLookup()
+          if (options.all) callback(null, [...addresses])
+          else callback(null, addresses[0]?.address ?? '', addresses[0]?.family)
+        },
+        (error: unknown) => callback(lookupFailure(error), ''),
+      )
+    }
+  }
+
+  /** Those addresses of the name that may be reached; rejects where there are none. */
+  async #allowedAddresses(hostname: string): Promise<readonly ResolvedAddress[]> {
+    const addresses = await this.#sharedLookup(hostname)
+    if (addresses.length === 0) throw new TaskFailure('DNS', 'the name has no address')
+    const refusals = addresses.map((one) => this.#policy.refusal(hostname, one.address))
+    const allowed = addresses.filter((_, place) => refusals[place] === null)
+    if (allowed.length === 0) throw new TaskFailure('DESTINATION_FORBIDDEN', refusals[0] ?? '')
+    return allowed
+  }
+
+  #sharedLookup(hostname: string): Promise<readonly ResolvedAddress[]> {
+    const underWay = this.#lookups.get(hostname)
+    if (underWay !== undefined) return underWay
+    const lookup = this.#resolve(hostname).finally(() => this.#lookups.delete(hostname))
+    this.#lookups.set(hostname, lookup)
+    return lookup
+  }
+}
+
+function resolveBySystem(hostname: string): Promise<readonly ResolvedAddress[]> {
+  return systemLookup(hostname, { all: true, verbatim: true })
+}
+
+function giveUp(socket: Socket): void {
+  socket.destroy(new TaskFailure('TIMEOUT', `no connection within ${CONNECT_TIMEOUT_MS} ms`))
+}
+
+/** Milliseconds since the last call, or since it was made. */
+function stopwatch(): () => number {
+  let sinceMs = performance.now()
+  return () => {
+    const nowMs = performance.now()
+    const lapMs = nowMs - sinceMs
+    sinceMs = nowMs
+    return lapMs
+  }
+}

@@ -1,0 +1,193 @@
+/** Takes a body's content-encoding off while it streams. */
+
+import type { Transform } from 'node:stream'
+import {
+  brotliDecompressSync,
+  createBrotliDecompress,
+  createGunzip,
+  createInflate,
+  createInflateRaw,
+  gunzipSync,
+  inflateRawSync,
+  inflateSync,
+} from 'node:zlib'
+import { TaskFailure } from '../domain/errors.js'
+
+export type Coding = 'gzip' | 'deflate' | 'br'
+
+export interface DecodedSink {
+  /** A piece of the decoded body. The sink may destroy the decoder from within. */
+  onDecoded(piece: Buffer): void
+  onDecodedEnd(): void
+  /** The sink destroys the decoder. */
+  onDecodingFailure(failure: TaskFailure): void
+  /** After a write that answered false: more may come. */
+  onDrain(): void
+}
+
+const CODINGS: Readonly<Record<string, Coding>> = {
+  gzip: 'gzip',
+  'x-gzip': 'gzip',
+  deflate: 'deflate',
+  br: 'br',
+}
+/** As many as curl takes: more are an attack. */
+const MAX_CODINGS = 5
+
+/** The codings of a Content-Encoding header in the order in which they come off. Throws TaskFailure. */
+export function parseContentEncoding(header: string | null): readonly Coding[] {
+  if (header === null) return []
+  const codings: Coding[] = []
+  for (const part of header.toLowerCase().split(',')) {
+    const name = part.trim()
+    if (name === '' || name === 'identity') continue
+    const coding = CODINGS[name]
+    if (coding === undefined) throw new TaskFailure('DECODING', `the content-encoding "${name}" is not known`)
+    codings.unshift(coding)
+  }
+  if (codings.length > MAX_CODINGS) throw new TaskFailure('DECODING', `more than ${MAX_CODINGS} content-encodings`)
+  return codings
+}
+
+/** What is decoded at once: a small body that came in one go. Streams cost a trip to another thread for each piece. */
+const MAX_ONE_SHOT_INPUT_BYTES = 65_536
+const MAX_ONE_SHOT_OUTPUT_BYTES = 262_144
+/** Padding after the end of what was encoded is left out, as browsers do it; more than that is no padding. */
+const MAX_PADDING_BYTES = 65_536
+
+export class Decoder {
+  /** What came in this turn of the event loop; with the body's end in the same turn it is decoded at once. */
+  #held: Buffer[] = []
+  #heldBytes = 0
+  #turn: NodeJS.Immediate | null = null
+  #stages: Transform[] | null = null
+  #destroyed = false
+  /** The last piece has been written. */
+  #inputEnded = false
+  /** The last piece has been decoded. */
+  #outputEnded = false
+  #paddingBytes = 0
+
+  constructor(
+    /** At least one. */
+    private readonly codings: readonly Coding[],
+    private readonly sink: DecodedSink,
+  ) {}
+
+  /** False: no more until onDrain. */
+  write(piece: Buffer): boolean {
+    if (this.#stages !== null) return this.#feed(piece)
+    this.#held.push(piece)
+    this.#heldBytes += piece.length
+    if (this.#heldBytes > MAX_ONE_SHOT_INPUT_BYTES) return this.#openStream()
+    // The answer stays true: what overflows in this turn is bounded by the socket's buffer.
+    this.#turn ??= setImmediate(() => this.#openStream())
+    return true
+  }
+
+  end(): void {
+    if (this.#destroyed) return
+    this.#inputEnded = true
+    if (this.#outputEnded) this.sink.onDecodedEnd()
+    else if (this.#stages !== null) this.#stages[0]?.end()
+    else if (this.#heldBytes === 0) this.sink.onDecodedEnd()
+    else this.#decodeAtOnce()
+  }
+
+  destroy(): void {
+    this.#destroyed = true
+    this.#forgetTurn()
+    for (const stage of this.#stages ?? []) stage.destroy()
+    this.#held = []
+  }
+
+  #decodeAtOnce(): void {
+    let body: Buffer = Buffer.concat(this.#held)
+    for (const coding of this.codings) {
+      try {
+        body = decodeSync(coding, body)
+      } catch (error) {
+        if ((error as { code?: string }).code !== 'ERR_BUFFER_TOO_LARGE') {
+          this.sink.onDecodingFailure(decodingFailure(coding, error))
+          return
+        }
+        // Much larger than it looked: in pieces, so that a limit stops it.
+        this.#openStream()
+        this.end()
+        return
+      }
+    }
+    this.#forgetTurn()
+    this.sink.onDecoded(body)
+    if (!this.#destroyed) this.sink.onDecodedEnd()
+  }
+
+  #forgetTurn(): void {
+    if (this.#turn !== null) clearImmediate(this.#turn)
+    this.#turn = null
+  }
+
+  #openStream(): boolean {
+    this.#forgetTurn()
+    const held = this.#held
+    this.#held = []
+    this.#stages = this.codings.map((coding, place) => this.#openStage(coding, place === 0 ? held[0] : undefined))
+    for (const [place, stage] of this.#stages.entries()) {
+      const next = this.#stages[place + 1]
+      if (next !== undefined) stage.pipe(next)
+    }
+    const last = this.#stages.at(-1)
+    last?.on('data', (piece: Buffer) => {
+      if (!this.#destroyed) this.sink.onDecoded(piece)
+    })
+    last?.on('end', () => {
+      this.#outputEnded = true
+      // Before that the connection still has something to say, and must not be left to itself.
+      if (this.#inputEnded && !this.#destroyed) this.sink.onDecodedEnd()
+    })
+    this.#stages[0]?.on('drain', () => this.sink.onDrain())
+    let more = true
+    for (const piece of held) more = this.#feed(piece)
+    return more
+  }
+
+  #openStage(coding: Coding, head: Buffer | undefined): Transform {
+    const stage = createStage(coding, head)
+    stage.on('error', (error) => {
+      if (!this.#destroyed) this.sink.onDecodingFailure(decodingFailure(coding, error))
+    })
+    return stage
+  }
+
+  #feed(piece: Buffer): boolean {
+    if (!this.#outputEnded) return this.#stages?.[0]?.write(piece) ?? true
+    this.#paddingBytes += piece.length
+    if (this.#paddingBytes > MAX_PADDING_BYTES) {
+      this.sink.onDecodingFailure(new TaskFailure('DECODING', 'the body goes on after its content has ended'))
+    }
+    return true
+  }
+}
+
+function createStage(coding: Coding, head: Buffer | undefined): Transform {
+  if (coding === 'gzip') return createGunzip()
+  if (coding === 'br') return createBrotliDecompress()
+  return head === undefined || hasZlibHeader(head) ? createInflate() : createInflateRaw()
+}
+
+function decodeSync(coding: Coding, body: Buffer): Buffer {
+  const options = { maxOutputLength: MAX_ONE_SHOT_OUTPUT_BYTES }
+  if (coding === 'gzip') return gunzipSync(body, options)
+  if (coding === 'br') return brotliDecompressSync(body, options)
+  return hasZlibHeader(body) ? inflateSync(body, options) : inflateRawSync(body, options)
+}
+
+/** Some servers send "deflate" without the zlib header that belongs to it. */
+function hasZlibHeader(head: Buffer): boolean {
+  return ((head[0] ?? 0) & 0x0f) === 8
+}
+
+function decodingFailure(coding: Coding, error: unknown): TaskFailure {
+  const unfinished = (error as { code?: string }).code === 'Z_BUF_ERROR'
+  return new TaskFailure('DECODING', unfinished ? `the body's ${coding} ends too early` : `the body is not ${coding}`)
+}

@@ -1,0 +1,151 @@
+/** One request on one connection and its answer: what a redirect repeats. The handler that undici calls. */
+
+import type { Dispatcher } from 'undici'
+import type { TaskFailure } from '../domain/errors.js'
+import { Body, type BodyLimits, type BodyListener } from './body.js'
+import { Stage, toFailure } from './failures.js'
+import { type AnswerHeaders, readAnswerHeaders } from './headers.js'
+import type { Phases } from './phases.js'
+import type { Connection, OriginPool } from './pools.js'
+
+export interface HopListener {
+  /** The answer's headers are complete; the answer says how to read the body, or what is wrong with it already. */
+  onAnswer(status: number, headers: AnswerHeaders): BodyLimits | TaskFailure
+  /** The body has been read whole. */
+  onEnd(): void
+  /** The connection has ended, the body is faulty, or onAnswer said so. Nothing comes after it. */
+  onFailure(failure: TaskFailure): void
+}
+
+export interface HopOptions {
+  pool: OriginPool
+  phases: Phases
+  request: Dispatcher.DispatchOptions
+}
+
+/** They may be sent twice: browsers and proxies do the same (RFC 9110, 9.2.2). */
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
+
+export class Hop implements Dispatcher.DispatchHandler, BodyListener {
+  body: Body | null = null
+  readonly #pool: OriginPool
+  readonly #phases: Phases
+  readonly #request: Dispatcher.DispatchOptions
+  #connection: Connection | null = null
+  #stage: Stage = Stage.CONNECTING
+  #reused = false
+  /** A byte of the answer is here. */
+  #answered = false
+  /** undici is done with it: the connection is not ours any more. */
+  #ended = false
+  /** Nobody listens any more. */
+  #stopped = false
+  #resume: (() => void) | null = null
+
+  constructor(
+    options: HopOptions,
+    private readonly listener: HopListener,
+  ) {
+    this.#pool = options.pool
+    this.#phases = options.phases
+    this.#request = options.request
+  }
+
+  start(fresh = false): void {
+    this.#connection = this.#pool.take(fresh)
+    this.#connection.send(this.#request, this)
+  }
+
+  /** Ends it on the socket, at once. The listener hears nothing more. */
+  stop(): void {
+    this.#stopped = true
+    this.body?.destroy()
+    if (!this.#ended) this.#connection?.cut()
+  }
+
+  onConnect(abort: (error?: Error) => void): void {
+    if (this.#stopped) {
+      abort()
+      return
+    }
+    const times = this.#connection?.takeTimes() ?? null
+    this.#reused = times === null
+    this.#stage = Stage.WAITING
+    this.#phases.sent(times)
+  }
+
+  onResponseStarted(): void {
+    if (this.#answered) return
+    this.#answered = true
+    this.#phases.answered()
+  }
+
+  onHeaders(status: number, raw: Buffer[], resume: () => void): boolean {
+    // 1xx is no answer yet.
+    if (status < 200 || this.#stopped) return true
+    this.#stage = Stage.RECEIVING
+    this.#resume = resume
+    const limits = this.listener.onAnswer(status, readAnswerHeaders(raw))
+    if (limits instanceof Error) this.#fail(limits)
+    else this.body = new Body(limits, this)
+    return true
+  }
+
+  onData(piece: Buffer): boolean {
+    return this.#stopped || this.body === null || this.body.write(piece)
+  }
+
+  onComplete(): void {
+    const connection = this.#connection as Connection
+    this.#ended = true
+    if (this.#stopped || connection.broken) {
+      this.#pool.discard(connection)
+      // undici takes a body without a length for whole even where a reset was its end.
+      if (!this.#stopped) this.#fail(toFailure(null, Stage.RECEIVING))
+      return
+    }
+    this.#phases.ended()
+    this.#pool.release(connection)
+    this.body?.end()
+  }
+
+  onError(error: Error): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#pool.discard(this.#connection as Connection)
+    if (this.#stopped) return
+    const failure = toFailure(error, this.#stage)
+    if (this.#lostRace(failure)) this.#startAgain()
+    else this.#fail(failure)
+  }
+
+  onBodyEnd(): void {
+    if (!this.#stopped) this.listener.onEnd()
+  }
+
+  onBodyFailure(failure: TaskFailure): void {
+    if (!this.#stopped) this.#fail(failure)
+  }
+
+  onDrain(): void {
+    if (!this.#stopped && !this.#ended) this.#resume?.()
+  }
+
+  #fail(failure: TaskFailure): void {
+    this.stop()
+    this.listener.onFailure(failure)
+  }
+
+  /** The origin closed the idle connection just as the request went out: it has not seen it. */
+  #lostRace(failure: TaskFailure): boolean {
+    const unseen = this.#reused && !this.#answered && this.#stage === Stage.WAITING && !this.#pool.closed
+    return unseen && failure.code === 'CONNECTION_RESET' && IDEMPOTENT.has(this.#request.method)
+  }
+
+  /** On a new connection, which cannot lose that race: so it happens once. */
+  #startAgain(): void {
+    this.#ended = false
+    this.#stage = Stage.CONNECTING
+    this.start(true)
+  }
+}

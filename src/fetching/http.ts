@@ -1,0 +1,35 @@
+/** The fetcher that lanes use: undici connections, kept per origin for the life of the fetcher. */
+
+import { Aborts } from './aborts.js'
+import { Connector, type Resolve } from './connector.js'
+import { type AllowedDestinations, createDestinationPolicy } from './destination.js'
+import type { Fetcher, FetchOutcome } from './fetcher.js'
+import { Pools } from './pools.js'
+import { Exchange } from './request.js'
+
+export interface FetcherSettings {
+  /** Private destinations that may be reached. */
+  allow: AllowedDestinations
+  /** How names become addresses. Default: the system's resolver. */
+  resolve?: Resolve
+  /** Certificate authorities in place of Node's own, PEM. */
+  ca?: string
+}
+
+/** Throws where `allow` has entries that are no destinations, and names them all. */
+export function createFetcher(settings: FetcherSettings): Fetcher {
+  const policy = createDestinationPolicy(settings.allow)
+  const pools = new Pools(new Connector({ policy, resolve: settings.resolve, ca: settings.ca }))
+  const aborts = new Aborts()
+  return {
+    fetch(request, fetchSettings, signal) {
+      return new Promise<FetchOutcome>((resolve) => {
+        const group = aborts.groupOf(signal)
+        const exchange = new Exchange({ request, settings: fetchSettings, pools, group }, resolve)
+        if (signal.aborted) exchange.abort()
+        else exchange.start()
+      })
+    },
+    close: () => pools.close(),
+  }
+}

@@ -1,0 +1,71 @@
+/** Reads that touch every task of a run. They run in the reader's thread, in steps, and answer in arrays of numbers where they can. */
+
+import type Database from 'better-sqlite3'
+import type { TimeColumn } from './store.js'
+
+/** Rows taken at a time: enough that a step's own cost is nothing, few enough that its rows stay small in memory. */
+const STEP_ROWS = 50_000
+
+export class BulkReads {
+  readonly #db: Database.Database
+
+  constructor(db: Database.Database) {
+    this.#db = db
+  }
+
+  /** One bit an index, see IndexSet.fromBits. */
+  endedIndexes(runId: number, stage: number, total: number): Uint32Array {
+    const bits = new Uint32Array(Math.ceil(total / 32))
+    const step = this.#db
+      .prepare<[number, number, number, number], number>(
+        `SELECT "itemIndex" FROM "Task" INDEXED BY "Task_runId_itemIndex_stage_key"
+         WHERE "runId" = ? AND "itemIndex" > ? AND "stage" = ? ORDER BY "itemIndex" LIMIT ?`,
+      )
+      .pluck()
+    for (let last = -1; ; ) {
+      const indexes = step.all(runId, last, stage, STEP_ROWS)
+      for (const index of indexes) if (index < total) bits[index >>> 5]! |= 1 << (index & 31)
+      if (indexes.length < STEP_ROWS) return bits
+      last = indexes.at(-1)!
+    }
+  }
+
+  /** Of SUCCEEDED and FAILED tasks, in no order. */
+  times(runId: number, stage: number | null, column: TimeColumn): Float64Array {
+    const last = this.#db
+      .prepare<[number], number | null>('SELECT max("sequence") FROM "Task" WHERE "runId" = ?')
+      .pluck()
+    const step = this.#db
+      .prepare<[number, number, number], number>(
+        `SELECT "${column}" FROM "Task" NOT INDEXED
+         WHERE "runId" = ? AND "sequence" > ? AND "sequence" <= ? AND "status" < 2 AND "${column}" IS NOT NULL
+           ${stage === null ? '' : `AND "stage" = ${Number(stage)}`}`,
+      )
+      .pluck()
+    // More may be committed meanwhile: what there was at the beginning is enough.
+    const end = last.get(runId) ?? 0
+    const times = new Float64Array(end)
+    let size = 0
+    for (let from = 0; from < end; from += STEP_ROWS) {
+      const found = step.all(runId, from, Math.min(end, from + STEP_ROWS))
+      times.set(found, size)
+      size += found.length
+    }
+    return size === end ? times : times.slice(0, size)
+  }
+
+  /** The outputs of SUCCEEDED tasks of the last stage at the indexes `from` to `to` - 1; null elsewhere. */
+  outputs(runId: number, from: number, to: number): (string | null)[] {
+    const outputs = new Array<string | null>(to - from).fill(null)
+    const rows = this.#db
+      .prepare<[number, number, number, number], [number, string | null]>(
+        `SELECT "itemIndex", "output" FROM "Task" INDEXED BY "Task_runId_itemIndex_stage_key"
+         WHERE "runId" = ? AND "itemIndex" >= ? AND "itemIndex" < ? AND "status" = 0
+           AND "stage" = (SELECT json_array_length("spec", '$.stages') - 1 FROM "Run" WHERE "id" = ?)`,
+      )
+      .raw()
+      .all(runId, from, to, runId)
+    for (const [index, output] of rows) outputs[index - from] = output
+    return outputs
+  }
+}

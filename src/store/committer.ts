@@ -1,0 +1,155 @@
+/** Writes commits: the hot path, straight from the columns that lanes report to prepared statements. Runs in the writer's thread. */
+
+import type Database from 'better-sqlite3'
+import { fetchAt } from '../domain/fetch-column.js'
+import { Outcome, outputAt } from '../domain/results.js'
+import { isFinalRunStatus } from '../domain/run.js'
+import { STORED_TASK_STATUS, type TaskRecord } from '../domain/task.js'
+import { measuredCpuMs, PlainInserter } from './plain-rows.js'
+import { RUN_STATE_COLUMNS, TASK_COLUMNS, toRunStateRow, toTaskCells } from './rows.js'
+import { RunNames } from './run-names.js'
+import type { Commit, TaskBlock } from './store.js'
+
+/** Failed tasks of one code in a commit. */
+interface ErrorTally {
+  count: number
+  sampleSequence: number
+  message: string
+}
+
+export class Committer {
+  readonly #names: RunNames
+  readonly #plain: PlainInserter
+  readonly #insertFull: Database.Statement
+  readonly #addErrors: Database.Statement
+  readonly #putSketch: Database.Statement
+  readonly #updateRun: Database.Statement
+  readonly #transaction: Database.Transaction<(commits: readonly Commit[]) => void>
+
+  constructor(db: Database.Database) {
+    this.#names = new RunNames(db)
+    this.#plain = new PlainInserter(db)
+    this.#insertFull = db.prepare(
+      `INSERT INTO "Task" ("runId", ${quoted(TASK_COLUMNS)}) VALUES (?, ${TASK_COLUMNS.map(() => '?').join()})`,
+    )
+    this.#addErrors = db.prepare(
+      `INSERT INTO "RunError" ("runId", "code", "count", "sampleSequence", "message") VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET "count" = "count" + excluded."count"`,
+    )
+    this.#putSketch = db.prepare(
+      `INSERT INTO "RunSketch" ("runId", "service", "queueWait") VALUES (?, ?, ?)
+       ON CONFLICT DO UPDATE SET "service" = excluded."service", "queueWait" = excluded."queueWait"`,
+    )
+    this.#updateRun = db.prepare(
+      `UPDATE "Run" SET ${RUN_STATE_COLUMNS.map((column) => `"${column}" = @${column}`).join()} WHERE "id" = @id`,
+    )
+    this.#transaction = db.transaction((commits) => {
+      for (const commit of commits) this.#write(commit)
+    })
+  }
+
+  /** All of it or, where it throws, nothing. */
+  commit(commits: readonly Commit[]): void {
+    try {
+      this.#transaction.immediate(commits)
+    } catch (error) {
+      // What was numbered in the transaction was rolled back with it.
+      this.#names.forgetAll()
+      throw error
+    }
+    for (const { runId, state } of commits) if (isFinalRunStatus(state.status)) this.#names.forget(runId)
+  }
+
+  #write({ runId, state, blocks, sketches }: Commit): void {
+    const { changes } = this.#updateRun.run({ id: runId, ...toRunStateRow(state) })
+    if (changes !== 1) throw new Error(`run ${runId} is not there: its commit cannot be written`)
+    const errors = new Map<string, ErrorTally>()
+    for (const block of blocks) this.#writeBlock(runId, block, errors)
+    for (const [code, { count, sampleSequence, message }] of errors)
+      this.#addErrors.run(runId, code, count, sampleSequence, message)
+    if (sketches) this.#putSketch.run(runId, sketches.service, sketches.queueWait)
+  }
+
+  #writeBlock(runId: number, block: TaskBlock, errors: Map<string, ErrorTally>): void {
+    const { columns, dropped } = block
+    const lane = block.lane === null ? null : this.#names.laneNumber(runId, block.lane)
+    const special = new SpecialPlaces(block)
+    const plain = this.#plain.rowsOf(block, { runId, stage: block.stage, lane }, (host) => {
+      this.#names.noteHost(runId, host)
+    })
+    let sequence = block.firstSequence
+    for (let at = 0; at < columns.count; at++) {
+      if (dropped?.has(at)) continue
+      if (columns.outcomes[at]! > Outcome.CANCELLED)
+        throw new Error(`item ${columns.indexes[at]} of run ${runId} was not started and cannot have a row`)
+      if (special.has(at)) this.#insertTask(runId, special.task(at, sequence), errors)
+      else plain.add(at, sequence)
+      sequence += 1
+    }
+    plain.flush()
+  }
+
+  #insertTask(runId: number, task: TaskRecord, errors: Map<string, ErrorTally>): void {
+    const lane = task.lane === null ? null : this.#names.laneNumber(runId, task.lane)
+    this.#insertFull.run(runId, ...toTaskCells(task, lane))
+    if (task.fetch) this.#names.noteHost(runId, task.fetch.host)
+    if (task.status !== 'FAILED' || !task.error) return
+    const tally = errors.get(task.error.code)
+    if (tally) tally.count += 1
+    else errors.set(task.error.code, { count: 1, sampleSequence: task.sequence, message: task.error.message })
+  }
+}
+
+/** The places of a block whose rows are more than plain: errors, several attempts, tasks that never started. */
+class SpecialPlaces {
+  readonly #errors: ReadonlyMap<number, TaskRecord['error']>
+  readonly #histories: ReadonlyMap<number, TaskRecord['history']>
+
+  constructor(readonly block: TaskBlock) {
+    this.#errors = new Map(block.columns.errors.map(({ at, error }) => [at, error]))
+    this.#histories = new Map(block.histories.map(({ at, attempts }) => [at, attempts]))
+  }
+
+  has(at: number): boolean {
+    const { startedAt } = this.block.columns
+    return this.#errors.has(at) || this.#histories.has(at) || !(startedAt[at]! > 0)
+  }
+
+  task(at: number, sequence: number): TaskRecord {
+    const { stage, columns, lane } = this.block
+    const history = this.#histories.get(at) ?? null
+    const started = columns.startedAt[at]! > 0
+    return {
+      sequence,
+      stage,
+      index: columns.indexes[at]!,
+      status: STORED_TASK_STATUS[columns.outcomes[at]!]!,
+      output: outputAt(columns.outputs, at),
+      error: this.#errors.get(at) ?? null,
+      attempts: columns.attempts[at]!,
+      history,
+      lane: started || history ? lane : null,
+      ...this.#times(at, history),
+      cpuMs: started ? measuredCpuMs(columns, at) : null,
+      fetch: fetchAt(columns.fetches, at),
+    }
+  }
+
+  #times(at: number, history: TaskRecord['history']): Pick<TaskRecord, 'startedMs' | 'queueWaitMs' | 'serviceMs'> {
+    const { columns, runStartedAt, readyAt } = this.block
+    const startedAt = columns.startedAt[at]!
+    if (!history?.length && !(startedAt > 0)) return { startedMs: null, queueWaitMs: null, serviceMs: null }
+    const startedMs = history?.[0] ? history[0].startedMs : startedAt - runStartedAt
+    return {
+      startedMs,
+      queueWaitMs: startedMs + (runStartedAt - readyAt),
+      serviceMs: history?.length
+        ? history.reduce((sum, attempt) => sum + attempt.serviceMs, 0)
+        : columns.serviceMs[at]!,
+    }
+  }
+}
+
+function quoted(names: readonly string[]): string {
+  return names.map((name) => `"${name}"`).join()
+}

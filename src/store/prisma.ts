@@ -1,0 +1,287 @@
+/**
+ * The store: Prisma for launches and ordinary reads, a thread that writes what ended, and one that searches. What is read
+ * on the main thread costs a few milliseconds at most.
+ */
+
+import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3'
+import type Database from 'better-sqlite3'
+import type { Json } from '../domain/batch.js'
+import type { RunKey } from '../domain/ids.js'
+import { IndexSet } from '../domain/indexset.js'
+import type { RunRecord } from '../domain/run.js'
+import type { TaskRecord } from '../domain/task.js'
+import {
+  type DatabaseLock,
+  databasePath,
+  describeOpenError,
+  lockDatabase,
+  openReader,
+  prepareDatabase,
+} from './database.js'
+import { PrismaClient } from './generated/client.js'
+import { findEarlier, insertRun, rehearseLaunch } from './launches.js'
+import { applyMigrations } from './migrations.js'
+import type { ReaderMethods } from './reader-entry.js'
+import { toRunRecord } from './rows.js'
+import { RunLists } from './run-lists.js'
+import { type SourceBlockRow, SourceBlocks, toSourceBlocks } from './source-blocks.js'
+import type {
+  Commit,
+  CreatedRun,
+  ErrorGroup,
+  Idempotency,
+  NewRun,
+  Page,
+  PageRequest,
+  RunFilter,
+  RunOrder,
+  RunSketches,
+  Store,
+  TaskFilter,
+  TaskOrder,
+  TimeColumn,
+} from './store.js'
+import { TaskLists } from './task-lists.js'
+import { StoreThread } from './thread.js'
+import { Writer } from './writer.js'
+
+export interface StoreOptions {
+  /** The database, file:… */
+  url: string
+  /** The folder of Prisma's migrations. */
+  migrationsDir: string
+  /** The compiled writer-entry.js and reader-entry.js: a thread starts from JavaScript, wherever this file was loaded from. */
+  writerEntry: URL
+  readerEntry: URL
+}
+
+/** Outputs taken from the reader's thread at a time, so that receiving them never holds the main thread up for long. */
+const OUTPUTS_AT_ONCE = 10_000
+
+/**
+ * Opens the database for this process alone, brings it up to the last migration and starts the threads. Rejects with a
+ * StoreError that says what is wrong.
+ */
+export async function createStore(options: StoreOptions): Promise<Store> {
+  const path = databasePath(options.url)
+  const lock = lockDatabase(path)
+  // What has been opened so far, to be closed in reverse where the next thing fails.
+  const opened: (() => unknown)[] = [() => lock.release()]
+  try {
+    prepareDatabase(path)
+    await applyMigrations(options)
+    const writer = await Writer.start(options.writerEntry, path)
+    opened.push(() => writer.close())
+    const reader = new Reader(options.readerEntry, path)
+    opened.push(() => reader.close())
+    await reader.thread.call('ready')
+    const db = openReader(path)
+    opened.push(() => db.close())
+    const prisma = await connectPrisma(path)
+    return new PrismaStore({ prisma, writer, reader, db, lock })
+  } catch (error) {
+    for (const close of opened.reverse()) await close()
+    throw describeOpenError(path, error)
+  }
+}
+
+async function connectPrisma(path: string): Promise<PrismaClient> {
+  // No wait for a lock on the main thread: the writer lets it in, see WriteGate.
+  const adapter = new PrismaBetterSqlite3({ url: path, timeout: 0 }, { timestampFormat: 'unixepoch-ms' })
+  const prisma = new PrismaClient({ adapter })
+  await prisma.$queryRawUnsafe('PRAGMA synchronous = NORMAL')
+  // Checkpoints are the writer's.
+  await prisma.$queryRawUnsafe('PRAGMA wal_autocheckpoint = 0')
+  await rehearseLaunch(prisma)
+  return prisma
+}
+
+/** The thread that searches; a new one where it has died. */
+class Reader {
+  readonly #entry: URL
+  readonly #path: string
+  #thread: StoreThread<ReaderMethods>
+  #isClosed = false
+
+  constructor(entry: URL, path: string) {
+    this.#entry = entry
+    this.#path = path
+    this.#thread = this.#start()
+  }
+
+  get thread(): StoreThread<ReaderMethods> {
+    if (this.#thread.hasFailed && !this.#isClosed) this.#thread = this.#start()
+    return this.#thread
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#thread.end()
+  }
+
+  #start(): StoreThread<ReaderMethods> {
+    return new StoreThread<ReaderMethods>(this.#entry, { name: 'store-reader', databasePath: this.#path })
+  }
+}
+
+interface Parts {
+  prisma: PrismaClient
+  writer: Writer
+  reader: Reader
+  db: Database.Database
+  lock: DatabaseLock
+}
+
+class PrismaStore implements Store {
+  readonly #parts: Parts
+  readonly #tasks: TaskLists
+  readonly #runs: RunLists
+  readonly #blocks: SourceBlocks
+  #closed: Promise<void> | null = null
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+    this.#tasks = new TaskLists(parts.db)
+    this.#runs = new RunLists(parts.db)
+    this.#blocks = new SourceBlocks((runId, index) => this.#blockAt(runId, index))
+  }
+
+  /** Prisma would open the database again for whoever asks after the end. */
+  get #prisma(): PrismaClient {
+    if (this.#closed) throw new Error('the store is closed')
+    return this.#parts.prisma
+  }
+
+  get #searching(): StoreThread<ReaderMethods> {
+    return this.#parts.reader.thread
+  }
+
+  async createRun(run: NewRun): Promise<CreatedRun> {
+    const prisma = this.#prisma
+    const blocks = run.items ? toSourceBlocks(run.items) : []
+    return this.#parts.writer.exclusive(async () => (await findEarlier(prisma, run)) ?? insertRun(prisma, run, blocks))
+  }
+
+  earlierRun(idempotency: Idempotency): Promise<CreatedRun | null> {
+    return findEarlier(this.#prisma, { idempotency })
+  }
+
+  commit(commits: readonly Commit[]): Promise<void> {
+    return this.#parts.writer.commit(commits)
+  }
+
+  async run(key: RunKey): Promise<RunRecord | null> {
+    const row = await this.#prisma.run.findUnique({ where: { key } })
+    return row && toRunRecord(row)
+  }
+
+  async runs(filter: RunFilter, order: RunOrder, page: PageRequest): Promise<Page<RunRecord>> {
+    const list = { filter, order, page }
+    const found = isEmpty(filter) ? this.#runs.page(list) : await this.#searching.call('runs', list)
+    const rows = await this.#prisma.run.findMany({ where: { id: { in: found.rows.map(({ row }) => row) } } })
+    const records = new Map(rows.map((row) => [row.id, toRunRecord(row)]))
+    return {
+      ...found,
+      rows: found.rows.flatMap(({ row: id, position }) => {
+        const row = records.get(id)
+        return row ? [{ row, position }] : []
+      }),
+    }
+  }
+
+  async countRuns(filter: RunFilter): Promise<number> {
+    return isEmpty(filter) ? this.#runs.count(filter) : this.#searching.call('countRuns', filter)
+  }
+
+  async unfinishedRuns(): Promise<RunRecord[]> {
+    const rows = await this.#prisma.run.findMany({
+      where: { status: { in: ['QUEUED', 'RUNNING', 'PAUSED'] } },
+      orderBy: { id: 'asc' },
+    })
+    return rows.map(toRunRecord)
+  }
+
+  async task(runId: number, stage: number, index: number): Promise<TaskRecord | null> {
+    return this.#tasks.at(runId, stage, index)
+  }
+
+  async tasks(runId: number, filter: TaskFilter, order: TaskOrder, page: PageRequest): Promise<Page<TaskRecord>> {
+    const list = { filter, order, page }
+    // A filter may have to pass over many rows, and the slowest are in many places: neither is for the main thread.
+    if (!isEmpty(filter) || order === 'SLOWEST') return this.#searching.call('tasks', runId, list)
+    return this.#tasks.page(runId, list)
+  }
+
+  async countTasks(runId: number, filter: TaskFilter): Promise<number> {
+    return isEmpty(filter) ? this.#tasks.count(runId, filter) : this.#searching.call('countTasks', runId, filter)
+  }
+
+  async tasksAfter(runId: number, sequence: number, limit: number): Promise<TaskRecord[]> {
+    return this.#tasks.after(runId, sequence, limit)
+  }
+
+  async errors(runId: number, first: number): Promise<ErrorGroup[]> {
+    const rows = await this.#prisma.runError.findMany({
+      where: { runId },
+      orderBy: [{ count: 'desc' }, { code: 'asc' }],
+      take: first,
+    })
+    return rows.flatMap(({ code, message, count, sampleSequence }) =>
+      this.#tasks.bySequence(runId, [sampleSequence]).map((sample) => ({ code, message, count, sample })),
+    )
+  }
+
+  items(runId: number, indexes: readonly number[]): Promise<Map<number, Json>> {
+    return this.#blocks.items(runId, indexes)
+  }
+
+  #blockAt(runId: number, index: number): Promise<SourceBlockRow | null> {
+    return this.#prisma.sourceBlock.findFirst({ where: { runId, first: { lte: index } }, orderBy: { first: 'desc' } })
+  }
+
+  async endedIndexes(runId: number, stage: number, total: number): Promise<IndexSet> {
+    return IndexSet.fromBits(total, await this.#searching.call('endedIndexes', runId, stage, total))
+  }
+
+  times(runId: number, stage: number | null, column: TimeColumn): Promise<Float64Array> {
+    return this.#searching.call('times', runId, stage, column)
+  }
+
+  async sketches(runId: number): Promise<RunSketches | null> {
+    const row = await this.#prisma.runSketch.findUnique({ where: { runId } })
+    return row && { service: row.service, queueWait: row.queueWait }
+  }
+
+  async outputs(runId: number, total: number): Promise<(string | null)[]> {
+    const outputs: (string | null)[] = []
+    for (let from = 0; from < total; from += OUTPUTS_AT_ONCE) {
+      const to = Math.min(total, from + OUTPUTS_AT_ONCE)
+      for (const output of await this.#searching.call('outputs', runId, from, to)) outputs.push(output)
+    }
+    return outputs
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    const { prisma, writer, reader, db, lock } = this.#parts
+    try {
+      await writer.exclusive(async () => {
+        await reader.close()
+        await prisma.$disconnect()
+        db.close()
+      })
+      // The last connection to close folds the log into the database: that is the writer's, off the main thread.
+      await writer.close()
+    } finally {
+      lock.release()
+    }
+  }
+}
+
+function isEmpty(filter: RunFilter | TaskFilter): boolean {
+  return Object.values(filter).every((value) => value === undefined)
+}

@@ -1,0 +1,43 @@
+/**
+ * The reader's thread: whatever may have to look at many rows to answer with few, or at all of a run. The main thread
+ * goes on meanwhile, and so does the writer.
+ */
+
+import { workerData } from 'node:worker_threads'
+import type { TaskRecord } from '../domain/task.js'
+import { BulkReads } from './bulk.js'
+import { openReader } from './database.js'
+import { RunLists } from './run-lists.js'
+import type { Page, PageRequest, RunFilter, RunOrder, TaskFilter, TaskOrder, TimeColumn } from './store.js'
+import { TaskLists } from './task-lists.js'
+import { serve } from './thread.js'
+
+/** What the main thread may ask. */
+export interface ReaderMethods {
+  /** Answers once the connection is open. */
+  ready(): void
+  tasks(runId: number, list: { filter: TaskFilter; order: TaskOrder; page: PageRequest }): Page<TaskRecord>
+  countTasks(runId: number, filter: TaskFilter): number
+  /** Ids. */
+  runs(list: { filter: RunFilter; order: RunOrder; page: PageRequest }): Page<number>
+  countRuns(filter: RunFilter): number
+  endedIndexes(runId: number, stage: number, total: number): Uint32Array
+  times(runId: number, stage: number | null, column: TimeColumn): Float64Array
+  outputs(runId: number, from: number, to: number): (string | null)[]
+}
+
+const db = openReader(workerData as string)
+const tasks = new TaskLists(db)
+const runs = new RunLists(db)
+const bulk = new BulkReads(db)
+
+serve<ReaderMethods>({
+  ready: () => {},
+  tasks: (runId, list) => tasks.page(runId, list),
+  countTasks: (runId, filter) => tasks.count(runId, filter),
+  runs: (list) => runs.page(list),
+  countRuns: (filter) => runs.count(filter),
+  endedIndexes: (runId, stage, total) => bulk.endedIndexes(runId, stage, total),
+  times: (runId, stage, column) => bulk.times(runId, stage, column),
+  outputs: (runId, from, to) => bulk.outputs(runId, from, to),
+})

@@ -1,0 +1,164 @@
+/**
+ * The contract of the store: runs, their sources and their ended tasks, on disk. Every write is durable against a crash
+ * of the process when its promise resolves. Methods reject with the database's error; nothing here answers with one.
+ */
+
+import type { BatchSpec, Json, RunKind } from '../domain/batch.js'
+import type { RunKey } from '../domain/ids.js'
+import type { IndexSet } from '../domain/indexset.js'
+import type { ResultColumns } from '../domain/results.js'
+import type { RunRecord, RunState, RunStatus } from '../domain/run.js'
+import type { Strategy } from '../domain/strategy.js'
+import type { Attempt, StoredTaskStatus, TaskRecord } from '../domain/task.js'
+
+/** A launch that has been checked, to be written down. */
+export interface NewRun {
+  key: RunKey
+  spec: BatchSpec
+  /** The items of a list source, in order; null for a compact source. */
+  items: readonly unknown[] | null
+  idempotency: Idempotency | null
+  createdAt: Date
+}
+
+export interface Idempotency {
+  /** The token's own space; '' without tokens. */
+  space: string
+  key: string
+  /** Of the input after defaults and key order, SHA-256 in hex. */
+  inputHash: string
+}
+
+export type CreatedRun =
+  | { outcome: 'created'; run: RunRecord }
+  /** A run launched earlier with the same key and input. */
+  | { outcome: 'existing'; run: RunRecord }
+  /** A run launched earlier with the same key and another input. */
+  | { outcome: 'conflict'; run: RunRecord }
+
+/** Ended tasks of one run's stage, to be written in one transaction with the state of the run after them. */
+export interface TaskBlock {
+  stage: number
+  /** Sequence numbers are firstSequence, firstSequence + 1, … over the rows kept. */
+  firstSequence: number
+  /** The lane that reported the block; null only where `columns` is empty. */
+  lane: string | null
+  columns: ResultColumns
+  /** Places of the block that make no row: an attempt that is tried again, an item given back. */
+  dropped: ReadonlySet<number> | null
+  /** Of items that took several attempts: the place in the block, and all attempts, the last one included. */
+  histories: { at: number; attempts: Attempt[] }[]
+  /** Run.startedAt as epoch milliseconds: rows keep starts relative to it. */
+  runStartedAt: number
+  /** When the items became ready, epoch milliseconds: rows keep the wait since then. */
+  readyAt: number
+}
+
+/** The sketches of a run's times, as bytes (domain/timing.ts makes and reads them). */
+export interface RunSketches {
+  service: Uint8Array
+  queueWait: Uint8Array
+}
+
+/** What is written of one run in one transaction. */
+export interface Commit {
+  runId: number
+  state: RunState
+  blocks: TaskBlock[]
+  /** Once, when the run has ended and has more tasks than exact percentiles are kept for. */
+  sketches: RunSketches | null
+}
+
+export interface RunFilter {
+  kind?: readonly RunKind[]
+  status?: readonly RunStatus[]
+  /** As asked at launch. */
+  strategy?: readonly Strategy[]
+  name?: string
+  function?: string
+  host?: string
+  /** All of them. */
+  labels?: readonly { name: string; value: string }[]
+  /** This instant included. */
+  createdAfter?: Date
+  /** This instant excluded. */
+  createdBefore?: Date
+}
+
+export type RunOrder = 'CREATED_DESC' | 'CREATED_ASC' | 'DURATION_DESC' | 'DURATION_ASC'
+
+export interface TaskFilter {
+  status?: readonly StoredTaskStatus[]
+  stage?: number
+  lane?: string
+  host?: string
+  errorCode?: string
+  minServiceMs?: number
+}
+
+export type TaskOrder = 'INDEX' | 'SLOWEST' | 'STARTED' | 'ENDED'
+
+/** A place in an order: the values that it sorts by. Opaque to clients, see domain/cursors.ts. */
+export type Position = readonly number[]
+
+/** A window of an ordered list. Exactly one of `first` and `last` is used. */
+export interface PageRequest {
+  first?: number
+  last?: number
+  after?: Position
+  before?: Position
+}
+
+export interface Page<Row> {
+  rows: { row: Row; position: Position }[]
+  hasNextPage: boolean
+  hasPreviousPage: boolean
+}
+
+export interface ErrorGroup {
+  code: string
+  message: string
+  count: number
+  /** The first task of the group. */
+  sample: TaskRecord
+}
+
+export type TimeColumn = 'serviceMs' | 'queueWaitMs'
+
+export interface Store {
+  /** Writes a launch down, or finds the one that its idempotency key names; atomic between simultaneous launches. */
+  createRun(run: NewRun): Promise<CreatedRun>
+  /** What createRun finds for this key; null where it would write. */
+  earlierRun(idempotency: Idempotency): Promise<CreatedRun | null>
+  /**
+   * Writes all commits in one transaction, rows and run states together. Where it rejects nothing is written and the
+   * same commits may be given again: the columns are not transferred away.
+   */
+  commit(commits: readonly Commit[]): Promise<void>
+
+  run(key: RunKey): Promise<RunRecord | null>
+  runs(filter: RunFilter, order: RunOrder, page: PageRequest): Promise<Page<RunRecord>>
+  countRuns(filter: RunFilter): Promise<number>
+  /** QUEUED, RUNNING and PAUSED runs, oldest first. */
+  unfinishedRuns(): Promise<RunRecord[]>
+
+  task(runId: number, stage: number, index: number): Promise<TaskRecord | null>
+  tasks(runId: number, filter: TaskFilter, order: TaskOrder, page: PageRequest): Promise<Page<TaskRecord>>
+  countTasks(runId: number, filter: TaskFilter): Promise<number>
+  /** In the order of the commits, after this sequence number. */
+  tasksAfter(runId: number, sequence: number, limit: number): Promise<TaskRecord[]>
+  errors(runId: number, first: number): Promise<ErrorGroup[]>
+
+  /** The items of a list source at these indexes; asking for neighbours costs one read. */
+  items(runId: number, indexes: readonly number[]): Promise<Map<number, Json>>
+  /** All indexes of a stage that have a row: what recovery does not run again. */
+  endedIndexes(runId: number, stage: number, total: number): Promise<IndexSet>
+  /** The times of all SUCCEEDED and FAILED tasks, unsorted; stage null: of all stages. */
+  times(runId: number, stage: number | null, column: TimeColumn): Promise<Float64Array>
+  sketches(runId: number): Promise<RunSketches | null>
+  /** The outputs of SUCCEEDED tasks of the last stage as JSON texts, by index; null elsewhere. */
+  outputs(runId: number, total: number): Promise<(string | null)[]>
+
+  /** Ends the writer after what was handed to it; safe to call twice. */
+  close(): Promise<void>
+}

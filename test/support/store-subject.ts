@@ -1,0 +1,53 @@
+/** The stores that the contract's tests run over. */
+
+import { afterEach, beforeEach, expect } from 'vitest'
+import type { RunRecord, RunState } from '../../src/domain/run.js'
+import type { Store } from '../../src/store/store.js'
+import { block, commitOf, databaseFolder, newRun, type ReportedTask } from './store.js'
+
+/** An implementation under test. */
+interface Subject {
+  store: Store
+  /** Closes it, and opens it again over what it has stored. */
+  reopen(): Promise<Store>
+  remove(): Promise<void>
+}
+
+async function sqlite(): Promise<Subject> {
+  const folder = await databaseFolder()
+  const subject = {
+    store: await folder.open(),
+    reopen: async () => {
+      await subject.store.close()
+      subject.store = await folder.open()
+      return subject.store
+    },
+    remove: async () => {
+      await subject.store.close()
+      folder.remove()
+    },
+  }
+  return subject
+}
+
+export const stores: [string, () => Promise<Subject>][] = [['sqlite', sqlite]]
+
+/** Gives each test of the suite a store of its own, empty, and the steps that tests share. */
+export function useStore(create: () => Promise<Subject>) {
+  let subject: Subject
+  beforeEach(async () => {
+    subject = await create()
+  })
+  afterEach(() => subject.remove())
+  return {
+    current: () => subject.store,
+    reopen: () => subject.reopen(),
+    launch: async (run: Parameters<typeof newRun>[0] = {}): Promise<RunRecord> => {
+      const created = await subject.store.createRun(newRun(run))
+      expect(created.outcome).toBe('created')
+      return created.run
+    },
+    write: (run: RunRecord, tasks: readonly ReportedTask[], changes: Partial<RunState> = {}) =>
+      subject.store.commit([commitOf(run, [block(tasks, { firstSequence: 1 })], changes)]),
+  }
+}

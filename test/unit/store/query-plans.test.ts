@@ -1,0 +1,168 @@
+/** Every page and every count finds its rows by an index: none looks through a whole table, none sorts a whole run. */
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { BulkReads } from '../../../src/store/bulk.js'
+import { RunLists } from '../../../src/store/run-lists.js'
+import type { PageRequest, RunFilter, TaskFilter } from '../../../src/store/store.js'
+import { TaskLists } from '../../../src/store/task-lists.js'
+import { block, fetchDetail, type TestDatabase, testDatabase } from '../../support/store.js'
+
+let database: TestDatabase
+let asked: string[] = []
+let runId: number
+
+beforeAll(async () => {
+  database = await testDatabase({ verbose: (sql) => asked.push(sql) })
+  runId = database.insertRun()
+  // Enough that a filter which all of them meet is walked along, and one that few meet is sorted.
+  const plain = Array.from({ length: 12_000 }, (_, index) => ({ index, serviceMs: index % 97 }))
+  const error = { code: 'TIMEOUT' as const, message: '', retryable: true }
+  const special = [
+    { index: 20_000, fetch: fetchDetail },
+    { index: 20_001, outcome: 1, error },
+  ]
+  database.commit(runId, [
+    block(plain, { firstSequence: 1 }),
+    block(special, { firstSequence: 12_001, lane: 'thread-2' }),
+  ])
+})
+afterAll(() => database.remove())
+
+interface Plan {
+  sql: string
+  steps: string[]
+}
+
+/** The plans of all queries that `read` asks. */
+function plansOf(read: () => void): Plan[] {
+  asked = []
+  read()
+  const queries = asked
+  return queries.map((sql) => {
+    const steps = database.db.prepare<[], { detail: string }>(`EXPLAIN QUERY PLAN ${sql}`).all()
+    return { sql, steps: steps.map(({ detail }) => detail) }
+  })
+}
+
+/** Steps that read Task or Run otherwise than by a key with a bound. */
+function scans({ steps }: Plan): string[] {
+  return steps.filter((step) => /^SCAN (t|r|Task|Run)\b/.test(step) && !step.includes('COVERING INDEX'))
+}
+
+/** Searches of Task that are not bounded to the run. */
+function strays({ steps }: Plan): string[] {
+  return steps.filter((step) => /^SEARCH (t|Task)\b/.test(step) && !step.includes('(runId=?'))
+}
+
+function sorts({ steps }: Plan): string[] {
+  return steps.filter((step) => step.includes('TEMP B-TREE'))
+}
+
+function expectIndexed(plans: readonly Plan[]): void {
+  expect(plans.length).toBeGreaterThan(0)
+  for (const plan of plans)
+    expect({ sql: plan.sql, steps: [...scans(plan), ...strays(plan)] }).toEqual({ sql: plan.sql, steps: [] })
+}
+
+/** All filters of one or two traits. */
+function combinations<Filter extends object>(traits: readonly Filter[]): Filter[] {
+  return traits.flatMap((one, at) => [one, ...traits.slice(at + 1).map((other) => ({ ...one, ...other }))])
+}
+
+describe('plans of tasks', () => {
+  const traits: TaskFilter[] = [
+    { status: ['SUCCEEDED'] },
+    { status: ['FAILED'] },
+    { status: ['FAILED', 'CANCELLED'] },
+    { stage: 0 },
+    { lane: 'thread-1' },
+    { lane: 'unknown' },
+    { host: fetchDetail.host },
+    { errorCode: 'TIMEOUT' },
+    { minServiceMs: 0 },
+    { minServiceMs: 96 },
+  ]
+  const lists = () => new TaskLists(database.db)
+
+  describe.each(['INDEX', 'SLOWEST', 'STARTED', 'ENDED'] as const)('%s', (order) => {
+    const last = order === 'ENDED' ? [12_000] : [1, 1]
+    const pages: PageRequest[] = [{ first: 20 }, { last: 20 }, { first: 20, after: last }, { last: 20, before: last }]
+
+    it('walks along an index', () => {
+      for (const page of pages) {
+        const plans = plansOf(() => lists().page(runId, { filter: {}, order, page }))
+        expectIndexed(plans)
+        expect(plans.flatMap(sorts)).toEqual([])
+      }
+    })
+
+    it('keeps to indexes under every filter', () => {
+      for (const filter of combinations(traits))
+        for (const page of pages) expectIndexed(plansOf(() => lists().page(runId, { filter, order, page })))
+    })
+  })
+
+  it('walks along the order where a filter finds too many to sort', () => {
+    for (const order of ['INDEX', 'SLOWEST', 'STARTED', 'ENDED'] as const)
+      for (const filter of [{ minServiceMs: 0 }, { status: ['SUCCEEDED' as const] }, { lane: 'thread-1' }]) {
+        const plans = plansOf(() => lists().page(runId, { filter, order, page: { first: 20 } }))
+        expect(plans.flatMap(sorts)).toEqual([])
+      }
+  })
+
+  it('counts by indexes', () => {
+    for (const filter of [{}, ...combinations(traits)]) expectIndexed(plansOf(() => lists().count(runId, filter)))
+  })
+
+  it('reads single tasks and those after a place by their keys', () => {
+    expectIndexed(plansOf(() => lists().at(runId, 0, 5)))
+    expectIndexed(plansOf(() => lists().after(runId, 5, 5)))
+    expectIndexed(plansOf(() => lists().bySequence(runId, [1, 2])))
+  })
+
+  it('reads in bulk within the run', () => {
+    const bulk = new BulkReads(database.db)
+    const plans = plansOf(() => {
+      bulk.endedIndexes(runId, 0, 30_000)
+      bulk.times(runId, null, 'serviceMs')
+      bulk.times(runId, 0, 'queueWaitMs')
+      bulk.outputs(runId, 0, 10)
+    })
+    expectIndexed(plans)
+    expect(plans.flatMap(sorts)).toEqual([])
+  })
+})
+
+describe('plans of runs', () => {
+  const traits: RunFilter[] = [
+    { kind: ['FETCH', 'COMPUTE'] },
+    { status: ['RUNNING'] },
+    { strategy: ['AUTO', 'THREADS'] },
+    { name: 'a' },
+    { function: 'f' },
+    { host: 'a.example' },
+    {
+      labels: [
+        { name: 'a', value: 'b' },
+        { name: 'c', value: 'd' },
+      ],
+    },
+    { createdAfter: new Date(0) },
+    { createdBefore: new Date() },
+  ]
+  const lists = () => new RunLists(database.db)
+
+  it.each(['CREATED_ASC', 'CREATED_DESC', 'DURATION_ASC', 'DURATION_DESC'] as const)('%s keeps to indexes', (order) => {
+    const last = order.startsWith('CREATED') ? [5] : [5, 5]
+    for (const page of [{ first: 20 }, { last: 20 }, { first: 20, after: last }, { last: 20, before: last }]) {
+      const plans = plansOf(() => lists().page({ filter: {}, order, page }))
+      expectIndexed(plans)
+      expect(plans.flatMap(sorts)).toEqual([])
+      for (const filter of combinations(traits)) expectIndexed(plansOf(() => lists().page({ filter, order, page })))
+    }
+  })
+
+  it('counts by indexes', () => {
+    for (const filter of [{}, ...combinations(traits)]) expectIndexed(plansOf(() => lists().count(filter)))
+  })
+})

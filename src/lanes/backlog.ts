@@ -1,0 +1,52 @@
+/** What a lane was granted and has not started: grants in the order of their coming, walked item by item. */
+
+import { type CompactSource, compactInput } from '../domain/batch.js'
+import type { Grant } from './protocol.js'
+
+export class Backlog {
+  readonly #grants: Grant[] = []
+  /** The grant under way; its item at `#at` is the current one. */
+  #grant: Grant | null = null
+  #at = 0
+  /** Of the current item. */
+  index = 0
+  attempt = 1
+
+  constructor(private readonly source: CompactSource | null) {}
+
+  push(grant: Grant): void {
+    this.#grants.push(grant)
+  }
+
+  /** Moves on to the next item; false where there is none. */
+  next(): boolean {
+    this.#at += 1
+    if (this.#grant === null || this.#at >= this.#grant.count) {
+      this.#at = 0
+      do this.#grant = this.#grants.shift() ?? null
+      while (this.#grant && this.#grant.count === 0)
+    }
+    const grant = this.#grant
+    if (grant === null) return false
+    this.index = grant.indexes === null ? grant.first + this.#at : grant.indexes[this.#at]!
+    this.attempt = grant.attempts === null ? 1 : grant.attempts[this.#at]!
+    return true
+  }
+
+  /** The current item's input. */
+  input(): unknown {
+    const inputs = this.#grant!.inputs
+    if (inputs !== null) return inputs[this.#at]
+    if (this.source === null) throw new Error(`item ${this.index} has no input: neither in its grant nor from a source`)
+    return compactInput(this.source, this.index)
+  }
+
+  /** Whether the current item is its grant's last. */
+  get endsGrant(): boolean {
+    return this.#grant === null || this.#at + 1 >= this.#grant.count
+  }
+
+  get isEmpty(): boolean {
+    return this.endsGrant && this.#grants.length === 0
+  }
+}

@@ -1,0 +1,106 @@
+/** What tinypool loads into a worker thread or child process: it runs one task there, which is to be a lane. */
+
+import { isMainThread, threadId, Worker } from 'node:worker_threads'
+import { BUILTINS } from '../functions/builtins/index.js'
+import { createRegistry } from '../functions/registry.js'
+import { transferables } from './block.js'
+import { openCpuClock } from './cpu.js'
+import { messageOf } from './failure.js'
+import type { FromLane, GuardTask, LaneTask, ToLane } from './messages.js'
+import { monotonicOfZeroMs } from './monotonic.js'
+import { Session } from './session.js'
+import { FileSlateWriter, MemorySlateWriter, type SlateWriter } from './slate.js'
+
+/** The lane's end of the line to the server. */
+interface Line {
+  send(message: FromLane): void
+  /** Sends a last message and ends the lane. */
+  quit(message: FromLane): void
+  listen(onMessage: (message: ToLane) => void): void
+  slateFor(memory: SharedArrayBuffer | null): SlateWriter
+}
+
+/** Never settles: a lane is ended from outside, or by what a function does to it. */
+export async function runLane(task: LaneTask): Promise<never> {
+  const line = task.line.kind === 'port' ? portLine(task.line.port) : channelLine(task.line)
+  const { registry } = await createRegistry({ builtins: BUILTINS, directory: task.functionsDir, trusted: true })
+  const session = new Session({
+    registry,
+    openFetcher: async () => {
+      const { createFetcher } = await import('../fetching/http.js')
+      return createFetcher({ allow: task.allowHosts })
+    },
+    slateFor: (memory) => line.slateFor(memory),
+    cpu: await openCpuClock(),
+    epochOfZeroMs: task.epochOfMonotonicMs + monotonicOfZeroMs(),
+    send: (message) => line.send(message),
+  })
+  const quit = (thrown: unknown) => {
+    session.flush()
+    line.quit({ kind: 'fault', message: messageOf(thrown) })
+  }
+  process.on('uncaughtException', quit)
+  process.on('unhandledRejection', quit)
+  // A function may call process.exit(): what others have come to is not lost with it.
+  process.on('exit', () => session.flush())
+  line.listen((message) => session.handle(message))
+  line.send({ kind: 'ready', id: isMainThread ? process.pid : threadId })
+  return new Promise<never>(() => {})
+}
+
+function portLine(port: Extract<LaneTask['line'], { kind: 'port' }>['port']): Line {
+  let slate: SlateWriter | null = null
+  const send = (message: FromLane) => {
+    port.postMessage(message, message.kind === 'results' ? transferables(message.block.columns) : [])
+  }
+  return {
+    send,
+    quit: (message) => {
+      send(message)
+      process.exit(1)
+    },
+    listen: (onMessage) => void port.on('message', onMessage),
+    slateFor: (memory) => {
+      if (memory) slate = new MemorySlateWriter(memory)
+      if (!slate) throw new Error('the lane was given no slate')
+      return slate
+    },
+  }
+}
+
+function channelLine({ slatePath, guard }: Extract<LaneTask['line'], { kind: 'channel' }>): Line {
+  const slate = new FileSlateWriter(slatePath)
+  const send = (message: FromLane) => void process.send?.(message)
+  // Ctrl-C goes to all processes of a terminal, and the server decides when its lanes end.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
+  process.on('disconnect', () => process.exit(0))
+  // An aborted process looks like one whose memory has run out.
+  process.abort = () => process.exit(134)
+  startGuard(guard)
+  return {
+    send,
+    quit: (message) => void process.send?.(message, () => process.exit(1)),
+    // tinypool's own messages come the same way, and are its own business.
+    listen: (onMessage) => void process.on('message', (message) => isToLane(message) && onMessage(message)),
+    slateFor: () => slate,
+  }
+}
+
+const KINDS: ReadonlySet<unknown> = new Set<ToLane['kind']>(['open', 'grant', 'recall', 'cancel', 'probe'])
+
+function isToLane(message: unknown): message is ToLane {
+  return typeof message === 'object' && message !== null && KINDS.has((message as { kind?: unknown }).kind)
+}
+
+function startGuard(guard: GuardTask): void {
+  const resourceLimits = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1 }
+  const worker = new Worker(new URL('./guard.js', import.meta.url), {
+    workerData: guard,
+    env: {},
+    execArgv: [],
+    resourceLimits,
+  })
+  worker.unref()
+  // A lane can do without: it then ends with its channel, unless a function keeps the event loop to itself.
+  worker.on('error', () => {})
+}

@@ -1,0 +1,112 @@
+/** Sends the requests that its lane is granted, up to `slots` at once. */
+
+import { setMaxListeners } from 'node:events'
+import { toFetchRequest } from '../domain/batch.js'
+import { Outcome } from '../domain/results.js'
+import type { Fetcher, FetchOutcome, FetchSettings } from '../fetching/fetcher.js'
+import { Backlog } from './backlog.js'
+import type { TaskTimes } from './block.js'
+import type { CpuClock } from './cpu.js'
+import type { Job } from './job.js'
+import { Outbox } from './outbox.js'
+import type { Grant, JobSpec, ResultBlock } from './protocol.js'
+import type { SlateWriter } from './slate.js'
+
+export interface FetchSetting {
+  fetcher: Fetcher
+  settings: FetchSettings
+  slate: SlateWriter
+  cpu: CpuClock | null
+  /** Epoch milliseconds at the zero of performance.now(). */
+  epochOfZeroMs: number
+  send(block: ResultBlock): void
+}
+
+export class FetchJob implements Job {
+  readonly #setting: FetchSetting
+  readonly #backlog: Backlog
+  readonly #outbox: Outbox
+  readonly #slots: number
+  readonly #freeSlots: number[]
+  readonly #abort = new AbortController()
+
+  constructor(spec: JobSpec, setting: FetchSetting) {
+    this.#setting = setting
+    this.#slots = spec.slots
+    this.#backlog = new Backlog(spec.source)
+    this.#outbox = new Outbox({ spec, fold: null, cpu: setting.cpu, send: setting.send })
+    this.#freeSlots = Array.from({ length: spec.slots }, (_, place) => spec.slots - 1 - place)
+    // One signal for all requests of the job: as many listeners as there are slots are no leak.
+    setMaxListeners(0, this.#abort.signal)
+  }
+
+  grant(grant: Grant): void {
+    this.#backlog.push(grant)
+    if (this.#abort.signal.aborted) this.#giveBack()
+    else this.#pump()
+  }
+
+  recall(): void {
+    this.#giveBack()
+  }
+
+  /** Requests in flight are reported when the fetcher lets go of them, which it does at once. */
+  cancel(): void {
+    this.#giveBack()
+    this.#abort.abort()
+  }
+
+  flush(): void {
+    this.#outbox.flush()
+  }
+
+  #giveBack(): void {
+    while (this.#backlog.next()) {
+      const { index, attempt } = this.#backlog
+      const times = { index, attempt, startedAt: 0, serviceMs: 0, cpuMs: Number.NaN }
+      this.#outbox.block.add(times, {
+        outcome: Outcome.NOT_STARTED,
+        output: null,
+        error: null,
+        retryAfterMs: null,
+        fetch: null,
+      })
+    }
+    this.#outbox.flush()
+  }
+
+  #pump(): void {
+    while (this.#freeSlots.length > 0 && this.#backlog.next()) this.#start(this.#freeSlots.pop()!)
+  }
+
+  #start(slot: number): void {
+    const { fetcher, settings, slate, epochOfZeroMs } = this.#setting
+    const { index, attempt } = this.#backlog
+    const startedMs = performance.now()
+    const times: TaskTimes = {
+      index,
+      attempt,
+      startedAt: epochOfZeroMs + startedMs,
+      serviceMs: 0,
+      cpuMs: Number.NaN,
+    }
+    slate.mark(slot, times)
+    const request = toFetchRequest(this.#backlog.input())
+    void fetcher.fetch(request, settings, this.#abort.signal).then((outcome) => {
+      times.serviceMs = performance.now() - startedMs
+      slate.wipe(slot)
+      this.#freeSlots.push(slot)
+      this.#end(times, outcome)
+    })
+  }
+
+  #end(times: TaskTimes, { error, retryAfterMs, output, detail }: FetchOutcome): void {
+    const cancelled = error !== null && this.#abort.signal.aborted
+    const outcome = error === null ? Outcome.SUCCEEDED : cancelled ? Outcome.CANCELLED : Outcome.FAILED
+    this.#outbox.block.add(times, { outcome, output, error: cancelled ? null : error, retryAfterMs, fetch: detail })
+    this.#pump()
+    // With nothing left there is nothing to wait for.
+    if (this.#freeSlots.length === this.#slots && this.#backlog.isEmpty) this.#outbox.flush()
+    else this.#outbox.flushSoon()
+  }
+}

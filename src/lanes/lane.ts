@@ -1,0 +1,64 @@
+/**
+ * The contract of a lane: what tasks run on. A lane is an event loop of its own, in a worker thread or a child
+ * process. It serves one job at a time (a run's stage) and keeps up to `slots` tasks in service.
+ *
+ * Life: `LanePool.acquire` gives an idle lane, `open` names the job, `grant` hands over items, `onResults` brings back
+ * what ended, and `LanePool.release` takes the lane back once everything granted has been reported. A lane that dies or
+ * is killed says so once, through `onDeath`; what was granted and not reported is then the caller's again.
+ */
+
+import type { TaskError } from '../domain/errors.js'
+import type { LaneKind } from '../domain/strategy.js'
+import type { Grant, JobSpec, ResultBlock } from './protocol.js'
+
+/** A task in service in a lane, readable even while the lane is busy, stuck, or dead. */
+export interface InService {
+  index: number
+  attempt: number
+  /** Epoch milliseconds, with fractions. */
+  startedAt: number
+}
+
+export interface LaneListener {
+  /** Results arrive as tasks end, many in a block; each granted item is reported once. */
+  onResults(block: ResultBlock): void
+  /** The lane is gone. `inService` is what it was doing; the error says why: LANE_DIED or OUT_OF_MEMORY. */
+  onDeath(error: TaskError, inService: InService[]): void
+}
+
+export interface Lane {
+  /** Such as `thread-1`: unique among the server's lanes alive. */
+  readonly name: string
+  readonly kind: LaneKind
+  /** Names the job of the grants to come. The former job must have been reported whole. */
+  open(job: JobSpec, listener: LaneListener): void
+  grant(grant: Grant): void
+  /** Asks for what has not started: it is reported as not started, and what is in service goes on. */
+  recall(): void
+  /** Asks the lane to end the job early: what is in service is aborted and reported CANCELLED, what has not started is reported as not started. */
+  cancel(): void
+  /** What is in service now. */
+  inService(): InService[]
+  /** Ends the lane at once, whatever it does. `onDeath` follows. */
+  kill(): void
+}
+
+export interface LaneStatus {
+  lane: string
+  kind: LaneKind
+  busy: boolean
+  tasksDone: number
+  /** Of its own; left out where it is not known. */
+  memoryMb?: number
+}
+
+/** The lanes of one server. */
+export interface LanePool {
+  /** A lane of this kind, warm if there is one; started if there is none. Rejects when the pool is closed or the lane cannot start. */
+  acquire(kind: LaneKind): Promise<Lane>
+  /** Gives a lane back that has nothing granted; a dead one is forgotten. */
+  release(lane: Lane): void
+  statuses(): LaneStatus[]
+  /** Ends all lanes; resolves when they have ended. Safe to call twice. */
+  close(): Promise<void>
+}

@@ -1,0 +1,143 @@
+/** A lane of this machine, as the engine holds it: a carrier, the job it has, and what it still owes. */
+
+import type { TaskError } from '../domain/errors.js'
+import { Outcome } from '../domain/results.js'
+import type { LaneKind } from '../domain/strategy.js'
+import type { Carrier, Ending } from './carrier.js'
+import type { InService, Lane, LaneListener } from './lane.js'
+import type { FromLane } from './messages.js'
+import type { Grant, JobSpec, ResultBlock } from './protocol.js'
+
+/** Why the lane was ended by us; null while it was not. */
+type EndWish = 'KILLED' | 'STUCK' | null
+
+export class LocalLane implements Lane {
+  readonly #carrier: Carrier
+  #listener: LaneListener | null = null
+  #outstanding = 0
+  #strays = 0
+  #tasksDone = 0
+  #wish: EndWish = null
+  #fault: string | null = null
+  /** What the listener is to hear, or was told; null while the lane lives. */
+  #death: { error: TaskError; inService: InService[] } | null = null
+  /** A probe is out, sent while nothing was in service. */
+  #probed = false
+
+  constructor(
+    readonly name: string,
+    readonly kind: LaneKind,
+    carrier: Carrier,
+  ) {
+    this.#carrier = carrier
+  }
+
+  get tasksDone(): number {
+    return this.#tasksDone
+  }
+
+  /** Granted and not reported. */
+  get outstanding(): number {
+    return this.#outstanding
+  }
+
+  /** Whether nothing of the former job goes on in it. */
+  get isClean(): boolean {
+    return this.#strays === 0
+  }
+
+  open(job: JobSpec, listener: LaneListener): void {
+    if (this.#outstanding > 0) throw new Error(`${this.name} still owes ${this.#outstanding} results of its former job`)
+    if (this.#death) {
+      // It died on its way to the caller, who hears of it as of any other death.
+      const { error, inService } = this.#death
+      queueMicrotask(() => listener.onDeath(error, inService))
+      return
+    }
+    this.#listener = listener
+    this.#carrier.send({ kind: 'open', job, slate: this.#carrier.slate.prepare(job.slots) })
+  }
+
+  grant(grant: Grant): void {
+    this.#outstanding += grant.count
+    this.#carrier.send({ kind: 'grant', grant })
+  }
+
+  recall(): void {
+    this.#carrier.send({ kind: 'recall' })
+  }
+
+  cancel(): void {
+    this.#carrier.send({ kind: 'cancel' })
+  }
+
+  inService(): InService[] {
+    return this.#death?.inService ?? this.#carrier.slate.read()
+  }
+
+  kill(): void {
+    this.#wish ??= 'KILLED'
+    this.#carrier.end()
+  }
+
+  /** The listener of the last job hears nothing more. */
+  detach(): void {
+    this.#listener = null
+  }
+
+  receive(message: FromLane): void {
+    this.#probed = false
+    if (message.kind === 'fault') this.#fault = message.message
+    if (message.kind === 'settled') this.#strays = 0
+    if (message.kind === 'results') {
+      this.#strays = message.strays
+      this.#report(message.block)
+    }
+  }
+
+  /** The carrier has ended: tells the listener, last of all. */
+  die(ending: Ending): void {
+    const death = { error: this.#deathOf(ending), inService: this.inService() }
+    this.#death = death
+    this.#outstanding = 0
+    this.#listener?.onDeath(death.error, death.inService)
+    this.#listener = null
+  }
+
+  /**
+   * Called now and then. A lane with nothing in service answers; one that does not is kept busy by what no task can be
+   * blamed for, such as a function that was given up and spins, and is ended.
+   */
+  probe(): void {
+    if (this.inService().length > 0) {
+      this.#probed = false
+      return
+    }
+    if (this.#probed) {
+      this.#wish ??= 'STUCK'
+      this.#carrier.end()
+      return
+    }
+    this.#probed = true
+    this.#carrier.send({ kind: 'probe' })
+  }
+
+  #report(block: ResultBlock): void {
+    const { count, outcomes } = block.columns
+    this.#outstanding -= count
+    for (let at = 0; at < count; at += 1) if (outcomes[at] !== Outcome.NOT_STARTED) this.#tasksDone += 1
+    this.#listener?.onResults(block)
+  }
+
+  #deathOf(ending: Ending): TaskError {
+    if (this.#wish === 'KILLED') return died(`${this.name} was ended by the server`)
+    if (this.#wish === 'STUCK') return died(`${this.name} stopped answering`)
+    if (this.#fault !== null) return died(`${this.name} ended with an error that no task caught: ${this.#fault}`)
+    const message = `${this.name} ${ending.message}`
+    return ending.outOfMemory ? { code: 'OUT_OF_MEMORY', message, retryable: false } : died(message)
+  }
+}
+
+function died(message: string): TaskError {
+  return { code: 'LANE_DIED', message, retryable: true }
+}

@@ -1,0 +1,39 @@
+/** What travels between the two sides of a lane: the server's (threads.ts, processes.ts) and the lane's own (entry.ts). */
+
+import type { MessagePort } from 'node:worker_threads'
+import type { Grant, JobSpec, ResultBlock } from './protocol.js'
+
+export type ToLane =
+  /** `slate`: shared memory with more places than before; null where the old one will do. */
+  | { kind: 'open'; job: JobSpec; slate: SharedArrayBuffer | null }
+  | { kind: 'grant'; grant: Grant }
+  | { kind: 'recall' }
+  | { kind: 'cancel' }
+  /** Answered with `alive` as soon as the lane's event loop turns. */
+  | { kind: 'probe' }
+
+export type FromLane =
+  /** The lane can take jobs. `id`: the thread's or the process's, by which tinypool knows it. */
+  | { kind: 'ready'; id: number }
+  /** `strays`: functions that were given up (timed out, cancelled) and have not settled yet. */
+  | { kind: 'results'; block: ResultBlock; strays: number }
+  /** There are no strays any more. */
+  | { kind: 'settled' }
+  | { kind: 'alive' }
+  /** An error that no task can be blamed for. The lane ends by itself after it. */
+  | { kind: 'fault'; message: string }
+
+/** The one task that tinypool runs in a worker: to be a lane. */
+export interface LaneTask {
+  functionsDir: string | null
+  allowHosts: readonly string[]
+  /** Epoch milliseconds at the zero of the machine's monotonic clock, so that all lanes stamp with the server's clock. */
+  epochOfMonotonicMs: number
+  line: { kind: 'port'; port: MessagePort } | { kind: 'channel'; slatePath: string; guard: GuardTask }
+}
+
+/** What the guard of a child process watches; see guard.ts. */
+export interface GuardTask {
+  parentPid: number
+  maxResidentMb: number
+}

@@ -1,0 +1,75 @@
+/** Ended tasks on their way out of a lane: many in a message, none kept waiting for long. */
+
+import type { Fold } from '../domain/reduction.js'
+import { BlockBuilder } from './block.js'
+import type { CpuClock } from './cpu.js'
+import type { JobSpec, ResultBlock } from './protocol.js'
+
+/** A loop that keeps the event loop to itself sends what it has after this long, and then lets the event loop turn. */
+export const TURN_MS = 4
+/** Results of asynchronous tasks wait this long for others, unless nothing was sent lately. */
+const GATHER_MS = 4
+/** So many results of a job go one by one: those of a small batch are then never late, whatever comes after them. */
+const EAGER_FIRST = 32
+/** And so many after a long task, as there may be more like it. */
+const EAGER_AFTER_LONG = 8
+/** So that large outputs do not pile up while a turn lasts. */
+const MAX_CHARS = 1024 * 1024
+
+interface OutboxOptions {
+  spec: JobSpec
+  /** Null without a reducer. */
+  fold: Fold | null
+  cpu: CpuClock | null
+  send(block: ResultBlock): void
+}
+
+export class Outbox {
+  readonly block: BlockBuilder
+  readonly #options: OutboxOptions
+  #sentMs = Number.NEGATIVE_INFINITY
+  #eager = EAGER_FIRST
+  #cpuMs: number
+  #timer: NodeJS.Timeout | null = null
+  #immediate: NodeJS.Immediate | null = null
+
+  constructor(options: OutboxOptions) {
+    this.#options = options
+    this.block = new BlockBuilder(options.spec.work.kind === 'FETCH')
+    this.#cpuMs = options.cpu?.() ?? 0
+  }
+
+  /** Whether what is gathered should go now. `nowMs`: performance.now(). */
+  isDue(nowMs: number): boolean {
+    return this.#eager > 0 || nowMs - this.#sentMs >= TURN_MS || this.block.chars > MAX_CHARS
+  }
+
+  /** Results that wait while a task keeps the event loop to itself are late: to be told of each such task. */
+  noteBusy(busyMs: number): void {
+    if (busyMs >= TURN_MS) this.#eager = Math.max(this.#eager, EAGER_AFTER_LONG)
+  }
+
+  flush(): void {
+    if (this.#timer) clearTimeout(this.#timer)
+    if (this.#immediate) clearImmediate(this.#immediate)
+    this.#timer = null
+    this.#immediate = null
+    if (this.block.count === 0) return
+    const { spec, fold, cpu, send } = this.#options
+    const cpuMs = cpu?.() ?? 0
+    const laneCpuMs = cpuMs - this.#cpuMs
+    const reduction = fold?.state() ?? null
+    this.#cpuMs = cpuMs
+    this.#sentMs = performance.now()
+    this.#eager -= this.block.count
+    fold?.reset()
+    send({ job: spec.job, columns: this.block.take(), laneCpuMs, reduction })
+  }
+
+  /** A lone result goes when this turn of the event loop ends; one of many waits a moment for the others. */
+  flushSoon(): void {
+    if (this.#timer || this.#immediate || this.block.count === 0) return
+    if (performance.now() - this.#sentMs >= GATHER_MS) this.#immediate = setImmediate(() => this.flush())
+    else this.#timer = setTimeout(() => this.flush(), GATHER_MS)
+  }
+}

@@ -1,0 +1,199 @@
+/** The lanes of one server: threads and processes, started when they are wanted and kept warm for the next run. */
+
+import type { LaneKind } from '../domain/strategy.js'
+import type { CarrierOptions, CarrierSource } from './carrier.js'
+import type { Lane, LanePool, LaneStatus } from './lane.js'
+import { LocalLane } from './local.js'
+import { monotonicOfZeroMs } from './monotonic.js'
+import { createProcessCarriers } from './processes.js'
+import { createThreadCarriers } from './threads.js'
+
+export interface LanePoolOptions {
+  /** The built lanes/entry.js. */
+  entry: URL
+  functionsDir: string | null
+  /** Private destinations that fetches may reach. */
+  allowHosts: readonly string[]
+  laneMemoryMb: number
+  /** Lanes in use at most, of both kinds together. */
+  maxLanes: number
+  /** Idle lanes that stay, of both kinds together. */
+  keepWarm: number
+  /** What lanes see of the environment: nothing, if left out. */
+  env?: Readonly<Record<string, string>>
+  /** How long an idle lane beyond those stays. Default 30,000. */
+  idleMs?: number
+  /** How often lanes are asked whether they still answer. Default 5,000. */
+  probeMs?: number
+}
+
+const IDLE_MS = 30_000
+const PROBE_MS = 5_000
+
+export function createLanePool(options: LanePoolOptions): LanePool {
+  return new LocalLanePool(options)
+}
+
+interface IdleLane {
+  lane: LocalLane
+  timer: NodeJS.Timeout
+}
+
+class LocalLanePool implements LanePool {
+  readonly #options: LanePoolOptions
+  readonly #sources: Record<LaneKind, CarrierSource>
+  /** All that have been started and have not ended. */
+  readonly #alive = new Map<LocalLane, { end(): void; ended: Promise<void> }>()
+  readonly #busy = new Set<LocalLane>()
+  /** Longest idle first. */
+  #idle: IdleLane[] = []
+  readonly #names = new Set<string>()
+  #starting = 0
+  readonly #prober: NodeJS.Timeout
+  #closing: Promise<void> | null = null
+
+  constructor(options: LanePoolOptions) {
+    this.#options = options
+    const { entry, functionsDir, allowHosts, laneMemoryMb, maxLanes, env = {} } = options
+    const carrierOptions: CarrierOptions = {
+      entry,
+      functionsDir,
+      allowHosts: [...allowHosts],
+      laneMemoryMb,
+      env,
+      epochOfMonotonicMs: performance.timeOrigin - monotonicOfZeroMs(),
+      maxWorkers: maxLanes,
+    }
+    this.#sources = {
+      THREAD: createThreadCarriers(carrierOptions),
+      PROCESS: createProcessCarriers(carrierOptions),
+    }
+    this.#prober = setInterval(() => this.#probe(), options.probeMs ?? PROBE_MS).unref()
+  }
+
+  async acquire(kind: LaneKind): Promise<Lane> {
+    if (this.#closing) throw new Error('the lane pool is closed')
+    const warm = this.#takeIdle(kind)
+    if (warm) {
+      this.#busy.add(warm)
+      return warm
+    }
+    const { maxLanes } = this.#options
+    if (this.#busy.size + this.#starting >= maxLanes) throw new Error(`all ${maxLanes} lanes are in use`)
+    this.#makeRoom(kind)
+    this.#starting += 1
+    try {
+      const lane = await this.#start(kind)
+      if (this.#closing) throw new Error('the lane pool is closed')
+      if (!this.#alive.has(lane)) throw new Error(`${lane.name} ended as soon as it had started`)
+      this.#busy.add(lane)
+      return lane
+    } finally {
+      this.#starting -= 1
+    }
+  }
+
+  release(lane: Lane): void {
+    if (!(lane instanceof LocalLane) || !this.#busy.has(lane)) return
+    if (lane.outstanding > 0) throw new Error(`${lane.name} still owes ${lane.outstanding} results`)
+    this.#busy.delete(lane)
+    lane.detach()
+    const timer = setTimeout(() => this.#outstay(lane), this.#options.idleMs ?? IDLE_MS).unref()
+    this.#idle.push({ lane, timer })
+  }
+
+  statuses(): LaneStatus[] {
+    return [...this.#alive.keys()]
+      .filter((lane) => this.#busy.has(lane) || this.#idle.some((idle) => idle.lane === lane))
+      .map((lane) => ({ lane: lane.name, kind: lane.kind, busy: this.#busy.has(lane), tasksDone: lane.tasksDone }))
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    clearInterval(this.#prober)
+    const all = [...this.#alive.values()]
+    for (const { end } of all) end()
+    await Promise.all(all.map(({ ended }) => ended))
+    await Promise.all([this.#sources.THREAD.close(), this.#sources.PROCESS.close()])
+  }
+
+  /** The lane that was used last: its caches are warm, and the others get to end. */
+  #takeIdle(kind: LaneKind): LocalLane | null {
+    const place = this.#idle.findLastIndex(({ lane }) => lane.kind === kind && lane.isClean)
+    return place < 0 ? null : this.#removeIdle(place)
+  }
+
+  #removeIdle(place: number): LocalLane {
+    const [{ lane, timer }] = this.#idle.splice(place, 1) as [IdleLane]
+    clearTimeout(timer)
+    return lane
+  }
+
+  /** Idle lanes that are not clean must not stand in the way of a new one. */
+  #makeRoom(kind: LaneKind): void {
+    const ofKind = [...this.#alive.keys()].filter((lane) => lane.kind === kind)
+    if (ofKind.length < this.#options.maxLanes) return
+    const place = this.#idle.findIndex(({ lane }) => lane.kind === kind)
+    if (place >= 0) this.#removeIdle(place).kill()
+  }
+
+  /** An idle lane has had its time: it ends, unless it is one of those that stay. */
+  #outstay(lane: LocalLane): void {
+    const place = this.#idle.findIndex((idle) => idle.lane === lane)
+    if (place < 0 || (this.#idle.length <= this.#options.keepWarm && lane.isClean)) return
+    this.#removeIdle(place).kill()
+  }
+
+  #start(kind: LaneKind): Promise<LocalLane> {
+    return new Promise((resolve, reject) => {
+      let settleEnded: () => void
+      const ended = new Promise<void>((settle) => {
+        settleEnded = settle
+      })
+      const name = this.#freeName(kind)
+      const carrier = this.#sources[kind].start({
+        onMessage: (message) => {
+          if (message.kind === 'ready') resolve(lane)
+          lane.receive(message)
+        },
+        onEnd: (ending) => {
+          this.#forget(lane)
+          reject(new Error(`${name} ${ending.message}`))
+          lane.die(ending)
+          settleEnded()
+        },
+      })
+      const lane = new LocalLane(name, kind, carrier)
+      this.#names.add(name)
+      this.#alive.set(lane, { end: () => lane.kill(), ended })
+    })
+  }
+
+  #forget(lane: LocalLane): void {
+    this.#alive.delete(lane)
+    this.#names.delete(lane.name)
+    this.#busy.delete(lane)
+    const place = this.#idle.findIndex((idle) => idle.lane === lane)
+    if (place >= 0) this.#removeIdle(place)
+  }
+
+  /** The lowest number that is free: a run's timeline then has as many lanes as the run had. */
+  #freeName(kind: LaneKind): string {
+    let number = 1
+    while (this.#names.has(nameOf(kind, number))) number += 1
+    return nameOf(kind, number)
+  }
+
+  #probe(): void {
+    for (const lane of this.#busy) lane.probe()
+    for (const { lane } of this.#idle) lane.probe()
+  }
+}
+
+function nameOf(kind: LaneKind, number: number): string {
+  return `${kind === 'THREAD' ? 'thread' : 'process'}-${number}`
+}

@@ -1,0 +1,94 @@
+/** Lanes in child processes. */
+
+import { randomUUID } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Tinypool, type TinypoolChannel, type TinypoolWorker } from 'tinypool'
+import { type CarrierOptions, type CarrierSource, createCarrierSource, type Ending, type Line } from './carrier.js'
+import type { FromLane, LaneTask, ToLane } from './messages.js'
+import { FileSlateReader } from './slate.js'
+
+/** What a process needs besides its JavaScript heap: code, stacks, buffers in passing. */
+const BASE_MEMORY_MB = 256
+
+export function createProcessCarriers(options: CarrierOptions): CarrierSource {
+  const pool = new Tinypool({
+    runtime: 'child_process',
+    // Typed arrays travel as they are, and BigInts at all.
+    serialization: 'advanced',
+    minThreads: 0,
+    maxThreads: options.maxWorkers,
+    idleTimeout: 0,
+    // Without this a child inherits the server's secrets.
+    env: { ...options.env },
+    execArgv: [`--max-old-space-size=${options.laneMemoryMb}`],
+  })
+  return createCarrierSource(pool, { entry: options.entry, createLine: () => new ChannelLine(options) })
+}
+
+class ChannelLine implements Line {
+  readonly slate: FileSlateReader
+  readonly task: LaneTask
+  readonly run: Line['run']
+  readonly #channel: Required<Pick<TinypoolChannel, 'onMessage' | 'postMessage'>>
+  readonly #laneMemoryMb: number
+  #sendToChild: ((message: ToLane) => void) | null = null
+  #onMessage: (message: FromLane) => void = () => {}
+  #onClosed: () => void = () => {}
+  /** Known from the lane's beginning to its end: a pid is given to others afterwards. */
+  #pid: number | null = null
+
+  constructor({ functionsDir, allowHosts, epochOfMonotonicMs, laneMemoryMb }: CarrierOptions) {
+    const slatePath = join(tmpdir(), `heddle-${randomUUID()}.slate`)
+    this.slate = new FileSlateReader(slatePath)
+    this.#laneMemoryMb = laneMemoryMb
+    const guard = { parentPid: process.pid, maxResidentMb: laneMemoryMb + BASE_MEMORY_MB }
+    this.task = { functionsDir, allowHosts, epochOfMonotonicMs, line: { kind: 'channel', slatePath, guard } }
+    this.#channel = {
+      onMessage: (send) => {
+        this.#sendToChild = send
+      },
+      // A function may send something of its own over the channel.
+      postMessage: (message: unknown) => isFromLane(message) && this.#onMessage(message),
+    }
+    this.run = { channel: this.#channel }
+  }
+
+  send(message: ToLane): void {
+    this.#sendToChild?.(message)
+  }
+
+  listen(onMessage: (message: FromLane) => void, onClosed: () => void): void {
+    this.#onMessage = onMessage
+    this.#onClosed = onClosed
+  }
+
+  attach(worker: TinypoolWorker): void {
+    this.#pid = worker.threadId
+    this.slate.unlink()
+    worker.once('disconnect', () => this.#onClosed())
+    worker.once('exit', () => {
+      this.#pid = null
+    })
+  }
+
+  /** tinypool sends SIGTERM and waits a second: a process that spins would spin on. */
+  kill(): void {
+    if (this.#pid !== null) process.kill(this.#pid, 'SIGKILL')
+  }
+
+  describeExit({ code, signal }: { code: number | null; signal: string | null }): Ending {
+    // V8 aborts the process when the heap is exhausted, and the lane's guard when other memory is.
+    if (signal === 'SIGABRT') return { outOfMemory: true, message: `needed more than ${this.#laneMemoryMb} MB` }
+    const message = signal === null ? `exited with code ${code}` : `was ended by ${signal}`
+    return { outOfMemory: false, message }
+  }
+
+  close(): void {
+    this.slate.close()
+  }
+}
+
+function isFromLane(message: unknown): message is FromLane {
+  return typeof message === 'object' && message !== null && 'kind' in message
+}

@@ -1,0 +1,42 @@
+/** What travels between the engine and a lane. Everything here survives a structured clone. */
+
+import type { CompactSource, FetchOptions, Reducer } from '../domain/batch.js'
+import type { ReductionState } from '../domain/reduction.js'
+import type { ResultColumns } from '../domain/results.js'
+
+/** What a lane needs to know of a run's stage, once. */
+export interface JobSpec {
+  /** Unique while the server lives. */
+  job: number
+  work: { kind: 'FETCH'; fetch: FetchOptions } | { kind: 'COMPUTE'; function: string; reduce: Reducer | null }
+  /** Where inputs come from that are not in the grant; null for a list. */
+  source: CompactSource | null
+  /** Tasks in service at most. */
+  slots: number
+  /** For one attempt; null: none. */
+  timeoutMs: number | null
+  maxOutputBytes: number
+}
+
+/**
+ * Items handed to a lane at a time. Their indexes are first, first + 1, … unless `indexes` names them; the inputs
+ * follow from the job's source unless `inputs` has them, in the same order.
+ */
+export interface Grant {
+  first: number
+  count: number
+  indexes: number[] | null
+  inputs: unknown[] | null
+  /** The number of each item's attempt, in the same order; null: all 1. */
+  attempts: number[] | null
+}
+
+/** Ended items of a job, and what goes with them. */
+export interface ResultBlock {
+  job: number
+  columns: ResultColumns
+  /** CPU time that the lane spent on the job since its last block; 0 where it cannot be measured. */
+  laneCpuMs: number
+  /** The fold of the outputs of this block's SUCCEEDED items; null without a reducer. */
+  reduction: ReductionState | null
+}

@@ -1,0 +1,91 @@
+/** The lane's own side of the line: opens jobs, hands them what comes for them, and answers for the lane as a whole. */
+
+import type { Fetcher } from '../fetching/fetcher.js'
+import type { FunctionRegistry } from '../functions/registry.js'
+import { ComputeJob } from './compute.js'
+import type { CpuClock } from './cpu.js'
+import { FetchJob } from './fetch.js'
+import type { Job } from './job.js'
+import type { FromLane, ToLane } from './messages.js'
+import type { JobSpec, ResultBlock } from './protocol.js'
+import type { SlateWriter } from './slate.js'
+import { Strays } from './strays.js'
+
+export interface SessionSetting {
+  registry: FunctionRegistry
+  /** Called once, with the first fetch: lanes that compute do without. */
+  openFetcher(): Promise<Fetcher>
+  /** The slate to write to from now on; `memory` is new to the lane, or null where it is the old one. */
+  slateFor(memory: SharedArrayBuffer | null): SlateWriter
+  cpu: CpuClock | null
+  /** Epoch milliseconds at the zero of performance.now(). */
+  epochOfZeroMs: number
+  send(message: FromLane): void
+}
+
+export class Session {
+  readonly #setting: SessionSetting
+  readonly #strays: Strays
+  #fetcher: Promise<Fetcher> | null = null
+  #job: Job | null = null
+  /** What came for a job that is still being opened; null where none is. */
+  #held: ToLane[] | null = null
+  /** Whether the server has been told of strays. */
+  #toldStrays = false
+
+  constructor(setting: SessionSetting) {
+    this.#setting = setting
+    this.#strays = new Strays(() => {
+      if (this.#toldStrays) setting.send({ kind: 'settled' })
+      this.#toldStrays = false
+    })
+  }
+
+  handle(message: ToLane): void {
+    if (message.kind === 'probe') this.#setting.send({ kind: 'alive' })
+    else if (this.#held) this.#held.push(message)
+    else if (message.kind === 'open') this.#open(message.job, this.#setting.slateFor(message.slate))
+    else if (message.kind === 'grant') this.#job?.grant(message.grant)
+    else if (message.kind === 'recall') this.#job?.recall()
+    else this.#job?.cancel()
+  }
+
+  /** Sends what has ended and has not been sent: the lane is about to end. */
+  flush(): void {
+    this.#job?.flush()
+  }
+
+  #open(spec: JobSpec, slate: SlateWriter): void {
+    this.#job = null
+    if (spec.work.kind === 'COMPUTE') this.#job = this.#compute(spec, spec.work.function, slate)
+    else void this.#openFetch(spec, slate)
+  }
+
+  #compute(spec: JobSpec, name: string, slate: SlateWriter): Job {
+    const { registry, cpu, epochOfZeroMs } = this.#setting
+    const fn = registry.get(name)
+    // The server knows it: the lane's copy of the folder must be another by now.
+    if (!fn) throw new Error(`the function ${JSON.stringify(name)} is not there any more`)
+    return new ComputeJob(spec, { fn, slate, cpu, strays: this.#strays, epochOfZeroMs, send: this.#report })
+  }
+
+  async #openFetch(spec: JobSpec, slate: SlateWriter): Promise<void> {
+    if (spec.work.kind !== 'FETCH') return
+    const { cpu, epochOfZeroMs } = this.#setting
+    const held: ToLane[] = []
+    this.#held = held
+    this.#fetcher ??= this.#setting.openFetcher()
+    const fetcher = await this.#fetcher
+    const { timeoutMs, maxOutputBytes } = spec
+    const settings = { options: spec.work.fetch, timeoutMs, maxOutputBytes }
+    this.#job = new FetchJob(spec, { fetcher, settings, slate, cpu, epochOfZeroMs, send: this.#report })
+    this.#held = null
+    for (const message of held) this.handle(message)
+  }
+
+  readonly #report = (block: ResultBlock): void => {
+    const strays = this.#strays.count
+    this.#toldStrays = strays > 0
+    this.#setting.send({ kind: 'results', block, strays })
+  }
+}

@@ -1,0 +1,222 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import { describe, expect, it, vi } from 'vitest'
+import type { FunctionContext } from '../../../src/functions/function.js'
+import { ComputeJob } from '../../../src/lanes/compute.js'
+import type { InService } from '../../../src/lanes/lane.js'
+import type { JobSpec, ResultBlock } from '../../../src/lanes/protocol.js'
+import type { SlateWriter } from '../../../src/lanes/slate.js'
+import { Strays } from '../../../src/lanes/strays.js'
+import { computeJob, grantOf, Listener, Outcome } from '../../support/lanes.js'
+
+/** A slate that also remembers what was on it whenever results went out. */
+class Slate implements SlateWriter {
+  readonly marked = new Map<number, InService>()
+
+  mark(slot: number, { index, attempt, startedAt }: InService): void {
+    this.marked.set(slot, { index, attempt, startedAt })
+  }
+
+  wipe(slot: number): void {
+    this.marked.delete(slot)
+  }
+
+  get indexes(): number[] {
+    return [...this.marked.values()].map(({ index }) => index)
+  }
+}
+
+type Run = (input: unknown, context: FunctionContext) => unknown
+
+function setUp(run: Run, options: Partial<JobSpec> & { cpu?: () => number } = {}) {
+  const { cpu = null, ...spec } = options
+  const slate = new Slate()
+  const listener = new Listener()
+  const violations: number[] = []
+  const strays = { settled: 0 }
+  const stray = new Strays(() => {
+    strays.settled += 1
+  })
+  const fn = { name: 'f', description: '', inputSchema: {}, run }
+  const job = new ComputeJob(computeJob(spec), {
+    fn: { fn, validate: () => [], prepare: () => {} },
+    slate,
+    cpu,
+    strays: stray,
+    epochOfZeroMs: 1_000_000,
+    send(block: ResultBlock) {
+      // What is reported must not be in service any more.
+      violations.push(...slate.indexes.filter((index) => block.columns.indexes.includes(index)))
+      listener.onResults(block)
+    },
+  })
+  return { job, slate, listener, violations, stray, strays }
+}
+
+/** A promise to be settled by hand. */
+function deferred<T>() {
+  let settle: { resolve(value: T): void; reject(error: unknown): void } | undefined
+  const promise = new Promise<T>((resolve, reject) => {
+    settle = { resolve, reject }
+  })
+  return { promise, ...settle! }
+}
+
+const count = (length: number) => Array.from({ length }, (_, at) => at)
+
+describe('ComputeJob', () => {
+  it('runs synchronous tasks one after the other, each marked while it runs and wiped before it is reported', async () => {
+    const seen: number[][] = []
+    const { job, slate, listener, violations } = setUp((input) => {
+      seen.push(slate.indexes)
+      return input
+    })
+    job.grant(grantOf(count(2_000)))
+    await listener.untilRows(2_000)
+    expect(seen).toEqual(count(2_000).map((index) => [index]))
+    expect(violations).toEqual([])
+    expect(slate.indexes).toEqual([])
+  })
+
+  it('lets the event loop turn while it goes through a long grant', async () => {
+    const { job, listener } = setUp(() => {
+      const endMs = performance.now() + 0.1
+      while (performance.now() < endMs);
+    })
+    job.grant(grantOf(count(500)))
+    expect(listener.rows.length).toBeLessThan(500)
+    await turn()
+    job.cancel()
+    const rows = await listener.untilRows(500)
+    const done = rows.filter(({ outcome }) => outcome === Outcome.SUCCEEDED).length
+    expect(done).toBeGreaterThan(0)
+    expect(rows.slice(done).every(({ outcome }) => outcome === Outcome.NOT_STARTED)).toBe(true)
+  })
+
+  it('lets it turn for asynchronous functions that never wait, too', async () => {
+    const { job, listener } = setUp(async () => {
+      const endMs = performance.now() + 0.1
+      while (performance.now() < endMs);
+    })
+    job.grant(grantOf(count(500)))
+    await turn()
+    await turn()
+    expect(listener.rows.length).toBeLessThan(500)
+    job.cancel()
+    await listener.untilRows(500)
+    expect(listener.rows.map(({ index }) => index)).toEqual(count(500))
+  })
+
+  it('has no more in service than it has slots', async () => {
+    const open: ReturnType<typeof deferred<number>>[] = []
+    const { job, slate, listener, violations } = setUp(
+      () => {
+        const one = deferred<number>()
+        open.push(one)
+        return one.promise
+      },
+      { slots: 3 },
+    )
+    job.grant(grantOf(count(6)))
+    while (open.length < 3) await turn()
+    expect(slate.indexes).toEqual([0, 1, 2])
+    open[1]!.resolve(1)
+    await listener.untilRows(1)
+    while (open.length < 4) await turn()
+    expect(new Set(slate.indexes)).toEqual(new Set([0, 2, 3]))
+    for (const one of open) one.resolve(0)
+    await listener.untilRows(3)
+    while (listener.rows.length < 6) {
+      for (const one of open) one.resolve(0)
+      await turn()
+    }
+    expect(violations).toEqual([])
+    expect(open).toHaveLength(6)
+  })
+
+  it('reports a task that was given up once, whatever its function comes to', async () => {
+    const one = deferred<string>()
+    const other = deferred<string>()
+    const signals: AbortSignal[] = []
+    const { job, slate, listener, stray, strays } = setUp(
+      (input, { signal }) => {
+        signals.push(signal)
+        return input === 'one' ? one.promise : other.promise
+      },
+      { slots: 2 },
+    )
+    job.grant(grantOf(['one', 'other']))
+    while (signals.length < 2) await turn()
+    job.cancel()
+    expect(listener.outcomes).toEqual([Outcome.CANCELLED, Outcome.CANCELLED])
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, true])
+    expect(signals[0]).not.toBe(signals[1])
+    expect(slate.indexes).toEqual([])
+    expect(stray.count).toBe(2)
+    one.resolve('late')
+    await turn()
+    expect(strays.settled).toBe(0)
+    other.reject(new Error('late too'))
+    await turn()
+    expect(strays.settled).toBe(1)
+    expect(listener.rows).toHaveLength(2)
+  })
+
+  it('gives each asynchronous task a signal of its own, and tasks after it another', async () => {
+    const signals: AbortSignal[] = []
+    const { job, listener } = setUp((input, { signal }) => {
+      signals.push(signal)
+      return input === 'wait' ? Promise.resolve() : null
+    })
+    job.grant(grantOf(['go', 'go', 'wait', 'go']))
+    await listener.untilRows(4)
+    expect(signals[1]).toBe(signals[0])
+    expect(signals[3]).not.toBe(signals[2])
+  })
+
+  it('measures the CPU time of tasks from half a millisecond on, and of no task beside others', async () => {
+    let cpuMs = 0
+    let nowMs = 1_000
+    const now = vi.spyOn(performance, 'now').mockImplementation(() => nowMs)
+    const run: Run = (input) => {
+      nowMs += input === 'short' ? 0.1 : 1
+      cpuMs += input === 'short' ? 0.1 : 0.75
+      return input === 'promise' ? Promise.resolve() : 1
+    }
+    const alone = setUp(run, { cpu: () => cpuMs })
+    alone.job.grant(grantOf(['long', 'long', 'short', 'long', 'long', 'promise']))
+    await alone.listener.untilRows(6)
+    const beside = setUp(run, { cpu: () => cpuMs, slots: 2 })
+    beside.job.grant(grantOf(['promise', 'promise']))
+    await beside.listener.untilRows(2)
+    now.mockRestore()
+    const nan = Number.NaN
+    // After a short task the clock is not read at the start of the next one.
+    expect(alone.listener.rows.map(({ cpuMs }) => cpuMs)).toEqual([0.75, 0.75, nan, nan, 0.75, 0.75])
+    const total = alone.listener.blocks.reduce((sum, { laneCpuMs }) => sum + laneCpuMs, 0)
+    expect(total).toBeCloseTo(3.85)
+    expect(beside.listener.rows.map(({ cpuMs }) => cpuMs)).toEqual([nan, nan])
+  })
+
+  it('ends a task whose thenable is hostile', async () => {
+    const hostile = {
+      // biome-ignore lint/suspicious/noThenProperty: what a function may return, and nobody should.
+      get then() {
+        throw new Error('no promise of yours')
+      },
+    }
+    const { job, listener } = setUp(() => hostile)
+    job.grant(grantOf([1]))
+    const [row] = await listener.untilRows(1)
+    expect(row!.error).toEqual({ code: 'FUNCTION_ERROR', message: 'no promise of yours', retryable: false })
+  })
+
+  it('sends what it has when it is told to', async () => {
+    const one = deferred<number>()
+    const { job, listener } = setUp((input) => (input === 'wait' ? one.promise : input), { slots: 2 })
+    job.grant(grantOf([1, 'wait']))
+    job.flush()
+    expect(listener.rows.map(({ output }) => output)).toEqual(['1'])
+    one.resolve(2)
+    await listener.untilRows(2)
+  })
+})

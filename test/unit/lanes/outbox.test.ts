@@ -1,0 +1,111 @@
+import { describe, expect, it } from 'vitest'
+import { createFold } from '../../../src/domain/reduction.js'
+import { Outbox, TURN_MS } from '../../../src/lanes/outbox.js'
+import type { ResultBlock } from '../../../src/lanes/protocol.js'
+import { computeJob } from '../../support/lanes.js'
+
+function setUp(options: { cpu?: () => number; sum?: boolean } = {}) {
+  const blocks: ResultBlock[] = []
+  let wake = () => {}
+  const fold = options.sum ? createFold('SUM') : null
+  const outbox = new Outbox({
+    spec: computeJob(),
+    fold,
+    cpu: options.cpu ?? null,
+    send: (block) => {
+      blocks.push(block)
+      wake()
+    },
+  })
+  const add = (index: number) => {
+    fold?.add(index)
+    outbox.block.succeed({ index, attempt: 1, startedAt: 0, serviceMs: 0, cpuMs: Number.NaN }, String(index))
+  }
+  const sent = () =>
+    new Promise<void>((resolve) => {
+      wake = resolve
+    })
+  return { outbox, blocks, add, sent }
+}
+
+/** Past the results that go one by one. */
+function warmUp({ outbox, blocks, add }: ReturnType<typeof setUp>): void {
+  for (let index = 0; index < 32; index += 1) {
+    add(index)
+    outbox.flush()
+  }
+  blocks.length = 0
+}
+
+describe('Outbox', () => {
+  it('sends what is gathered once, with the CPU time and the fold since the last block', () => {
+    let cpuMs = 10
+    const { outbox, blocks, add } = setUp({ cpu: () => cpuMs, sum: true })
+    cpuMs = 13
+    add(1)
+    add(2)
+    outbox.flush()
+    outbox.flush()
+    cpuMs = 14
+    add(4)
+    outbox.flush()
+    expect(blocks.map(({ columns }) => [...columns.indexes])).toEqual([[1, 2], [4]])
+    expect(blocks.map(({ laneCpuMs }) => laneCpuMs)).toEqual([3, 1])
+    expect(blocks.map(({ reduction }) => reduction)).toEqual([
+      { count: 2, value: '3' },
+      { count: 1, value: '4' },
+    ])
+  })
+
+  it('has the first results of a job go one by one, and later ones when a turn is over', () => {
+    const box = setUp()
+    expect(box.outbox.isDue(performance.now())).toBe(true)
+    warmUp(box)
+    const nowMs = performance.now()
+    expect(box.outbox.isDue(nowMs - TURN_MS)).toBe(false)
+    expect(box.outbox.isDue(nowMs + TURN_MS)).toBe(true)
+  })
+
+  it('is in a hurry again after a task that kept the event loop to itself', () => {
+    const box = setUp()
+    warmUp(box)
+    const beforeMs = performance.now() - TURN_MS
+    box.outbox.noteBusy(TURN_MS / 2)
+    expect(box.outbox.isDue(beforeMs)).toBe(false)
+    box.outbox.noteBusy(TURN_MS)
+    expect(box.outbox.isDue(beforeMs)).toBe(true)
+  })
+
+  it('does not let large outputs pile up', () => {
+    const box = setUp()
+    warmUp(box)
+    box.outbox.block.succeed(
+      { index: 1, attempt: 1, startedAt: 0, serviceMs: 0, cpuMs: Number.NaN },
+      'x'.repeat(1024 * 1024 + 1),
+    )
+    expect(box.outbox.isDue(performance.now() - TURN_MS)).toBe(true)
+  })
+
+  it('sends results that come together in one block, without being asked again', async () => {
+    const box = setUp()
+    warmUp(box)
+    const sent = box.sent()
+    for (const index of [7, 8, 9]) {
+      box.add(index)
+      box.outbox.flushSoon()
+    }
+    expect(box.blocks).toEqual([])
+    await sent
+    expect(box.blocks.map(({ columns }) => [...columns.indexes])).toEqual([[7, 8, 9]])
+  })
+
+  it('has nothing left to send after a flush that came first', async () => {
+    const box = setUp()
+    box.add(1)
+    box.outbox.flushSoon()
+    box.outbox.flush()
+    box.outbox.flushSoon()
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(box.blocks).toHaveLength(1)
+  })
+})

@@ -1,0 +1,97 @@
+/** The contract of the engine: what the API may ask of the runs, those under way and those long ended. */
+
+import type { BodyPolicy, Header, Json, Label, Reducer } from '../domain/batch.js'
+import type { RunKey } from '../domain/ids.js'
+import type { UserError } from '../domain/problems.js'
+import type { Progress, RunRecord } from '../domain/run.js'
+import type { Strategy } from '../domain/strategy.js'
+import type { InFlightTask } from '../domain/task.js'
+import type { Distribution } from '../domain/timing.js'
+import type { LaneStatus } from '../lanes/lane.js'
+
+type Maybe<T> = T | null | undefined
+
+/** As a client sends them, before any check: the shapes of schema.graphql. */
+export interface LaunchOptionsInput {
+  name?: Maybe<string>
+  labels?: Maybe<Label[]>
+  strategy?: Maybe<Strategy>
+  concurrency?: Maybe<number>
+  lanes?: Maybe<number>
+  priority?: Maybe<number>
+  failFast?: Maybe<boolean>
+  retry?: Maybe<{
+    maxAttempts?: Maybe<number>
+    backoffMs?: Maybe<number>
+    maxBackoffMs?: Maybe<number>
+    unsafe?: Maybe<boolean>
+  }>
+  timeoutMs?: Maybe<number>
+  idempotencyKey?: Maybe<string>
+}
+
+export interface FetchOptionsInput {
+  bodyPolicy?: Maybe<BodyPolicy>
+  maxBytes?: Maybe<number>
+  maxRedirects?: Maybe<number>
+  headers?: Maybe<Header[]>
+  okStatuses?: Maybe<number[]>
+}
+
+export interface LaunchFetchInput {
+  source: {
+    urls?: Maybe<string[]>
+    requests?: Maybe<{ url: string; method?: Maybe<string>; headers?: Maybe<Header[]>; body?: Maybe<string> }[]>
+    template?: Maybe<{ template: string; from: number; to: number; step: number }>
+  }
+  fetch?: Maybe<FetchOptionsInput>
+  options?: Maybe<LaunchOptionsInput>
+}
+
+export interface LaunchComputeInput {
+  function: string
+  source: {
+    inputs?: Maybe<unknown[]>
+    range?: Maybe<{ from: number; to: number; step: number }>
+  }
+  chunkSize?: Maybe<number>
+  reduce?: Maybe<Reducer>
+  options?: Maybe<LaunchOptionsInput>
+}
+
+/** A run, and how far it is now. */
+export interface RunView {
+  record: RunRecord
+  progress: Progress
+}
+
+export type LaunchOutcome =
+  | { run: RunView; deduplicated: boolean; userErrors: [] }
+  | { run: null; deduplicated: false; userErrors: UserError[] }
+
+export interface Engine {
+  /** Checks, writes down, and only then answers. `space`: of the idempotency keys, '' without tokens. */
+  launchFetch(input: LaunchFetchInput, space: string): Promise<LaunchOutcome>
+  launchCompute(input: LaunchComputeInput, space: string): Promise<LaunchOutcome>
+
+  run(key: RunKey): Promise<RunView | null>
+  /** A stored record as it is now: the live state where the run is under way. */
+  view(record: RunRecord): RunView
+  /** What is in service now, longest first. */
+  inFlight(key: RunKey): InFlightTask[]
+  distribution(run: RunView, column: 'serviceMs' | 'queueWaitMs'): Promise<Distribution>
+  /** What the run's reducer has made of it; null before the end. */
+  reduction(run: RunView): Promise<Json>
+  /** The inputs of these items, as the client gave them. */
+  inputs(record: RunRecord, indexes: readonly number[]): Promise<Map<number, Json>>
+  load(): EngineLoad
+}
+
+export interface EngineLoad {
+  /** Items of unfinished runs that are not in service. */
+  queuedTasks: number
+  runningTasks: number
+  /** The age of the oldest task that waits for a lane; null where none waits. */
+  oldestQueuedMs: number | null
+  lanes: LaneStatus[]
+}

@@ -1,0 +1,346 @@
+/** One run under way: hands its items to the lanes it holds, takes in what they report, and knows when it has ended. */
+
+import type { Clock } from '../clock.js'
+import type { StageSpec } from '../domain/batch.js'
+import type { TaskError } from '../domain/errors.js'
+import type { RunKey } from '../domain/ids.js'
+import type { IndexSet } from '../domain/indexset.js'
+import type { ResultColumns } from '../domain/results.js'
+import { doneOf, type RunRecord } from '../domain/run.js'
+import { type Execution, type LaneKind, slotsOfLane } from '../domain/strategy.js'
+import type { InFlightTask } from '../domain/task.js'
+import type { EventBus } from '../events/bus.js'
+import type { Lane } from '../lanes/lane.js'
+import type { ResultBlock } from '../lanes/protocol.js'
+import type { Store } from '../store/store.js'
+import { Alarm } from './alarm.js'
+import { Attempts } from './attempts.js'
+import { toColumns } from './columns.js'
+import type { FetchBudget, FetchingRun } from './fetch-budget.js'
+import { Granter } from './granter.js'
+import { toJobSpec } from './job.js'
+import { type BlockFrame, Ledger, type TimeBase, timeBaseOf, toEntry } from './ledger.js'
+import { judgeDeath } from './obituary.js'
+import { PendingItems } from './pending.js'
+import { RateMeter } from './rate.js'
+import type { Recorder } from './recorder.js'
+import type { ScheduledRun } from './scheduler.js'
+import { type DeadLane, LaneSession, type SessionListener } from './session.js'
+import { Sessions } from './sessions.js'
+import { RunStates } from './states.js'
+
+/** What a run's execution shares with the others. */
+export interface ExecutionSetting {
+  clock: Clock
+  random(): number
+  recorder: Recorder
+  store: Pick<Store, 'items'>
+  bus: EventBus
+  fetches: FetchBudget
+  maxOutputBytes: number
+  nextJob(): number
+  /** The lane has nothing of this run any more. */
+  release(lane: Lane): void
+  /** More or fewer lanes are wanted than before. */
+  onWantChanged(): void
+  onEnded(execution: RunExecution): void
+}
+
+/** Ending: the rest is not to run. Leaving: the rest is to run after the next start. */
+type Phase = 'waiting' | 'running' | 'ending' | 'leaving'
+
+/** A run gives up when this many lanes in a row died before they had done anything. */
+const MAX_STILLBORN_LANES = 5
+
+export class RunExecution implements ScheduledRun, FetchingRun, SessionListener {
+  readonly ledger: Ledger
+  readonly rate: RateMeter
+  readonly #pending: PendingItems
+  readonly #attempts: Attempts
+  readonly #sessions: Sessions
+  readonly #granter: Granter
+  readonly #stage: StageSpec
+  readonly #states: RunStates
+  #phase: Phase = 'waiting'
+  #failure: TaskError | null = null
+  #times: TimeBase = { runStartedAt: 0, readyAt: 0 }
+  #stillborn = 0
+  /** Rings when an item's back-off is over. */
+  readonly #backoff: Alarm
+
+  constructor(
+    readonly record: RunRecord,
+    readonly plan: Execution,
+    private readonly setting: ExecutionSetting,
+    ended: IndexSet | null = null,
+  ) {
+    const { clock, store } = setting
+    const stage = record.spec.stages[0]!
+    this.#stage = stage
+    this.ledger = new Ledger(record, stage.kind === 'COMPUTE' ? stage.reduce : null)
+    this.rate = new RateMeter(clock)
+    this.#states = new RunStates({
+      record,
+      ledger: this.ledger,
+      rate: this.rate,
+      clock,
+      bus: setting.bus,
+      running: () => this.#sessions.running,
+      ending: () => this.#ending(),
+      onEnded: () => setting.onEnded(this),
+    })
+    const pending = new PendingItems(record.counts.total, ended)
+    this.#pending = pending
+    const sessions = new Sessions({
+      mayStay: (session) => this.#phase === 'running' && !session.retiring && pending.ready > 0,
+      release: (lane) => this.#release(lane),
+    })
+    this.#sessions = sessions
+    this.#granter = new Granter({
+      record,
+      plan,
+      pending,
+      clock,
+      store,
+      sessions,
+      fetchRoom: () => setting.fetches.roomFor(this),
+      mayGrant: (session) => this.#phase === 'running' && sessions.has(session),
+      onFilled: (session) => this.#onFilled(session),
+      onUnreadable: (error) => this.fail(error),
+    })
+    this.#attempts = new Attempts({
+      spec: record.spec,
+      stage,
+      pending,
+      clock,
+      random: () => setting.random(),
+      methodOf: (index) => this.#granter.methodOf(index),
+    })
+    this.#backoff = new Alarm(clock, () => {
+      this.pump()
+      this.#afterResults()
+    })
+    if (record.startedAt) this.#times = timeBaseOf({ createdAt: record.createdAt, startedAt: record.startedAt }, clock)
+  }
+
+  get key(): RunKey {
+    return this.record.key
+  }
+
+  get priority(): number {
+    return this.record.spec.priority
+  }
+
+  get laneKind(): LaneKind {
+    return this.plan.laneKind
+  }
+
+  get held(): number {
+    return this.#sessions.size
+  }
+
+  /** Lanes that the run could use now, those it holds included. */
+  get want(): number {
+    if (this.#phase !== 'waiting' && this.#phase !== 'running') return this.#sessions.size
+    return Math.min(this.plan.lanes, this.#sessions.busy + this.#pending.ready)
+  }
+
+  get claimed(): number {
+    return this.#sessions.claimed
+  }
+
+  get wanted(): number {
+    return Math.min(this.plan.concurrency, this.claimed + this.#pending.ready)
+  }
+
+  get running(): number {
+    return this.#states.running
+  }
+
+  get sequence(): number {
+    return this.#states.sequence
+  }
+
+  /** Whether some of its items wait for a lane. */
+  get waitsForLane(): boolean {
+    return this.#pending.ready > 0 && this.#phase !== 'ending'
+  }
+
+  /** After a restart: what the end of the server cut off is done now. */
+  takeUp(): void {
+    if (this.record.spec.failFast && this.record.counts.failed > 0) this.#end()
+    else this.#endIfDrained()
+  }
+
+  /** A lane that this run may use from now on. */
+  attach(lane: Lane): void {
+    if (this.#phase === 'waiting') this.#start()
+    const { clock, fetches, maxOutputBytes, nextJob } = this.setting
+    const ordinal = this.#sessions.freeOrdinal
+    const slots = slotsOfLane(this.plan, ordinal)
+    const job = toJobSpec(this.record.spec, { job: nextJob(), slots, maxOutputBytes })
+    const session = new LaneSession(lane, ordinal, job, { clock, listener: this })
+    this.#sessions.add(session)
+    if (this.#stage.kind === 'FETCH') fetches.join(this)
+    this.#fill(session)
+    this.#sessions.settle(session)
+    this.#states.showRunning()
+  }
+
+  retire(count: number): void {
+    this.#sessions.retire(count)
+  }
+
+  /** Grants what there is to grant: after a change elsewhere that may have made room. */
+  pump(): void {
+    this.#pending.release(this.setting.clock.monotonicMs())
+    for (const session of this.#sessions) {
+      this.#fill(session)
+      this.#sessions.settle(session)
+    }
+    this.#states.showRunning()
+  }
+
+  giveUp(message: string): void {
+    this.fail({ code: 'LANE_DIED', message, retryable: false })
+  }
+
+  /** The run cannot go on. What has ended stays; the rest is skipped. */
+  fail(error: TaskError): void {
+    if (this.#isOver) return
+    this.#failure ??= error
+    this.#end()
+  }
+
+  /** The server is leaving: nothing more is granted, what ends in time is recorded, the rest runs after the next start. */
+  leave(): void {
+    if (this.#phase !== 'waiting' && this.#phase !== 'running') return
+    this.#phase = 'leaving'
+    this.#backoff.set(null)
+    this.#sessions.recall()
+    this.#sessions.settleAll()
+  }
+
+  /** What is in service now. */
+  inFlight(): InFlightTask[] {
+    return this.#sessions.inFlight(this.#times.runStartedAt)
+  }
+
+  /** Aborts what is in service. */
+  cancelSessions(): void {
+    this.#sessions.cancel()
+  }
+
+  onResults(session: LaneSession, block: ResultBlock): void {
+    this.#stillborn = 0
+    this.#granter.observe(block.columns)
+    this.#take(block.columns, { lane: session.lane.name, laneCpuMs: block.laneCpuMs, reduction: block.reduction })
+    // Of fetches the others may have been waiting longer for the room that this makes.
+    if (this.#stage.kind === 'COMPUTE') this.#fill(session)
+    this.#sessions.settle(session)
+    this.#afterResults()
+  }
+
+  onDeath(session: LaneSession, death: DeadLane): void {
+    const { timeoutMs } = this.record.spec
+    const { ended, givenBack } = judgeDeath(death, { timeoutMs, nowMs: this.setting.clock.epochMs() })
+    for (const { index, attempt } of givenBack) this.#pending.giveBack(index, attempt)
+    if (ended.length > 0) this.#take(toColumns(ended), { lane: session.lane.name, laneCpuMs: 0, reduction: null })
+    this.#sessions.remove(session)
+    if (!session.hasReported && ended.length === 0 && death.killedFor === null) this.#countStillborn(death.error)
+    this.#afterResults()
+  }
+
+  /** Nothing changes any more what becomes of it. */
+  get #isOver(): boolean {
+    return this.#states.isFinal || this.#phase === 'leaving'
+  }
+
+  /** Nothing is in service, and nothing will be. */
+  get #drained(): boolean {
+    const left = this.#phase === 'ending' ? 0 : this.#pending.size + this.#granter.reading
+    return this.#sessions.busy === 0 && left === 0
+  }
+
+  #start(): void {
+    this.#phase = 'running'
+    this.rate.start(doneOf(this.ledger.recorded.counts))
+    if (this.ledger.recorded.startedAt) return
+    const startedAt = this.setting.clock.now()
+    this.#times = timeBaseOf({ createdAt: this.record.createdAt, startedAt }, this.setting.clock)
+    const { strategy, lanes, concurrency } = this.plan
+    this.#states.change({ status: 'RUNNING', startedAt, effectiveStrategy: strategy, lanes, concurrency })
+    this.setting.recorder.touch(this.#states)
+  }
+
+  #fill(session: LaneSession): void {
+    if (this.#phase !== 'running' || session.retiring || session.filling > 0 || this.setting.recorder.full) return
+    if (this.#sessions.has(session)) this.#granter.fill(session)
+  }
+
+  #onFilled(session: LaneSession): void {
+    this.#fill(session)
+    this.#sessions.settle(session)
+    this.#afterResults()
+  }
+
+  #take(columns: ResultColumns, from: Pick<BlockFrame, 'lane' | 'laneCpuMs' | 'reduction'>): void {
+    const { dropped, histories, failed } = this.#attempts.judge(columns, {
+      lane: from.lane,
+      runStartedAt: this.#times.runStartedAt,
+      ending: this.#phase === 'ending',
+      leaving: this.#phase === 'leaving',
+    })
+    this.#record(columns, { ...from, dropped, histories })
+    if (failed && this.record.spec.failFast && this.#phase === 'running') this.#end()
+  }
+
+  #record(columns: ResultColumns, frame: Omit<BlockFrame, 'stage' | 'runStartedAt' | 'readyAt'>): void {
+    this.setting.recorder.add(this.#states, toEntry(columns, { ...frame, ...this.#times, stage: 0 }))
+  }
+
+  #afterResults(): void {
+    if (this.#phase === 'running') this.#backoff.set(this.#pending.nextDueMs)
+    this.#endIfDrained()
+    this.setting.onWantChanged()
+    if (this.#stage.kind === 'FETCH') this.setting.fetches.offer()
+    this.#states.showRunning()
+  }
+
+  /** What ends lanes before they do anything would do so for ever. */
+  #countStillborn({ message }: TaskError): void {
+    this.#stillborn += 1
+    if (this.#stillborn >= MAX_STILLBORN_LANES) this.giveUp(`no lane could do anything: ${message}`)
+  }
+
+  #release(lane: Lane): void {
+    if (this.#stage.kind === 'FETCH' && this.#sessions.size === 0) this.setting.fetches.leave(this)
+    this.setting.release(lane)
+  }
+
+  #end(): void {
+    if (this.#isOver) return
+    this.#phase = 'ending'
+    this.#backoff.set(null)
+    this.#sessions.cancel()
+    this.#sessions.settleAll()
+    this.#endIfDrained()
+    this.setting.onWantChanged()
+  }
+
+  #endIfDrained(): void {
+    if (!this.#drained || this.#states.isFinal) return
+    for (const block of this.#phase === 'ending' ? this.#attempts.abandon(this.#times.runStartedAt) : []) {
+      this.#record(block.columns, { ...block, dropped: null, laneCpuMs: 0, reduction: null })
+    }
+    this.setting.recorder.touch(this.#states)
+  }
+
+  /** With the rows handed over so far the run has ended, where nothing else is to come. */
+  #ending(): { failure: TaskError | null; isCutShort: boolean } | null {
+    if (!this.#drained) return null
+    const { failFast } = this.record.spec
+    const isCutShort = this.#phase === 'ending' || (failFast && this.ledger.recorded.counts.failed > 0)
+    return { failure: this.#failure, isCutShort }
+  }
+}

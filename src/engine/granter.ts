@@ -1,0 +1,161 @@
+/** Hands a run's items to the lanes that it holds: how many at a time, and with which inputs. */
+
+import type { Clock } from '../clock.js'
+import { ChunkSizer } from '../domain/chunking.js'
+import type { TaskError } from '../domain/errors.js'
+import { Outcome, type ResultColumns } from '../domain/results.js'
+import type { RunRecord } from '../domain/run.js'
+import type { Execution } from '../domain/strategy.js'
+import type { Store } from '../store/store.js'
+import type { FetchRoom } from './fetch-budget.js'
+import type { Batch, PendingItems } from './pending.js'
+import type { LaneSession } from './session.js'
+import type { Sessions } from './sessions.js'
+
+/** Tasks longer than this are not handed out ahead: an idle lane elsewhere would have to wait for them. */
+const LONG_TASK_MS = 20
+/** Until items that could not be read are read again. */
+const REREAD_MS = 500
+/** A run gives up when its items could not be read for this long. */
+const MAX_UNREADABLE_MS = 10_000
+
+/** Fetches shorter than that are handed out this many times the slots ahead. */
+const SHORT_AHEAD = 3
+
+interface Options {
+  record: RunRecord
+  plan: Execution
+  pending: PendingItems
+  clock: Clock
+  store: Pick<Store, 'items'>
+  fetchRoom(): FetchRoom
+  /** Lanes that the run holds now. */
+  sessions: Sessions
+  /** Whether the lane may still have what was read for it. */
+  mayGrant(session: LaneSession): boolean
+  /** Inputs have been read, and the lane has them or they are pending again. */
+  onFilled(session: LaneSession): void
+  onUnreadable(error: TaskError): void
+}
+
+export class Granter {
+  readonly #sizer: ChunkSizer
+  readonly #isFetch: boolean
+  /** Mean service time of the last block; infinite before there is one. */
+  #taskMs = Number.POSITIVE_INFINITY
+  /** Methods other than GET, of items that were granted. */
+  readonly #methods = new Map<number, string>()
+  #unreadableSinceMs: number | null = null
+  #reading = 0
+
+  constructor(private readonly options: Options) {
+    const stage = options.record.spec.stages[0]!
+    this.#isFetch = stage.kind === 'FETCH'
+    this.#sizer = new ChunkSizer(stage.kind === 'COMPUTE' ? stage.chunkSize : null)
+  }
+
+  /** Items that are being read: neither pending nor granted. */
+  get reading(): number {
+    return this.#reading
+  }
+
+  /** Of the request of an item that was granted. */
+  methodOf(index: number): string {
+    return this.#methods.get(index) ?? 'GET'
+  }
+
+  /** Grants as much as the lane has room for; the items of a list follow when they have been read. */
+  fill(session: LaneSession): void {
+    const { pending, record } = this.options
+    const room = this.#isFetch ? this.#fetchRoom(session) : this.#computeRoom(session)
+    const batch = room > 0 ? pending.take(room) : null
+    if (!batch) return
+    if (record.spec.source.kind === 'list') void this.#grantListed(session, batch)
+    else session.grant({ ...batch, inputs: null })
+  }
+
+  /** Learns from what has ended how long tasks take. */
+  observe(columns: ResultColumns): void {
+    let totalMs = 0
+    let count = 0
+    for (let at = 0; at < columns.count; at += 1) {
+      if (columns.outcomes[at] === Outcome.NOT_STARTED) continue
+      totalMs += columns.serviceMs[at]!
+      count += 1
+    }
+    if (count === 0) return
+    this.#taskMs = totalMs / count
+    this.#sizer.observe(count, totalMs)
+  }
+
+  #fetchRoom(session: LaneSession): number {
+    const { pending, plan, fetchRoom, sessions } = this.options
+    const { room, isScarce } = fetchRoom()
+    const claimed = Math.min(session.claimed, session.slots)
+    const evenShare = Math.ceil((sessions.claimed + room) / Math.max(1, sessions.size))
+    const free = Math.min(room, evenShare - claimed)
+    if (free < session.slots - claimed || isScarce) return Math.min(free, session.slots - session.claimed)
+    // Some more than fit, so that a slot that becomes free has its next item there, while there are enough for all.
+    // Of short ones a lane ends several times its slots between two messages.
+    const ahead = this.#taskMs < LONG_TASK_MS ? SHORT_AHEAD * session.slots : session.slots >> 1
+    return session.slots + (pending.ready > plan.concurrency + ahead ? ahead : 0) - session.claimed
+  }
+
+  #computeRoom(session: LaneSession): number {
+    const { pending, plan } = this.options
+    const chunk = this.#sizer.next({ remaining: pending.ready, lanes: plan.lanes })
+    const ahead = this.#taskMs < LONG_TASK_MS && pending.ready > 4 * plan.concurrency ? chunk : 0
+    // A lane is filled up in whole chunks: a message for each task is what chunks are there to avoid.
+    if (session.claimed > ahead && session.claimed >= session.slots) return 0
+    return Math.max(session.slots, chunk) + ahead - session.claimed
+  }
+
+  async #grantListed(session: LaneSession, batch: Batch): Promise<void> {
+    const { store, record, mayGrant, onFilled } = this.options
+    const indexes = batch.indexes ?? Array.from({ length: batch.count }, (_, at) => batch.first + at)
+    session.filling = batch.count
+    this.#reading += batch.count
+    const items = await store.items(record.id, indexes).catch((error: unknown) => this.#reread(batch, indexes, error))
+    session.filling = 0
+    this.#reading -= batch.count
+    if (items) {
+      this.#unreadableSinceMs = null
+      const inputs = indexes.map((index) => items.get(index) ?? null)
+      if (this.#isFetch) this.#noteMethods(indexes, inputs)
+      if (mayGrant(session)) session.grant({ ...batch, inputs })
+      else this.#giveBack(batch, indexes)
+    }
+    onFilled(session)
+  }
+
+  /** Items that could not be read wait for another try, or the run gives up. */
+  #reread(batch: Batch, indexes: readonly number[], error: unknown): null {
+    const { clock, pending, onUnreadable } = this.options
+    const nowMs = clock.monotonicMs()
+    indexes.forEach((index, at) => {
+      pending.delay(index, batch.attempts?.[at] ?? 1, nowMs + REREAD_MS)
+    })
+    this.#unreadableSinceMs ??= nowMs
+    if (nowMs - this.#unreadableSinceMs >= MAX_UNREADABLE_MS) onUnreadable(unreadable(error))
+    return null
+  }
+
+  #giveBack(batch: Batch, indexes: readonly number[]): void {
+    indexes.forEach((index, at) => {
+      this.options.pending.giveBack(index, batch.attempts?.[at] ?? 1)
+    })
+  }
+
+  #noteMethods(indexes: readonly number[], inputs: readonly unknown[]): void {
+    inputs.forEach((input, at) => {
+      if (typeof input !== 'object' || input === null) return
+      const { method } = input as { method?: unknown }
+      if (typeof method === 'string' && method !== 'GET') this.#methods.set(indexes[at]!, method)
+    })
+  }
+}
+
+function unreadable(error: unknown): TaskError {
+  const message = `the items could not be read: ${error instanceof Error ? error.message : String(error)}`
+  return { code: 'INVALID_INPUT', message, retryable: false }
+}

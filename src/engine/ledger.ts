@@ -1,0 +1,233 @@
+/** The books of one run under way: what its tasks took and came to, as recorded and as made known. */
+
+import type { Clock } from '../clock.js'
+import type { Reducer } from '../domain/batch.js'
+import { bytesAt } from '../domain/fetch-column.js'
+import { createReducer, type ReductionState } from '../domain/reduction.js'
+import { Outcome, type ResultColumns } from '../domain/results.js'
+import type { RunCounts, RunRecord, RunState, RunTimes } from '../domain/run.js'
+import type { Attempt } from '../domain/task.js'
+import {
+  addMoment,
+  EXACT_LIMIT,
+  emptyMoments,
+  type Moments,
+  mergeMoments,
+  TimingAccumulator,
+} from '../domain/timing.js'
+import type { RunSketches, TaskBlock } from '../store/store.js'
+
+/** What a block of ended tasks adds to the books. */
+export interface Entry {
+  block: TaskBlock
+  /** Places of the block that make a row. */
+  rows: number
+  /** What it costs to keep and to write: a row counts 1, a kilobyte of text 2. */
+  weight: number
+  succeeded: number
+  failed: number
+  cancelled: number
+  bytes: number
+  laneCpuMs: number
+  firstStartMs: number
+  lastEndMs: number
+  /** Of SUCCEEDED and FAILED tasks. */
+  serviceMs: Float64Array
+  queueWaitMs: Float64Array
+  service: Moments
+  queueWait: Moments
+  reduction: ReductionState | null
+}
+
+/** What times of rows count from, as epoch milliseconds of the lanes' clock. */
+export interface TimeBase {
+  /** Run.startedAt: rows keep starts relative to it. */
+  runStartedAt: number
+  /** When the items became ready. */
+  readyAt: number
+}
+
+/** Lanes stamp with the monotonic clock of this process, and the wall clock may have been set since the launch. */
+export function timeBaseOf({ createdAt, startedAt }: { createdAt: Date; startedAt: Date }, clock: Clock): TimeBase {
+  const runStartedAt = clock.epochMs() - (clock.now().getTime() - startedAt.getTime())
+  return { runStartedAt, readyAt: runStartedAt - (startedAt.getTime() - createdAt.getTime()) }
+}
+
+/** What the books need of a block besides its columns. */
+export interface BlockFrame extends TimeBase {
+  stage: number
+  lane: string
+  dropped: ReadonlySet<number> | null
+  histories: { at: number; attempts: Attempt[] }[]
+  laneCpuMs: number
+  reduction: ReductionState | null
+}
+
+/** Characters of outputs and URLs that weigh as much as a row. */
+const CHARS_A_ROW = 512
+
+/** Reads the columns once, before they leave for the store. */
+export function toEntry(columns: ResultColumns, frame: BlockFrame): Entry {
+  const entry: Entry = {
+    block: { ...frame, columns, firstSequence: 0 },
+    rows: 0,
+    weight: 0,
+    succeeded: 0,
+    failed: 0,
+    cancelled: 0,
+    bytes: 0,
+    laneCpuMs: frame.laneCpuMs,
+    firstStartMs: Number.POSITIVE_INFINITY,
+    lastEndMs: Number.NEGATIVE_INFINITY,
+    serviceMs: new Float64Array(columns.count),
+    queueWaitMs: new Float64Array(columns.count),
+    service: emptyMoments(),
+    queueWait: emptyMoments(),
+    reduction: frame.reduction,
+  }
+  const earlier = new Map(frame.histories.map(({ at, attempts }) => [at, attempts]))
+  for (let at = 0; at < columns.count; at += 1) {
+    if (frame.dropped?.has(at)) continue
+    addRow(entry, at, earlier.size > 0 ? earlier.get(at) : undefined)
+  }
+  const timed = entry.succeeded + entry.failed
+  entry.serviceMs = entry.serviceMs.subarray(0, timed)
+  entry.queueWaitMs = entry.queueWaitMs.subarray(0, timed)
+  entry.weight = entry.rows + charsOf(columns) / CHARS_A_ROW
+  return entry
+}
+
+function charsOf({ outputs, fetches }: ResultColumns): number {
+  return (outputs?.text.length ?? 0) + (fetches?.text.length ?? 0)
+}
+
+function addRow(entry: Entry, at: number, attempts: Attempt[] | undefined): void {
+  const { columns, runStartedAt, readyAt } = entry.block
+  const outcome = columns.outcomes[at]!
+  const endMs = columns.startedAt[at]! - runStartedAt + columns.serviceMs[at]!
+  const startMs = attempts?.[0] ? attempts[0].startedMs : columns.startedAt[at]! - runStartedAt
+  entry.rows += 1
+  entry.bytes += bytesAt(columns.fetches, at)
+  if (startMs < entry.firstStartMs) entry.firstStartMs = startMs
+  if (endMs > entry.lastEndMs) entry.lastEndMs = endMs
+  if (outcome === Outcome.CANCELLED) {
+    entry.cancelled += 1
+    return
+  }
+  const place = entry.succeeded + entry.failed
+  if (outcome === Outcome.SUCCEEDED) entry.succeeded += 1
+  else entry.failed += 1
+  const serviceMs = attempts ? attempts.reduce((sum, one) => sum + one.serviceMs, 0) : columns.serviceMs[at]!
+  const queueWaitMs = Math.max(0, startMs + runStartedAt - readyAt)
+  entry.serviceMs[place] = serviceMs
+  entry.queueWaitMs[place] = queueWaitMs
+  addMoment(entry.service, serviceMs)
+  addMoment(entry.queueWait, queueWaitMs)
+}
+
+export class Ledger {
+  /** After the last entry that was handed to the store. */
+  #recorded: RunState
+  /** After the last entry that is known to be on disk. */
+  #visible: RunState
+  /** In the order in which they were handed over; the store acknowledges in the same order. */
+  readonly #underway: RunState[] = []
+  readonly service = new TimingAccumulator()
+  readonly queueWait = new TimingAccumulator()
+  readonly #reducer
+
+  constructor(record: RunRecord, reduce: Reducer | null) {
+    this.#recorded = stateOf(record)
+    this.#visible = this.#recorded
+    this.#reducer = reduce === null ? null : createReducer(reduce)
+  }
+
+  get recorded(): RunState {
+    return this.#recorded
+  }
+
+  get visible(): RunState {
+    return this.#visible
+  }
+
+  /** Takes the times of tasks that ended before this process knew of the run. */
+  restore(serviceMs: Float64Array, queueWaitMs: Float64Array): void {
+    for (const value of serviceMs) this.service.add(value)
+    for (const value of queueWaitMs) this.queueWait.add(value)
+  }
+
+  /** Gives the rows of the entries their sequence numbers; answers with the state after them. */
+  advance(entries: readonly Entry[], change: Partial<RunState>): RunState {
+    const next: RunState = {
+      ...this.#recorded,
+      counts: { ...this.#recorded.counts },
+      times: { ...this.#recorded.times },
+    }
+    for (const entry of entries) {
+      entry.block.firstSequence = next.lastTaskSequence + 1
+      next.lastTaskSequence += entry.rows
+      addCounts(next.counts, entry)
+      addTimes(next.times, entry)
+      if (this.#reducer && entry.reduction) {
+        const before = (next.reduction as ReductionState | null) ?? this.#reducer.empty()
+        next.reduction = { ...this.#reducer.merge(before, entry.reduction) }
+      }
+    }
+    Object.assign(next, change)
+    this.#recorded = next
+    this.#underway.push(next)
+    return next
+  }
+
+  /** The sketches of all that was recorded, these last entries included; null where exact figures come from the tasks. */
+  sketchesWith(last: readonly Entry[]): RunSketches | null {
+    if (this.#recorded.times.service.count <= EXACT_LIMIT) return null
+    return {
+      service: sketchWith(
+        this.service,
+        last.map(({ serviceMs }) => serviceMs),
+      ),
+      queueWait: sketchWith(
+        this.queueWait,
+        last.map(({ queueWaitMs }) => queueWaitMs),
+      ),
+    }
+  }
+
+  /** The oldest state that was handed over is on disk. */
+  acknowledge(entries: readonly Entry[]): void {
+    this.#visible = this.#underway.shift() ?? this.#visible
+    for (const { serviceMs, queueWaitMs } of entries) {
+      for (const value of serviceMs) this.service.add(value)
+      for (const value of queueWaitMs) this.queueWait.add(value)
+    }
+  }
+}
+
+function sketchWith(times: TimingAccumulator, columns: Float64Array[]): Uint8Array {
+  const all = TimingAccumulator.fromBytes(times.toBytes(), times.moments)
+  for (const column of columns) all.addColumn(column)
+  return all.toBytes()
+}
+
+function addCounts(counts: RunCounts, entry: Entry): void {
+  counts.succeeded += entry.succeeded
+  counts.failed += entry.failed
+  counts.cancelled += entry.cancelled
+  counts.bytes += entry.bytes
+}
+
+function addTimes(times: RunTimes, entry: Entry): void {
+  times.cpuMs += entry.laneCpuMs
+  if (entry.rows === 0) return
+  times.service = mergeMoments(times.service, entry.service)
+  times.queueWait = mergeMoments(times.queueWait, entry.queueWait)
+  times.firstStartMs = Math.min(times.firstStartMs ?? Number.POSITIVE_INFINITY, entry.firstStartMs)
+  times.lastEndMs = Math.max(times.lastEndMs ?? Number.NEGATIVE_INFINITY, entry.lastEndMs)
+}
+
+/** The part of a record that changes. */
+export function stateOf(record: RunRecord): RunState {
+  const { id: _, key: __, spec: ___, createdAt: ____, ...state } = record
+  return state
+}

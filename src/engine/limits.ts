@@ -1,0 +1,17 @@
+/** What a launch may ask for. */
+
+export interface LaunchLimits {
+  maxInlineItems: number
+  maxItems: number
+  maxLanes: number
+  /** Of all unfinished runs together. */
+  maxQueuedTasks: number
+}
+
+export const MAX_WHOLE = Number.MAX_SAFE_INTEGER + 1
+export const MAX_COLLECTED_ITEMS = 100_000
+export const MAX_INT = 2_147_483_647
+export const MAX_TIMEOUT_MS = 86_400_000
+export const MAX_BACKOFF_MS = 3_600_000
+export const MAX_LABELS = 64
+export const MAX_NAME_LENGTH = 200

@@ -1,0 +1,163 @@
+/**
+ * The recorder: writes what came back, many tasks of many runs in one transaction, and only then tells the runs. One
+ * commit is under way at a time; what comes meanwhile goes with the next one, so that groups grow with the load.
+ */
+
+import type { Clock } from '../clock.js'
+import type { RunState } from '../domain/run.js'
+import type { Commit, RunSketches, Store, TaskBlock } from '../store/store.js'
+import type { Entry } from './ledger.js'
+
+/** Of the entries of one transaction, at most: a few milliseconds of the writer's time. See Entry.weight. */
+const MAX_COMMIT_WEIGHT = 8_192
+/** Of the entries that wait; past it nothing new is granted until the writer has caught up. */
+const MAX_BACKLOG_WEIGHT = 32_768
+/** After a commit that failed. */
+const RETRY_MS = 1_000
+
+/** What the recorder needs of a run. */
+export interface RecordedRun {
+  readonly runId: number
+  /** The run's state once these entries are on disk, and its sketches if that is its end. */
+  advance(entries: readonly Entry[], queuedEntries: number): { state: RunState; sketches: RunSketches | null }
+  /** They are on disk. */
+  committed(entries: readonly Entry[]): void
+}
+
+interface Options {
+  store: Pick<Store, 'commit'>
+  clock: Clock
+  /** From the start of one commit to that of the next at least, unless there is enough for a full one: a small commit costs almost as much as a larger one. */
+  gatherMs: number
+  /** Called when rows may be granted again after a full backlog. */
+  onDrained(): void
+  onError(error: unknown): void
+}
+
+export class Recorder {
+  /** Per run, in the order of arrival; a run with an empty list has only a change of state to write. */
+  readonly #queue = new Map<RecordedRun, Entry[]>()
+  #backlogWeight = 0
+  #full = false
+  #pumping: Promise<void> | null = null
+  #stopped = false
+  #lastCommitMs = Number.NEGATIVE_INFINITY
+  /** Set while a commit that failed waits for another try. */
+  #endWait: (() => void) | null = null
+
+  constructor(private readonly options: Options) {}
+
+  /** Whether granting has to wait for the writer. */
+  get full(): boolean {
+    return this.#full
+  }
+
+  /** Has the entry written, and the run's state with it. */
+  add(run: RecordedRun, entry: Entry): void {
+    this.touch(run).push(entry)
+    this.#backlogWeight += entry.weight
+    if (this.#backlogWeight > MAX_BACKLOG_WEIGHT) this.#full = true
+  }
+
+  /** Has the run's state written, with what is queued of it. */
+  touch(run: RecordedRun): Entry[] {
+    let entries = this.#queue.get(run)
+    if (!entries) {
+      entries = []
+      this.#queue.set(run, entries)
+    }
+    if (!this.#stopped) this.#pumping ??= this.#pump()
+    return entries
+  }
+
+  /** Resolves when everything handed over so far is on disk. */
+  async flushed(): Promise<void> {
+    while (this.#pumping) await this.#pumping
+  }
+
+  /** Gives up what cannot be written: the disk is in trouble, and the server leaves. */
+  stop(): void {
+    this.#stopped = true
+    this.#endWait?.()
+  }
+
+  async #pump(): Promise<void> {
+    // What else arrives in this turn of the event loop goes with the same commit.
+    await null
+    while (this.#queue.size > 0) {
+      await this.#gather()
+      const taken = this.#take()
+      const commits = taken.map(({ run, entries, left }) => toCommit(run, entries, left))
+      if (!(await this.#write(commits))) break
+      for (const { run, entries } of taken) run.committed(entries)
+      this.#settle(taken)
+    }
+    this.#pumping = null
+  }
+
+  async #gather(): Promise<void> {
+    const { clock, gatherMs } = this.options
+    const waitMs = this.#lastCommitMs + gatherMs - clock.monotonicMs()
+    if (waitMs > 0 && this.#backlogWeight < MAX_COMMIT_WEIGHT && !this.#stopped) {
+      await new Promise<void>((resolve) => clock.setTimer(resolve, waitMs))
+    }
+    this.#lastCommitMs = clock.monotonicMs()
+  }
+
+  /**
+   * A commit that fails is tried again until it succeeds: what the lanes have done is kept, and nothing new is granted.
+   * False where it was given up.
+   */
+  async #write(commits: Commit[]): Promise<boolean> {
+    while (!this.#stopped) {
+      try {
+        await this.options.store.commit(commits)
+        return true
+      } catch (error) {
+        this.#full = true
+        this.options.onError(error)
+        await this.#waitForRetry()
+      }
+    }
+    return false
+  }
+
+  #waitForRetry(): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.options.clock.setTimer(resolve, RETRY_MS)
+      this.#endWait = () => {
+        cancel()
+        resolve()
+      }
+    })
+  }
+
+  #take(): { run: RecordedRun; entries: Entry[]; left: number }[] {
+    const taken = []
+    let weight = 0
+    for (const [run, queued] of this.#queue) {
+      if (weight >= MAX_COMMIT_WEIGHT) break
+      let count = 0
+      while (count < queued.length && weight < MAX_COMMIT_WEIGHT) weight += queued[count++]!.weight
+      const entries = queued.splice(0, count)
+      // Deleted and, if there is more, put at the end: a run with a long backlog does not keep the others waiting.
+      this.#queue.delete(run)
+      if (queued.length > 0) this.#queue.set(run, queued)
+      taken.push({ run, entries, left: queued.length })
+    }
+    return taken
+  }
+
+  #settle(taken: { entries: Entry[] }[]): void {
+    for (const { entries } of taken) for (const entry of entries) this.#backlogWeight -= entry.weight
+    if (!this.#full || this.#backlogWeight > MAX_BACKLOG_WEIGHT / 2) return
+    this.#full = false
+    this.options.onDrained()
+  }
+}
+
+function toCommit(run: RecordedRun, entries: Entry[], queuedEntries: number): Commit {
+  const { state, sketches } = run.advance(entries, queuedEntries)
+  const blocks: TaskBlock[] = entries.filter((entry) => entry.rows > 0).map((entry) => entry.block)
+  return { runId: run.runId, state, blocks, sketches }
+}

@@ -1,0 +1,311 @@
+/** The engine: launches runs, carries them out, takes up those that a crash cut off, and tells what becomes of them. */
+
+import { randomUUID } from 'node:crypto'
+import type { Logger } from 'pino'
+import type { Clock } from '../clock.js'
+import type { Json } from '../domain/batch.js'
+import { type RunKey, toRunKey } from '../domain/ids.js'
+import { Problems } from '../domain/problems.js'
+import { doneOf, type RunRecord } from '../domain/run.js'
+import { type Execution, planExecution } from '../domain/strategy.js'
+import type { InFlightTask } from '../domain/task.js'
+import type { Distribution } from '../domain/timing.js'
+import type { EventBus } from '../events/bus.js'
+import type { FunctionCatalog } from '../functions/function.js'
+import type { LanePool } from '../lanes/lane.js'
+import type { CreatedRun, Idempotency, Store, TimeColumn } from '../store/store.js'
+import type { Engine, EngineLoad, LaunchComputeInput, LaunchFetchInput, LaunchOutcome, RunView } from './engine.js'
+import { type ExecutionSetting, RunExecution } from './execution.js'
+import { FetchBudget } from './fetch-budget.js'
+import { type CheckedLaunch, type CheckResult, LaunchChecks } from './launch.js'
+import { stateOf } from './ledger.js'
+import type { LaunchLimits } from './limits.js'
+import { Recorder } from './recorder.js'
+import { Scheduler } from './scheduler.js'
+import { CANCEL_GRACE_MS } from './session.js'
+import { Views } from './views.js'
+
+export interface EngineOptions {
+  store: Store
+  lanes: LanePool
+  bus: EventBus
+  functions: FunctionCatalog
+  clock: Clock
+  random(): number
+  log: Logger
+  /** See the recorder's option of this name. */
+  gatherMs: number
+  limits: LaunchLimits & { defaultLanes: number; maxInFlight: number; maxOutputBytes: number }
+}
+
+/** While the queue is full: how long a client had better wait. */
+const QUEUE_FULL_RETRY_MS = 5_000
+/** Sequences that clients saw since the last commit must not be seen again after a crash. */
+const SEQUENCE_LEAP = 65_536
+/** When the server leaves: what lanes get to let go of what they do, those that must be ended included. */
+const MAX_CANCEL_MS = 2 * CANCEL_GRACE_MS
+/** When the server leaves: what a disk in trouble gets to take what has ended. */
+const MAX_FLUSH_MS = 5_000
+
+export class Runs implements Engine {
+  readonly #live = new Map<RunKey, RunExecution>()
+  readonly #recorder: Recorder
+  readonly #scheduler: Scheduler
+  readonly #views: Views
+  readonly #setting: ExecutionSetting
+  #nextJob = 1
+  /** Items of launches that are being written down. */
+  #launching = 0
+  #left: Promise<void> | null = null
+  #onRelease = () => {}
+
+  constructor(private readonly options: EngineOptions) {
+    const { store, clock, bus, lanes, limits } = options
+    const onError = (error: unknown) => options.log.error({ err: error }, 'the engine met a fault')
+    this.#views = new Views(store, clock)
+    this.#recorder = new Recorder({
+      store,
+      clock,
+      gatherMs: options.gatherMs,
+      onError,
+      onDrained: () => this.#pumpAll(),
+    })
+    this.#scheduler = new Scheduler({ pool: lanes, clock, maxLanes: limits.maxLanes, onError })
+    this.#setting = {
+      clock,
+      random: options.random,
+      recorder: this.#recorder,
+      store,
+      bus,
+      fetches: new FetchBudget(limits.maxInFlight),
+      maxOutputBytes: limits.maxOutputBytes,
+      nextJob: () => this.#nextJob++,
+      release: (lane) => {
+        this.#scheduler.release(lane)
+        this.#onRelease()
+      },
+      onWantChanged: () => this.#scheduler.balance(),
+      onEnded: (execution) => this.#forget(execution),
+    }
+  }
+
+  /** Takes up the runs that had not ended when the server did. */
+  async start(): Promise<void> {
+    const { store, log } = this.options
+    const unfinished = (await store.unfinishedRuns())
+      .filter(({ status }) => status !== 'PAUSED')
+      .map((record) => ({ ...record, sequence: record.sequence + SEQUENCE_LEAP }))
+    if (unfinished.length === 0) return
+    // On disk before anyone sees it: the next start leaps from there.
+    await store.commit(
+      unfinished.map((record) => ({ runId: record.id, state: stateOf(record), blocks: [], sketches: null })),
+    )
+    for (const record of unfinished) await this.#resume(record)
+    log.info({ runs: unfinished.length }, 'took up the runs that were cut off')
+  }
+
+  /**
+   * Leaves: nothing more is granted, what is in service gets `drainMs` to end, the rest is left for the next start.
+   * Resolves when everything that has ended is on disk, or cannot be written. Safe to call twice.
+   */
+  stop(drainMs: number): Promise<void> {
+    this.#left ??= this.#leave(drainMs)
+    return this.#left
+  }
+
+  async #leave(drainMs: number): Promise<void> {
+    const { clock, log } = this.options
+    this.#scheduler.stop()
+    for (const execution of this.#live.values()) execution.leave()
+    await this.#lanesBack(drainMs)
+    for (const execution of this.#live.values()) execution.cancelSessions()
+    await this.#lanesBack(MAX_CANCEL_MS)
+    const flushed = this.#recorder.flushed().then(() => true)
+    if (await within(clock, MAX_FLUSH_MS, flushed)) return
+    this.#recorder.stop()
+    log.error('what has ended last could not be written: it will run again')
+  }
+
+  /** Resolves when no run holds a lane any more, or the time is up. */
+  #lanesBack(limitMs: number): Promise<unknown> {
+    const isBack = () => [...this.#live.values()].every(({ held }) => held === 0)
+    const back = new Promise<void>((resolve) => {
+      this.#onRelease = () => {
+        if (isBack()) resolve()
+      }
+      this.#onRelease()
+    })
+    return within(this.options.clock, limitMs, back)
+  }
+
+  launchFetch(input: LaunchFetchInput, space: string): Promise<LaunchOutcome> {
+    return this.#launch(new LaunchChecks(this.options.limits, this.options.functions).fetch(input), space)
+  }
+
+  launchCompute(input: LaunchComputeInput, space: string): Promise<LaunchOutcome> {
+    return this.#launch(new LaunchChecks(this.options.limits, this.options.functions).compute(input), space)
+  }
+
+  async run(key: RunKey): Promise<RunView | null> {
+    const live = this.#live.get(key)
+    if (live) return this.#views.view(live.record, live)
+    const record = await this.options.store.run(key)
+    return record && this.view(record)
+  }
+
+  view(record: RunRecord): RunView {
+    return this.#views.view(record, this.#live.get(record.key) ?? null)
+  }
+
+  inFlight(key: RunKey): InFlightTask[] {
+    const tasks = this.#live.get(key)?.inFlight() ?? []
+    return tasks.sort((a, b) => a.startedMs - b.startedMs)
+  }
+
+  distribution(run: RunView, column: TimeColumn): Promise<Distribution> {
+    return this.#views.distribution(run, column, this.#live.get(run.record.key) ?? null)
+  }
+
+  reduction(run: RunView): Promise<Json> {
+    return this.#views.reduction(run)
+  }
+
+  inputs(record: RunRecord, indexes: readonly number[]): Promise<Map<number, Json>> {
+    return this.#views.inputs(record, indexes)
+  }
+
+  load(): EngineLoad {
+    let queuedTasks = 0
+    let runningTasks = 0
+    let oldest = Number.POSITIVE_INFINITY
+    for (const live of this.#live.values()) {
+      const { counts } = live.ledger.visible
+      runningTasks += live.running
+      queuedTasks += counts.total - doneOf(counts) - live.running
+      if (live.waitsForLane) oldest = Math.min(oldest, live.record.createdAt.getTime())
+    }
+    const oldestQueuedMs = Number.isFinite(oldest) ? Math.max(0, this.options.clock.now().getTime() - oldest) : null
+    return { queuedTasks, runningTasks, oldestQueuedMs, lanes: this.options.lanes.statuses() }
+  }
+
+  async #launch({ launch, userErrors }: CheckResult, space: string): Promise<LaunchOutcome> {
+    if (launch === null) return { run: null, deduplicated: false, userErrors }
+    const { idempotencyKey } = launch
+    const refused = this.#refusal(launch)
+    // What was launched already is not launched again: a full queue is no reason not to tell of it.
+    const created = refused ? await this.#earlier(launch, space) : await this.#create(launch, space)
+    if (created === null) return refused!
+    if (created.outcome === 'conflict') {
+      const message = `the idempotency key "${idempotencyKey}" belongs to a run with another input`
+      return refusal('IDEMPOTENCY_CONFLICT', ['input', 'options', 'idempotencyKey'], message)
+    }
+    if (created.outcome === 'created' && !this.#left) {
+      this.#execute(new RunExecution(created.run, this.#plan(created.run), this.#setting))
+    }
+    return { run: this.view(created.run), deduplicated: created.outcome === 'existing', userErrors: [] }
+  }
+
+  async #earlier(launch: CheckedLaunch, space: string): Promise<CreatedRun | null> {
+    const idempotency = idempotencyOf(launch, space)
+    return idempotency && this.options.store.earlierRun(idempotency)
+  }
+
+  async #create(launch: CheckedLaunch, space: string): Promise<CreatedRun> {
+    const { store, clock } = this.options
+    const { spec, items } = launch
+    const idempotency = idempotencyOf(launch, space)
+    this.#launching += spec.source.count
+    try {
+      return await store.createRun({ key: toRunKey(randomUUID()), spec, items, idempotency, createdAt: clock.now() })
+    } finally {
+      this.#launching -= spec.source.count
+    }
+  }
+
+  #refusal({ spec }: CheckedLaunch): LaunchOutcome | null {
+    const queuedTasks = this.load().queuedTasks + this.#launching
+    const { maxQueuedTasks } = this.options.limits
+    if (queuedTasks + spec.source.count <= maxQueuedTasks) return null
+    const message = `${queuedTasks} tasks wait already, and at most ${maxQueuedTasks} may`
+    return refusal('QUEUE_FULL', ['input', 'source'], message, QUEUE_FULL_RETRY_MS)
+  }
+
+  async #resume(record: RunRecord): Promise<void> {
+    const { store, functions, log } = this.options
+    const ended = await store.endedIndexes(record.id, 0, record.counts.total)
+    const execution = new RunExecution(record, this.#plan(record), this.#setting, ended)
+    if (record.times.service.count > 0) {
+      const [serviceMs, queueWaitMs] = await Promise.all([
+        store.times(record.id, null, 'serviceMs'),
+        store.times(record.id, null, 'queueWaitMs'),
+      ])
+      execution.ledger.restore(serviceMs, queueWaitMs)
+    }
+    this.#execute(execution)
+    execution.takeUp()
+    const stage = record.spec.stages[0]
+    if (stage?.kind !== 'COMPUTE' || functions.has(stage.function)) return
+    log.warn({ run: record.key, function: stage.function }, 'a run cannot go on: its function is gone')
+    const message = `there is no function "${stage.function}" any more`
+    execution.fail({ code: 'FUNCTION_ERROR', message, retryable: false })
+  }
+
+  #execute(execution: RunExecution): void {
+    this.#live.set(execution.key, execution)
+    this.#scheduler.add(execution)
+    this.options.bus.runChanged(execution.key)
+  }
+
+  #forget(execution: RunExecution): void {
+    this.#live.delete(execution.key)
+    this.#scheduler.remove(execution)
+  }
+
+  /** What was started goes on as it was started. */
+  #plan(record: RunRecord): Execution {
+    const { spec, effectiveStrategy, lanes, concurrency } = record
+    const { defaultLanes, maxInFlight } = this.options.limits
+    return planExecution({
+      kind: spec.stages[0]!.kind,
+      strategy: effectiveStrategy ?? spec.strategy,
+      concurrency: concurrency ?? spec.concurrency,
+      lanes: lanes ?? spec.lanes,
+      items: spec.source.count,
+      defaultLanes,
+      maxInFlight,
+    })
+  }
+
+  #pumpAll(): void {
+    for (const execution of this.#live.values()) execution.pump()
+    this.#scheduler.balance()
+  }
+}
+
+function idempotencyOf({ idempotencyKey, inputHash }: CheckedLaunch, space: string): Idempotency | null {
+  return idempotencyKey === null ? null : { space, key: idempotencyKey, inputHash }
+}
+
+/** The promise's value, or null where the time is up before. */
+async function within<T>(clock: Clock, limitMs: number, promise: Promise<T>): Promise<T | null> {
+  let cancel = () => {}
+  const late = new Promise<null>((resolve) => {
+    cancel = clock.setTimer(() => resolve(null), limitMs)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    cancel()
+  }
+}
+
+function refusal(
+  code: 'QUEUE_FULL' | 'IDEMPOTENCY_CONFLICT',
+  path: string[],
+  message: string,
+  retryAfterMs: number | null = null,
+): LaunchOutcome {
+  const problems = new Problems()
+  problems.add(code, path, message, retryAfterMs)
+  return { run: null, deduplicated: false, userErrors: problems.list() }
+}

@@ -1,0 +1,144 @@
+/** One lane, held by one run for a while: what it was granted, and what it has not reported yet. */
+
+import type { Clock } from '../clock.js'
+import type { TaskError } from '../domain/errors.js'
+import type { InService, Lane } from '../lanes/lane.js'
+import type { Grant, JobSpec, ResultBlock } from '../lanes/protocol.js'
+
+/** How long after its time limit a task may still report by itself before its lane is ended. */
+const TIMEOUT_GRACE_MS = 50
+/** How long a cancelled lane gets to report before it is ended. */
+export const CANCEL_GRACE_MS = 500
+
+/** Why we ended the lane ourselves, or wanted it to end. */
+export type KillReason = 'TIMEOUT' | 'CANCELLED'
+
+export interface DeadLane {
+  error: TaskError
+  /** In service when it died. */
+  inService: InService[]
+  /** Granted and not reported, with the number of the attempt; those in service included. */
+  unreported: ReadonlyMap<number, number>
+  /** Null where it died of itself. */
+  killedFor: KillReason | null
+}
+
+export interface SessionListener {
+  onResults(session: LaneSession, block: ResultBlock): void
+  onDeath(session: LaneSession, death: DeadLane): void
+}
+
+export class LaneSession {
+  readonly #outstanding = new Map<number, number>()
+  #cancelled = false
+  #killedFor: KillReason | null = null
+  #stopWatching: (() => void) | null = null
+  #stopGrace: (() => void) | null = null
+  /** No more is granted: the lane goes back once everything is reported. */
+  retiring = false
+  /** Items on their way to the lane: they are being read. */
+  filling = 0
+  /** Whether the lane has done anything for this run. */
+  hasReported = false
+
+  constructor(
+    readonly lane: Lane,
+    readonly ordinal: number,
+    private readonly job: JobSpec,
+    private readonly options: { clock: Clock; listener: SessionListener },
+  ) {
+    lane.open(job, {
+      onResults: (block) => this.#report(block),
+      onDeath: (error, inService) => this.#die(error, inService),
+    })
+  }
+
+  get slots(): number {
+    return this.job.slots
+  }
+
+  /** Granted and not reported, and on their way. */
+  get claimed(): number {
+    return this.#outstanding.size + this.filling
+  }
+
+  /** In service, as far as can be told without asking the lane. */
+  get running(): number {
+    return Math.min(this.#outstanding.size, this.job.slots)
+  }
+
+  /** Whether the lane can go back: a lane that we have ended is not for others. */
+  get idle(): boolean {
+    return this.claimed === 0 && this.#killedFor === null
+  }
+
+  grant(grant: Grant): void {
+    for (let at = 0; at < grant.count; at += 1) {
+      this.#outstanding.set(grant.indexes?.[at] ?? grant.first + at, grant.attempts?.[at] ?? 1)
+    }
+    this.lane.grant(grant)
+    if (this.job.timeoutMs !== null) this.#watch(this.job.timeoutMs)
+  }
+
+  inService(): InService[] {
+    return this.lane.inService().filter(({ index }) => this.#outstanding.has(index))
+  }
+
+  /** Asks for what was handed out ahead. */
+  recall(): void {
+    if (this.#outstanding.size > this.job.slots) this.lane.recall()
+  }
+
+  /** Asks the lane to end early; a lane that does not listen is ended. */
+  cancel(): void {
+    if (this.#cancelled || this.#outstanding.size === 0) return
+    this.#cancelled = true
+    this.lane.cancel()
+    this.#stopGrace = this.options.clock.setTimer(() => this.#kill('CANCELLED'), CANCEL_GRACE_MS)
+  }
+
+  #report(block: ResultBlock): void {
+    if (block.job !== this.job.job) return
+    const { indexes, count } = block.columns
+    for (let at = 0; at < count; at += 1) this.#outstanding.delete(indexes[at]!)
+    if (this.#outstanding.size === 0) this.#stopTimers()
+    this.hasReported = true
+    this.options.listener.onResults(this, block)
+  }
+
+  #die(error: TaskError, inService: InService[]): void {
+    this.#stopTimers()
+    const unreported = new Map(this.#outstanding)
+    this.#outstanding.clear()
+    const held = inService.filter(({ index }) => unreported.has(index))
+    // Whatever ended it: nobody waited for its tasks any more.
+    const killedFor = this.#killedFor ?? (this.#cancelled ? 'CANCELLED' : null)
+    this.options.listener.onDeath(this, { error, inService: held, unreported, killedFor })
+  }
+
+  /** A task that never yields cannot be stopped from inside its lane. */
+  #watch(timeoutMs: number): void {
+    if (this.#stopWatching) return
+    const everyMs = Math.min(Math.max(timeoutMs / 4, 10), 250)
+    const look = () => {
+      this.#stopWatching = null
+      const latest = this.options.clock.epochMs() - timeoutMs - TIMEOUT_GRACE_MS
+      if (this.inService().some(({ startedAt }) => startedAt < latest)) this.#kill('TIMEOUT')
+      else this.#watch(timeoutMs)
+    }
+    this.#stopWatching = this.options.clock.setTimer(look, everyMs)
+  }
+
+  #kill(reason: KillReason): void {
+    if (this.#killedFor !== null) return
+    this.#killedFor = reason
+    this.lane.kill()
+  }
+
+  #stopTimers(): void {
+    this.#stopWatching?.()
+    this.#stopGrace?.()
+    this.#stopWatching = null
+    this.#stopGrace = null
+  }
+}

@@ -1,0 +1,110 @@
+/** The lanes that one run holds. */
+
+import type { InFlightTask } from '../domain/task.js'
+import type { Lane } from '../lanes/lane.js'
+import type { LaneSession } from './session.js'
+
+interface Options {
+  /** Whether a lane with nothing to do stays, as there may be something soon. */
+  mayStay(session: LaneSession): boolean
+  /** The lane has nothing of this run any more. */
+  release(lane: Lane): void
+}
+
+export class Sessions implements Iterable<LaneSession> {
+  /** Oldest first. */
+  readonly #held = new Set<LaneSession>()
+
+  constructor(private readonly options: Options) {}
+
+  get size(): number {
+    return this.#held.size
+  }
+
+  get running(): number {
+    let running = 0
+    for (const session of this.#held) running += session.running
+    return running
+  }
+
+  /** Lanes that have something to do. */
+  get busy(): number {
+    let busy = 0
+    for (const session of this.#held) if (!session.idle) busy += 1
+    return busy
+  }
+
+  /** Items that the lanes may have in service at once, of those handed to them. */
+  get claimed(): number {
+    let claimed = 0
+    for (const session of this.#held) claimed += Math.min(session.claimed, session.slots)
+    return claimed
+  }
+
+  /** As they are now: what is done to one of them may take it away. */
+  [Symbol.iterator](): Iterator<LaneSession> {
+    return [...this.#held].values()
+  }
+
+  has(session: LaneSession): boolean {
+    return this.#held.has(session)
+  }
+
+  /** The lowest number that no lane of the run has: its share of the concurrency follows from it. */
+  get freeOrdinal(): number {
+    const taken = new Set([...this.#held].map(({ ordinal }) => ordinal))
+    let ordinal = 0
+    while (taken.has(ordinal)) ordinal += 1
+    return ordinal
+  }
+
+  add(session: LaneSession): void {
+    this.#held.add(session)
+  }
+
+  /** Gives a dead lane back. */
+  remove(session: LaneSession): void {
+    if (this.#held.delete(session)) this.options.release(session.lane)
+  }
+
+  /** A lane with nothing to do goes back. */
+  settle(session: LaneSession): void {
+    if (session.idle && !this.options.mayStay(session)) this.remove(session)
+  }
+
+  settleAll(): void {
+    for (const session of this) this.settle(session)
+  }
+
+  /** Has this many lanes, the newest, go back as soon as they have nothing to do; the others stay. */
+  retire(count: number): void {
+    let left = count
+    for (const session of [...this.#held].reverse()) {
+      session.retiring = left > 0
+      left -= 1
+      this.settle(session)
+    }
+  }
+
+  /** Has what is not in service given back. */
+  recall(): void {
+    for (const session of this.#held) session.recall()
+  }
+
+  cancel(): void {
+    for (const session of this.#held) session.cancel()
+  }
+
+  /** `runStartedAt`: epoch milliseconds. */
+  inFlight(runStartedAt: number): InFlightTask[] {
+    return [...this.#held].flatMap((session) =>
+      session.inService().map(({ index, attempt, startedAt }) => ({
+        stage: 0,
+        index,
+        attempt,
+        lane: session.lane.name,
+        startedMs: Math.max(0, startedAt - runStartedAt),
+      })),
+    )
+  }
+}

@@ -1,0 +1,113 @@
+/** The states of one run under way: as they are written down, numbered, and made known once they are on disk. */
+
+import type { Clock } from '../clock.js'
+import type { TaskError } from '../domain/errors.js'
+import { doneOf, finalStatus, type RunRecord, type RunState } from '../domain/run.js'
+import type { EventBus } from '../events/bus.js'
+import type { RunSketches } from '../store/store.js'
+import type { Entry, Ledger } from './ledger.js'
+import type { RateMeter } from './rate.js'
+import type { RecordedRun } from './recorder.js'
+
+interface Options {
+  record: RunRecord
+  ledger: Ledger
+  rate: RateMeter
+  clock: Clock
+  bus: EventBus
+  /** Tasks in service. */
+  running(): number
+  /** How the run ends with what has been handed over; null while it goes on. */
+  ending(): { failure: TaskError | null; isCutShort: boolean } | null
+  onEnded(): void
+}
+
+/**
+ * Clients order what they see by its sequence: each change has a higher one than all before it, also than those of states
+ * that are still on their way to the disk.
+ */
+export class RunStates implements RecordedRun {
+  /** The last sequence given out. */
+  #last: number
+  #shown: number
+  #shownRunning = 0
+  #change: Partial<RunState> = {}
+  #final = false
+
+  constructor(private readonly options: Options) {
+    this.#last = options.record.sequence
+    this.#shown = this.#last
+  }
+
+  get runId(): number {
+    return this.options.record.id
+  }
+
+  /** Of what clients see now. */
+  get sequence(): number {
+    return this.#shown
+  }
+
+  /** As clients see it: nothing runs before the start is on disk. */
+  get running(): number {
+    return this.options.ledger.visible.startedAt === null ? 0 : this.options.running()
+  }
+
+  /** Whether the last state is on its way to the disk, or there. */
+  get isFinal(): boolean {
+    return this.#final
+  }
+
+  /** Goes with the next state that is written. */
+  change(change: Partial<RunState>): void {
+    Object.assign(this.#change, change)
+  }
+
+  /** To be called after whatever may have changed the number of running tasks. */
+  showRunning(): void {
+    const { running } = this
+    if (running === this.#shownRunning) return
+    this.#shownRunning = running
+    this.#shown = this.#next()
+    this.options.bus.runChanged(this.options.record.key)
+  }
+
+  advance(entries: readonly Entry[], queuedEntries: number): { state: RunState; sketches: RunSketches | null } {
+    const { ledger, ending } = this.options
+    const state = ledger.advance(entries, { ...this.#change, sequence: this.#next() })
+    this.#change = {}
+    const end = queuedEntries > 0 ? null : ending()
+    if (end === null) return { state, sketches: null }
+    this.#finish(state, end)
+    return { state, sketches: ledger.sketchesWith(entries) }
+  }
+
+  committed(entries: readonly Entry[]): void {
+    const { ledger, rate, bus, record, onEnded } = this.options
+    ledger.acknowledge(entries)
+    this.#shown = this.#final ? ledger.visible.sequence : this.#next()
+    this.#shownRunning = this.running
+    if (this.#final) onEnded()
+    else rate.sample(doneOf(ledger.visible.counts))
+    if (entries.some((entry) => entry.rows > 0)) bus.tasksCommitted(record.key)
+    bus.runChanged(record.key)
+  }
+
+  /** Completes the state that is being written: with the last rows, the run has ended. */
+  #finish(state: RunState, { failure, isCutShort }: { failure: TaskError | null; isCutShort: boolean }): void {
+    const { rate, clock } = this.options
+    const { counts } = state
+    this.#final = true
+    rate.sample(doneOf(counts))
+    counts.skipped = counts.total - counts.succeeded - counts.failed - counts.cancelled
+    state.status = isCutShort ? 'FAILED' : finalStatus(counts)
+    state.failure = failure
+    state.finishedAt = clock.now()
+    state.finalThroughput = rate.perSecond()
+  }
+
+  #next(): number {
+    this.#last += 1
+    return this.#last
+  }
+}

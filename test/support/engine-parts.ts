@@ -1,0 +1,114 @@
+import type { BatchSpec, StageSpec } from '../../src/domain/batch.js'
+import type { TaskError } from '../../src/domain/errors.js'
+import { toRunKey } from '../../src/domain/ids.js'
+import { Outcome, type ResultColumns } from '../../src/domain/results.js'
+import type { RunRecord } from '../../src/domain/run.js'
+import type { FetchDetail } from '../../src/domain/task.js'
+import { emptyMoments } from '../../src/domain/timing.js'
+import { toColumns } from '../../src/engine/columns.js'
+import { type BlockFrame, type Entry, toEntry } from '../../src/engine/ledger.js'
+import { fetchColumn, outputColumn } from './outputs.js'
+
+/** When the runs here started, as epoch milliseconds. */
+export const STARTED_AT = Date.UTC(2026, 0, 1)
+
+export const COMPUTE: StageSpec = { kind: 'COMPUTE', name: 'any', function: 'any', chunkSize: null, reduce: null }
+
+export const FETCH: StageSpec = {
+  kind: 'FETCH',
+  name: 'fetch',
+  fetch: { bodyPolicy: 'DISCARD', maxBytes: 1000, maxRedirects: 5, headers: [], okStatuses: null },
+}
+
+export function batchSpec(changes: Partial<BatchSpec> = {}): BatchSpec {
+  return {
+    kind: 'COMPUTE',
+    name: null,
+    labels: [],
+    priority: 0,
+    strategy: 'THREADS',
+    concurrency: null,
+    lanes: null,
+    failFast: false,
+    retry: { maxAttempts: 3, backoffMs: 200, maxBackoffMs: 10_000, unsafe: false },
+    timeoutMs: null,
+    source: { kind: 'range', from: 0, step: 1, count: 100 },
+    stages: [COMPUTE],
+    ...changes,
+  }
+}
+
+let lastId = 0
+
+/** A run that has been launched and has not started. */
+export function runRecord(changes: Partial<RunRecord> = {}): RunRecord {
+  lastId += 1
+  const spec = changes.spec ?? batchSpec()
+  return {
+    id: lastId,
+    key: toRunKey(lastId.toString(16).padStart(32, '0')),
+    status: 'QUEUED',
+    spec,
+    effectiveStrategy: null,
+    concurrency: null,
+    lanes: null,
+    counts: { total: spec.source.count, succeeded: 0, failed: 0, cancelled: 0, skipped: 0, bytes: 0 },
+    times: { service: emptyMoments(), queueWait: emptyMoments(), cpuMs: 0, firstStartMs: null, lastEndMs: null },
+    sequence: 1,
+    lastTaskSequence: 0,
+    finalThroughput: 0,
+    reduction: null,
+    failure: null,
+    createdAt: new Date(STARTED_AT - 100),
+    startedAt: null,
+    finishedAt: null,
+    ...changes,
+  }
+}
+
+/** A task as a lane reports it. */
+export interface ReportedTask {
+  index: number
+  outcome?: Outcome
+  attempt?: number
+  /** After STARTED_AT. */
+  startedMs?: number
+  serviceMs?: number
+  error?: TaskError
+  retryAfterMs?: number
+  output?: string
+  fetch?: FetchDetail
+}
+
+export function columnsOf(tasks: readonly ReportedTask[]): ResultColumns {
+  const columns = toColumns(
+    tasks.map(({ index, attempt = 1, startedMs = 10, serviceMs = 1, error, outcome }) => ({
+      index,
+      attempt,
+      startedAt: STARTED_AT + startedMs,
+      serviceMs,
+      outcome: outcome ?? (error ? Outcome.FAILED : Outcome.SUCCEEDED),
+      error: error ?? null,
+    })),
+  )
+  return {
+    ...columns,
+    outputs: outputColumn(tasks.map(({ output = null }) => output)),
+    errors: columns.errors.map(({ at, error }) => ({ at, error, retryAfterMs: tasks[at]?.retryAfterMs ?? null })),
+    fetches: tasks.some(({ fetch }) => fetch) ? fetchColumn(tasks.map(({ fetch = null }) => fetch)) : null,
+  }
+}
+
+export function entryOf(tasks: readonly ReportedTask[], frame: Partial<BlockFrame> = {}): Entry {
+  return toEntry(columnsOf(tasks), {
+    stage: 0,
+    lane: 'thread-1',
+    dropped: null,
+    histories: [],
+    laneCpuMs: 0,
+    reduction: null,
+    runStartedAt: STARTED_AT,
+    readyAt: STARTED_AT - 100,
+    ...frame,
+  })
+}

@@ -1,0 +1,244 @@
+import type { Json } from '../../src/domain/batch.js'
+import type { RunKey } from '../../src/domain/ids.js'
+import { IndexSet } from '../../src/domain/indexset.js'
+import { doneOf, isFinalRunStatus, type RunRecord } from '../../src/domain/run.js'
+import { STORED_TASK_STATUS, type StoredTaskStatus } from '../../src/domain/task.js'
+import { emptyMoments } from '../../src/domain/timing.js'
+import type { Commit, CreatedRun, Idempotency, NewRun, Store, TaskBlock, TimeColumn } from '../../src/store/store.js'
+
+export interface MemoryRow {
+  index: number
+  status: StoredTaskStatus
+  attempts: number
+  sequence: number
+  serviceMs: number
+  queueWaitMs: number
+  lane: string | null
+  errorCode: string | null
+  /** The numbers of the attempts in its history; null without one. */
+  history: number[] | null
+}
+
+type Served =
+  | 'createRun'
+  | 'earlierRun'
+  | 'commit'
+  | 'items'
+  | 'unfinishedRuns'
+  | 'run'
+  | 'endedIndexes'
+  | 'times'
+  | 'sketches'
+  | 'outputs'
+
+/** What the engine needs of a store, in memory; it survives the engine, as a disk would. */
+export class MemoryStore {
+  readonly records = new Map<number, RunRecord>()
+  readonly rows = new Map<number, MemoryRow[]>()
+  /** Every commit that was carried out. */
+  readonly commits: (readonly Commit[])[] = []
+  readonly sketchesOf = new Map<number, Commit['sketches']>()
+  readonly #items = new Map<number, readonly unknown[]>()
+  readonly #keys = new Map<string, { id: number; inputHash: string }>()
+  #heldCommits: (() => void)[] = []
+  #heldReads: (() => void)[] = []
+  /** With true a commit is carried out at once, else with `release`. */
+  autoCommit = true
+  /** With true items are read at once, else with `releaseReads`. */
+  autoRead = true
+  /** This many of the next commits reject, and nothing of them is written. */
+  failCommits = 0
+  /** This many of the next reads of items reject. */
+  failReads = 0
+  rejected = 0
+  readonly #misuses: string[] = []
+
+  /** The store as one server knows it: after `disconnect` nothing of it reaches the disk, nor does the server hear of it. */
+  connect(): { store: Store; disconnect(): void } {
+    let connected = true
+    const own: Pick<Store, Served> = {
+      commit: async (commits) => {
+        if (!this.autoCommit) await new Promise<void>((resolve) => this.#heldCommits.push(resolve))
+        if (!connected) return new Promise<void>(() => {})
+        this.#carryOut(commits)
+      },
+      createRun: (run) => this.createRun(run),
+      earlierRun: (idempotency) => this.earlierRun(idempotency),
+      items: (runId, indexes) => this.items(runId, indexes),
+      unfinishedRuns: () => this.unfinishedRuns(),
+      run: (key) => this.run(key),
+      endedIndexes: (runId, stage, total) => this.endedIndexes(runId, stage, total),
+      times: (runId, stage, column) => this.times(runId, stage, column),
+      sketches: async (runId) => this.sketchesOf.get(runId) ?? null,
+      outputs: async (_runId, total) => Array.from({ length: total }, () => null),
+    }
+    const disconnect = () => {
+      connected = false
+    }
+    return { store: own as Store, disconnect }
+  }
+
+  async earlierRun(idempotency: Idempotency): Promise<CreatedRun | null> {
+    const { space, key, inputHash } = idempotency
+    const earlier = this.#keys.get(JSON.stringify([space, key]))
+    return earlier
+      ? { outcome: earlier.inputHash === inputHash ? 'existing' : 'conflict', run: this.records.get(earlier.id)! }
+      : null
+  }
+
+  async createRun(run: NewRun): Promise<CreatedRun> {
+    const earlier = run.idempotency && (await this.earlierRun(run.idempotency))
+    if (earlier) return earlier
+    const id = this.records.size + 1
+    const record: RunRecord = {
+      id,
+      key: run.key,
+      status: 'QUEUED',
+      spec: run.spec,
+      effectiveStrategy: null,
+      concurrency: null,
+      lanes: null,
+      counts: { total: run.spec.source.count, succeeded: 0, failed: 0, cancelled: 0, skipped: 0, bytes: 0 },
+      times: { service: emptyMoments(), queueWait: emptyMoments(), cpuMs: 0, firstStartMs: null, lastEndMs: null },
+      sequence: 1,
+      lastTaskSequence: 0,
+      finalThroughput: 0,
+      reduction: null,
+      failure: null,
+      createdAt: run.createdAt,
+      startedAt: null,
+      finishedAt: null,
+    }
+    this.records.set(id, record)
+    this.rows.set(id, [])
+    if (run.idempotency) {
+      const { space, key, inputHash } = run.idempotency
+      this.#keys.set(JSON.stringify([space, key]), { id, inputHash })
+    }
+    if (run.items) this.#items.set(id, run.items)
+    return { outcome: 'created', run: record }
+  }
+
+  #carryOut(commits: readonly Commit[]): void {
+    if (this.failCommits > 0) {
+      this.failCommits -= 1
+      this.rejected += 1
+      throw new Error('the disk is full')
+    }
+    this.commits.push(commits)
+    for (const { runId, state, blocks, sketches } of commits) {
+      const before = this.records.get(runId)!
+      if (isFinalRunStatus(before.status)) this.#misuses.push(`run ${runId} was written to after its end`)
+      if (state.sequence <= before.sequence)
+        this.#misuses.push(`run ${runId} went from ${before.sequence} to ${state.sequence}`)
+      for (const block of blocks) this.#write(runId, block)
+      this.records.set(runId, structuredClone({ ...this.records.get(runId)!, ...state }))
+      if (sketches) this.sketchesOf.set(runId, sketches)
+    }
+  }
+
+  /** Carries out what waits. */
+  release(): void {
+    for (const resolve of this.#heldCommits.splice(0)) resolve()
+  }
+
+  /** Lets the reads of items come that wait. */
+  releaseReads(): void {
+    for (const resolve of this.#heldReads.splice(0)) resolve()
+  }
+
+  /** A crash: what was not carried out never happened. */
+  forgetHeld(): void {
+    this.#heldCommits = []
+    this.#heldReads = []
+  }
+
+  #write(runId: number, block: TaskBlock): void {
+    const { columns, dropped, firstSequence, histories, runStartedAt, readyAt } = block
+    const rows = this.rows.get(runId)!
+    let sequence = firstSequence
+    for (let at = 0; at < columns.count; at += 1) {
+      if (dropped?.has(at)) continue
+      const status = STORED_TASK_STATUS[columns.outcomes[at]!]
+      if (!status) throw new Error(`item ${columns.indexes[at]} was not started and cannot have a row`)
+      const attempts = histories.find((history) => history.at === at)?.attempts ?? null
+      const startedMs = attempts?.[0]?.startedMs ?? columns.startedAt[at]! - runStartedAt
+      rows.push({
+        index: columns.indexes[at]!,
+        status,
+        attempts: columns.attempts[at]!,
+        sequence: sequence++,
+        serviceMs: attempts ? attempts.reduce((sum, one) => sum + one.serviceMs, 0) : columns.serviceMs[at]!,
+        queueWaitMs: startedMs + (runStartedAt - readyAt),
+        lane: block.lane,
+        errorCode: columns.errors.find((error) => error.at === at)?.error.code ?? null,
+        history: attempts?.map(({ number }) => number) ?? null,
+      })
+    }
+  }
+
+  async run(key: RunKey): Promise<RunRecord | null> {
+    return [...this.records.values()].find((record) => record.key === key) ?? null
+  }
+
+  async unfinishedRuns(): Promise<RunRecord[]> {
+    return [...this.records.values()].filter((record) => !isFinalRunStatus(record.status))
+  }
+
+  async items(runId: number, indexes: readonly number[]): Promise<Map<number, Json>> {
+    if (!this.autoRead) await new Promise<void>((resolve) => this.#heldReads.push(resolve))
+    if (this.failReads > 0) {
+      this.failReads -= 1
+      throw new Error('the disk cannot be read')
+    }
+    const items = this.#items.get(runId)!
+    return new Map(indexes.map((index) => [index, items[index] as Json]))
+  }
+
+  async endedIndexes(runId: number, _stage: number, total: number): Promise<IndexSet> {
+    const set = new IndexSet(total)
+    for (const { index } of this.rows.get(runId)!) set.add(index)
+    return set
+  }
+
+  async times(runId: number, _stage: number | null, column: TimeColumn): Promise<Float64Array> {
+    return Float64Array.from(
+      this.rows.get(runId)!.filter(({ status }) => status !== 'CANCELLED'),
+      (row) => row[column],
+    )
+  }
+
+  /** What must hold at any time: one row an item, sequences without a gap, counts that agree with the rows. */
+  problems(): string[] {
+    const found: string[] = []
+    for (const record of this.records.values()) {
+      const rows = this.rows.get(record.id)!
+      const { counts } = record
+      if (new Set(rows.map(({ index }) => index)).size !== rows.length) found.push(`run ${record.id} has an item twice`)
+      rows.forEach(({ sequence }, at) => {
+        if (sequence !== at + 1) found.push(`run ${record.id} row ${at} has sequence ${sequence}`)
+      })
+      for (const [status, count] of [
+        ['SUCCEEDED', counts.succeeded],
+        ['FAILED', counts.failed],
+        ['CANCELLED', counts.cancelled],
+      ] as const) {
+        const actual = rows.filter((row) => row.status === status).length
+        if (actual !== count) found.push(`run ${record.id} counts ${count} ${status}, has ${actual}`)
+      }
+      if (doneOf(counts) > counts.total) found.push(`run ${record.id} has more ended than items`)
+      if (record.times.service.count !== counts.succeeded + counts.failed)
+        found.push(`run ${record.id} counts its times wrongly`)
+      const ended = isFinalRunStatus(record.status)
+      if (ended !== (record.finishedAt !== null))
+        found.push(`run ${record.id} is ${record.status}, finished ${record.finishedAt}`)
+      if (ended && doneOf(counts) !== counts.total)
+        found.push(`run ${record.id} has ended without ${counts.total - doneOf(counts)} items`)
+      for (const { index, attempts, history } of rows) {
+        const whole = history === null || history.at(-1) === attempts
+        if (!whole) found.push(`run ${record.id} item ${index} has ${attempts} attempts and the history ${history}`)
+      }
+    }
+    return [...found, ...this.#misuses]
+  }
+}

@@ -1,0 +1,186 @@
+import { describe, expect, it } from 'vitest'
+import type { BatchSpec, Json } from '../../../src/domain/batch.js'
+import type { TaskError } from '../../../src/domain/errors.js'
+import { IndexSet } from '../../../src/domain/indexset.js'
+import { planExecution } from '../../../src/domain/strategy.js'
+import { Granter } from '../../../src/engine/granter.js'
+import { PendingItems } from '../../../src/engine/pending.js'
+import { LaneSession } from '../../../src/engine/session.js'
+import { Sessions } from '../../../src/engine/sessions.js'
+import { ManualClock } from '../../support/clock.js'
+import { batchSpec, COMPUTE, columnsOf, FETCH, runRecord } from '../../support/engine-parts.js'
+import { FakeLane } from '../../support/fake-lanes.js'
+
+interface Setup extends Partial<BatchSpec> {
+  items?: number
+  lanes?: number
+  fetchRoom?: () => number
+  isScarce?: boolean
+  read?: (indexes: readonly number[]) => Promise<Map<number, Json>>
+  ended?: number[]
+}
+
+function setup({ items = 1000, lanes = 1, fetchRoom, isScarce = false, read, ended = [], ...changes }: Setup = {}) {
+  const clock = new ManualClock()
+  const source = changes.source ?? { kind: 'range' as const, from: 0, step: 1, count: items }
+  const spec = batchSpec({ lanes, ...changes, source })
+  const kind = spec.stages[0]!.kind
+  const { strategy, concurrency } = spec
+  const plan = planExecution({ kind, strategy, concurrency, lanes, items, defaultLanes: 1, maxInFlight: 256 })
+  const set = new IndexSet(items)
+  for (const index of ended) set.add(index)
+  const pending = new PendingItems(items, set)
+  const sessions = new Sessions({ mayStay: () => true, release() {} })
+  const log: string[] = []
+  const state = { mayGrant: true }
+  const granter = new Granter({
+    record: runRecord({ spec }),
+    plan,
+    pending,
+    clock,
+    store: { items: (_, indexes) => read!(indexes) },
+    sessions,
+    fetchRoom: () => ({ room: fetchRoom?.() ?? 256 - sessions.claimed, isScarce }),
+    mayGrant: () => state.mayGrant,
+    onFilled: () => void log.push('filled'),
+    onUnreadable: (error: TaskError) => void log.push(`unreadable: ${error.message}`),
+  })
+  const held = Array.from({ length: plan.lanes }, (_, ordinal) => {
+    const lane = new FakeLane(`thread-${ordinal}`, 'THREAD', () => clock.epochMs())
+    const slots = Math.ceil(plan.concurrency / plan.lanes)
+    const work = { kind: 'COMPUTE' as const, function: 'any', reduce: null }
+    const job = { job: 1, work, source: null, slots, timeoutMs: null, maxOutputBytes: 1000 }
+    const session = new LaneSession(lane, ordinal, job, { clock, listener: { onResults() {}, onDeath() {} } })
+    sessions.add(session)
+    return { lane, session }
+  })
+  const fill = (at = 0) => {
+    granter.fill(held[at]!.session)
+    return held[at]!.lane.grants.map(({ count }) => count)
+  }
+  return { clock, pending, granter, held, fill, log, state }
+}
+
+async function settle(): Promise<void> {
+  await new Promise<void>((resolve) => setImmediate(resolve))
+}
+
+describe('Granter, computes', () => {
+  it('begins with one at a time, and hands out what fits once it knows how long they take', () => {
+    const { granter, fill, held } = setup()
+    expect(fill()).toEqual([1])
+    expect(fill()).toEqual([1])
+    granter.observe(columnsOf([{ index: 0, serviceMs: 0.01 }]))
+    held[0]!.lane.end([0], () => ({ outcome: 0 }))
+    // Four times as many, and as many again ahead.
+    expect(fill()).toEqual([1, 8])
+  })
+
+  it('hands nothing out ahead of long tasks', () => {
+    const { granter, fill, held } = setup()
+    fill()
+    granter.observe(columnsOf([{ index: 0, serviceMs: 500 }]))
+    held[0]!.lane.end([0], () => ({ outcome: 0 }))
+    expect(fill()).toEqual([1, 1])
+  })
+
+  it('keeps the chunk size that was asked for', () => {
+    expect(setup({ stages: [{ ...COMPUTE, chunkSize: 300 } as typeof COMPUTE] }).fill()).toEqual([300])
+  })
+
+  it('fills all slots of an asynchronous lane', () => {
+    expect(setup({ strategy: 'ASYNC' }).fill()).toEqual([16])
+  })
+
+  it('learns nothing from what was not started', () => {
+    const { granter, fill } = setup()
+    granter.observe(columnsOf([{ index: 0, outcome: 3, serviceMs: 0 }]))
+    expect(fill()).toEqual([1])
+  })
+})
+
+describe('Granter, fetches', () => {
+  const fetches: Setup = { stages: [FETCH], strategy: 'ASYNC', concurrency: 8 }
+
+  it('fills the slots and half as many ahead, while there are enough', () => {
+    expect(setup(fetches).fill()).toEqual([12])
+    expect(setup({ ...fetches, items: 8 }).fill()).toEqual([8])
+  })
+
+  it('hands nothing out ahead while others wait', () => {
+    expect(setup({ ...fetches, isScarce: true, fetchRoom: () => 8 }).fill()).toEqual([8])
+    expect(setup({ ...fetches, isScarce: true, fetchRoom: () => 100 }).fill()).toEqual([8])
+  })
+
+  it('keeps to the room that it has, and takes nothing where it has too much', () => {
+    expect(setup({ ...fetches, fetchRoom: () => 3 }).fill()).toEqual([3])
+    expect(setup({ ...fetches, fetchRoom: () => 0 }).fill()).toEqual([])
+    expect(setup({ ...fetches, fetchRoom: () => -2 }).fill()).toEqual([])
+  })
+
+  it('spreads what it may have evenly over its lanes', () => {
+    const { fill, held } = setup({ ...fetches, strategy: 'THREADS', concurrency: 32, lanes: 4, fetchRoom: () => 8 })
+    expect(held).toHaveLength(4)
+    expect(fill(0)).toEqual([2])
+  })
+
+  it('fills the slots from what is scattered, too', () => {
+    const ended = Array.from({ length: 50 }, (_, at) => 2 * at)
+    const { fill, held } = setup({ ...fetches, items: 100, ended })
+    fill()
+    expect(held[0]!.lane.held.map(({ index }) => index).slice(0, 4)).toEqual([1, 3, 5, 7])
+    expect(held[0]!.lane.held).toHaveLength(12)
+  })
+})
+
+describe('Granter, items of a list', () => {
+  const list: Setup = { source: { kind: 'list', form: 'inputs', count: 3 }, items: 3, strategy: 'ASYNC' }
+  const readAll = async (indexes: readonly number[]) =>
+    new Map(indexes.map((index) => [index, `item ${index}` as Json]))
+
+  it('hands them out when they have been read; until then they are neither pending nor granted', async () => {
+    const { fill, held, granter, pending, log } = setup({ ...list, read: readAll })
+    expect(fill()).toEqual([])
+    expect([pending.size, granter.reading, held[0]!.session.claimed, held[0]!.session.idle]).toEqual([0, 3, 3, false])
+    await settle()
+    expect(held[0]!.lane.held.map(({ input }) => input)).toEqual(['item 0', 'item 1', 'item 2'])
+    expect([granter.reading, held[0]!.session.claimed, log]).toEqual([0, 3, ['filled']])
+  })
+
+  it('takes them back where the lane may not have them any more', async () => {
+    const { fill, held, pending, state } = setup({ ...list, read: readAll })
+    fill()
+    state.mayGrant = false
+    await settle()
+    expect([pending.ready, held[0]!.lane.held, held[0]!.session.idle]).toEqual([3, [], true])
+  })
+
+  it('remembers methods other than GET', async () => {
+    const read = async () =>
+      new Map<number, Json>([
+        [0, { url: 'http://a.example/', method: 'POST', headers: [], body: null }],
+        [1, 'http://a.example/'],
+        [2, { url: 'http://a.example/', method: 'GET', headers: [], body: null }],
+      ])
+    const { fill, granter } = setup({ ...list, stages: [FETCH], read })
+    fill()
+    await settle()
+    expect([0, 1, 2].map((index) => granter.methodOf(index))).toEqual(['POST', 'GET', 'GET'])
+  })
+
+  it('reads again what could not be read, and gives up after ten seconds', async () => {
+    const read = async () => Promise.reject(new Error('the disk cannot be read'))
+    const { fill, clock, pending, log, granter } = setup({ ...list, read })
+    for (let ms = 0; ms < 10_000; ms += 500) {
+      fill()
+      await settle()
+      expect([pending.ready, pending.waiting, granter.reading]).toEqual([0, 3, 0])
+      clock.advance(500)
+      pending.release(clock.monotonicMs())
+    }
+    expect(log).not.toContain('unreadable: the items could not be read: the disk cannot be read')
+    fill()
+    await settle()
+    expect(log).toContain('unreadable: the items could not be read: the disk cannot be read')
+  })
+})

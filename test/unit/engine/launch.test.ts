@@ -1,0 +1,166 @@
+import { describe, expect, it } from 'vitest'
+import type { LaunchComputeInput, LaunchFetchInput } from '../../../src/engine/engine.js'
+import { LaunchChecks } from '../../../src/engine/launch.js'
+import type { FunctionCatalog } from '../../../src/functions/function.js'
+
+const functions: FunctionCatalog = {
+  list: () => [{ name: 'square', description: '', inputSchema: {}, outputSchema: null, example: 1 }],
+  has: (name) => name === 'square',
+  validate: (_, input) => (typeof input === 'number' ? [] : [{ path: ['n'], message: 'must be number' }]),
+  validateRange: (_, { from }) => (from < 0 ? [{ path: [], message: 'must be >= 0' }] : []),
+}
+const limits = { maxInlineItems: 5, maxItems: 1000, maxLanes: 4, maxQueuedTasks: 10_000 }
+
+const checkFetch = (input: LaunchFetchInput) => new LaunchChecks(limits, functions).fetch(input)
+const checkCompute = (input: LaunchComputeInput) => new LaunchChecks(limits, functions).compute(input)
+
+/** Code and place of each problem. */
+function problemsOf({ userErrors }: ReturnType<typeof checkFetch>): string[] {
+  return userErrors?.map(({ code, field }) => `${code} ${field?.join('.') ?? '-'}`) ?? []
+}
+
+describe('LaunchChecks.fetch', () => {
+  it('fills in every default', () => {
+    const { launch } = checkFetch({ source: { urls: ['http://a.example/'] } })
+    expect(launch?.spec).toEqual({
+      kind: 'FETCH',
+      name: null,
+      labels: [],
+      priority: 0,
+      strategy: 'AUTO',
+      concurrency: null,
+      lanes: null,
+      failFast: false,
+      retry: { maxAttempts: 3, backoffMs: 200, maxBackoffMs: 10_000, unsafe: false },
+      timeoutMs: 30_000,
+      source: { kind: 'list', form: 'urls', count: 1 },
+      stages: [
+        {
+          kind: 'FETCH',
+          name: 'fetch',
+          fetch: { bodyPolicy: 'DISCARD', maxBytes: 10_485_760, maxRedirects: 5, headers: [], okStatuses: null },
+        },
+      ],
+    })
+  })
+
+  it('tells all problems at once, each at its place', () => {
+    const result = checkFetch({
+      source: { urls: ['http://ok.example/', 'ftp://a.example/', 'not a url'] },
+      fetch: { maxBytes: 0, headers: [{ name: 'bad name', value: 'x' }], okStatuses: [99] },
+      options: {
+        concurrency: 0,
+        lanes: 5,
+        strategy: 'CLUSTER',
+        timeoutMs: -1,
+        idempotencyKey: '',
+        labels: [
+          { name: 'a', value: '1' },
+          { name: 'a', value: '2' },
+        ],
+        retry: { maxAttempts: 0 },
+      },
+    })
+    expect(result.launch).toBeNull()
+    expect(problemsOf(result).sort()).toEqual(
+      [
+        'CLUSTER_UNAVAILABLE input.options.strategy',
+        'INVALID input.fetch.headers.0.name',
+        'INVALID input.fetch.maxBytes',
+        'INVALID input.fetch.okStatuses.0',
+        'INVALID input.options.concurrency',
+        'INVALID input.options.idempotencyKey',
+        'INVALID input.options.labels.1.name',
+        'INVALID input.options.lanes',
+        'INVALID input.options.retry.maxAttempts',
+        'INVALID input.options.timeoutMs',
+        'INVALID input.source.urls.2',
+        'UNSUPPORTED_SCHEME input.source.urls.1',
+      ].sort(),
+    )
+  })
+
+  it('refuses empty and too long lists', () => {
+    expect(problemsOf(checkFetch({ source: { urls: [] } }))).toEqual(['INVALID input.source.urls'])
+    const urls = Array.from({ length: 6 }, (_, i) => `http://a.example/${i}`)
+    expect(problemsOf(checkFetch({ source: { urls } }))).toEqual(['TOO_MANY_ITEMS input.source.urls'])
+  })
+
+  it('counts the numbers of a template, its end included', () => {
+    const of = (from: number, to: number, step = 1) => {
+      const { launch } = checkFetch({ source: { template: { template: 'http://a.example/{i}', from, to, step } } })
+      return launch?.spec.source.count
+    }
+    expect([of(1, 10), of(0, 10, 3), of(10, 1, -3), of(5, 5)]).toEqual([10, 4, 4, 1])
+  })
+
+  it.each([
+    [{ template: 'http://a.example/', from: 1, to: 2, step: 1 }, 'INVALID input.source.template.template'],
+    [{ template: 'ftp://a.example/{i}', from: 1, to: 2, step: 1 }, 'UNSUPPORTED_SCHEME input.source.template.template'],
+    [{ template: 'http://a.example/{i}', from: 1.5, to: 2, step: 1 }, 'INVALID input.source.template.from'],
+    [{ template: 'http://a.example/{i}', from: 1, to: 2, step: 0 }, 'INVALID input.source.template.step'],
+    [{ template: 'http://a.example/{i}', from: 2, to: 1, step: 1 }, 'INVALID input.source.template.to'],
+    [{ template: 'http://a.example/{i}', from: 1, to: 1001, step: 1 }, 'TOO_MANY_ITEMS input.source.template'],
+  ])('refuses the template %j', (template, problem) => {
+    expect(problemsOf(checkFetch({ source: { template } }))).toEqual([problem])
+  })
+
+  it('checks requests part by part', () => {
+    const requests = [
+      { url: 'http://a.example/', method: 'post', body: 'x' },
+      { url: 'http://a.example/', method: 'GET', body: 'x' },
+      { url: 'http://a.example/', method: 'CONNECT' },
+      { url: 'http://a.example/', headers: [{ name: 'content-length', value: '3' }] },
+    ]
+    expect(problemsOf(checkFetch({ source: { requests } }))).toEqual([
+      'INVALID input.source.requests.1.body',
+      'INVALID input.source.requests.2.method',
+      'INVALID input.source.requests.3.headers.0.name',
+    ])
+    const { launch } = checkFetch({ source: { requests: requests.slice(0, 1) } })
+    expect(launch?.items).toEqual([{ url: 'http://a.example/', method: 'POST', headers: [], body: 'x' }])
+  })
+
+  it('names at most a hundred problems, and says how many more there are', () => {
+    const many = new LaunchChecks({ ...limits, maxInlineItems: 1000 }, functions)
+    const { userErrors } = many.fetch({ source: { urls: Array.from({ length: 250 }, () => 'nonsense') } })
+    expect(userErrors).toHaveLength(100)
+    expect(userErrors?.at(-1)?.message).toContain('151')
+  })
+})
+
+describe('LaunchChecks.compute', () => {
+  it('refuses an unknown function and names those there are', () => {
+    const { userErrors } = checkCompute({ function: 'cube', source: { inputs: [1] } })
+    expect(userErrors?.[0]).toMatchObject({ code: 'UNKNOWN_FUNCTION', field: ['input', 'function'] })
+    expect(userErrors?.[0]?.message).toContain('square')
+  })
+
+  it('checks every input of a list against the schema, at its place', () => {
+    const result = checkCompute({ function: 'square', source: { inputs: [1, 'a', 2, null] } })
+    expect(problemsOf(result)).toEqual(['INVALID input.source.inputs.1.n', 'INVALID input.source.inputs.3.n'])
+  })
+
+  it('counts the numbers of a range, its end excluded', () => {
+    const of = (from: number, to: number, step = 1) =>
+      checkCompute({ function: 'square', source: { range: { from, to, step } } }).launch?.spec.source.count
+    expect([of(0, 10), of(0, 10, 3), of(10, 0, -3), of(0, 1)]).toEqual([10, 4, 4, 1])
+    expect(problemsOf(checkCompute({ function: 'square', source: { range: { from: 3, to: 3, step: 1 } } }))).toEqual([
+      'INVALID input.source.range.to',
+    ])
+    expect(problemsOf(checkCompute({ function: 'square', source: { range: { from: -1, to: 3, step: 1 } } }))).toEqual([
+      'INVALID input.source.range',
+    ])
+  })
+
+  it('gives equal inputs equal hashes, whatever the order of their keys and what was left to the defaults', () => {
+    const hash = (input: LaunchComputeInput) => checkCompute(input).launch?.inputHash
+    const plain = hash({ function: 'square', source: { inputs: [1, 2] } })
+    expect(hash({ source: { inputs: [1, 2] }, function: 'square', options: { strategy: 'AUTO', priority: 0 } })).toBe(
+      plain,
+    )
+    expect(hash({ function: 'square', source: { inputs: [1, 2] }, options: { idempotencyKey: 'k' } })).toBe(plain)
+    expect(hash({ function: 'square', source: { inputs: [2, 1] } })).not.toBe(plain)
+    expect(hash({ function: 'square', source: { inputs: [1, 2] }, options: { lanes: 1 } })).not.toBe(plain)
+  })
+})

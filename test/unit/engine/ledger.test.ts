@@ -1,0 +1,171 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { Outcome } from '../../../src/domain/results.js'
+import { LogSketch } from '../../../src/domain/sketch.js'
+import { EXACT_LIMIT } from '../../../src/domain/timing.js'
+import { type Entry, Ledger, timeBaseOf } from '../../../src/engine/ledger.js'
+import { ManualClock } from '../../support/clock.js'
+import { entryOf, type ReportedTask, runRecord, STARTED_AT } from '../../support/engine-parts.js'
+
+describe('toEntry', () => {
+  it('counts rows by outcome, and times of those that succeeded or failed', () => {
+    const error = { code: 'FUNCTION_ERROR' as const, message: 'no', retryable: false }
+    const entry = entryOf([
+      { index: 0, startedMs: 10, serviceMs: 5 },
+      { index: 1, startedMs: 4, serviceMs: 1, error },
+      { index: 2, startedMs: 2, serviceMs: 30, outcome: Outcome.CANCELLED },
+    ])
+    expect(entry).toMatchObject({ rows: 3, succeeded: 1, failed: 1, cancelled: 1, firstStartMs: 2, lastEndMs: 32 })
+    expect([...entry.serviceMs]).toEqual([5, 1])
+    expect([...entry.queueWaitMs]).toEqual([110, 104])
+    expect(entry.service).toMatchObject({ count: 2, sum: 6, min: 1, max: 5 })
+  })
+
+  it('leaves out what is dropped', () => {
+    const entry = entryOf([{ index: 0 }, { index: 1, startedMs: -500, serviceMs: 9000 }], { dropped: new Set([1]) })
+    expect(entry).toMatchObject({ rows: 1, succeeded: 1, failed: 0, lastEndMs: 11 })
+    expect(entryOf([{ index: 0 }], { dropped: new Set([0]) }).rows).toBe(0)
+  })
+
+  it('adds up the attempts of a task, and counts its wait to the first of them', () => {
+    const attempts = [
+      { number: 1, startedMs: 10, serviceMs: 2, lane: 'thread-1', error: null },
+      { number: 2, startedMs: 500, serviceMs: 3, lane: 'thread-1', error: null },
+    ]
+    const entry = entryOf([{ index: 0, attempt: 2, startedMs: 500, serviceMs: 3 }], {
+      histories: [{ at: 0, attempts }],
+    })
+    expect([...entry.serviceMs]).toEqual([5])
+    expect([...entry.queueWaitMs]).toEqual([110])
+    expect(entry).toMatchObject({ firstStartMs: 10, lastEndMs: 503 })
+  })
+
+  it('never has a task wait for less than nothing', () => {
+    expect([...entryOf([{ index: 0, startedMs: -100.01 }]).queueWaitMs]).toEqual([0])
+  })
+
+  it('weighs a row as one, and half a kilobyte of output as another', () => {
+    expect(entryOf([{ index: 0 }, { index: 1 }]).weight).toBe(2)
+    expect(entryOf([{ index: 0, output: 'x'.repeat(5120) }, { index: 1 }]).weight).toBe(12)
+  })
+})
+
+describe('timeBaseOf', () => {
+  it('places the start on the monotonic clock, wherever the wall clock stands', () => {
+    const clock = new ManualClock(STARTED_AT)
+    clock.advance(5000)
+    const base = timeBaseOf({ createdAt: new Date(STARTED_AT + 1000), startedAt: new Date(STARTED_AT + 3000) }, clock)
+    expect(base).toEqual({ runStartedAt: STARTED_AT + 3000, readyAt: STARTED_AT + 1000 })
+    // The wall clock was set an hour ahead since: now, by it, the start is an hour longer ago.
+    clock.now = () => new Date(STARTED_AT + 5000 + 3_600_000)
+    const later = timeBaseOf({ createdAt: new Date(STARTED_AT), startedAt: new Date(STARTED_AT + 3_600_000) }, clock)
+    expect(later.runStartedAt).toBe(STARTED_AT)
+  })
+})
+
+function tasksFrom(first: number, count: number): ReportedTask[] {
+  return Array.from({ length: count }, (_, at) => ({ index: first + at, serviceMs: first + at + 1 }))
+}
+
+describe('Ledger', () => {
+  it('shows only what is known to be on disk', () => {
+    const ledger = new Ledger(runRecord(), null)
+    const first = [entryOf(tasksFrom(0, 2))]
+    const second = [entryOf(tasksFrom(2, 3))]
+    ledger.advance(first, { sequence: 2 })
+    ledger.advance(second, { sequence: 3 })
+    expect([ledger.recorded.counts.succeeded, ledger.visible.counts.succeeded]).toEqual([5, 0])
+    ledger.acknowledge(first)
+    expect([ledger.visible.counts.succeeded, ledger.visible.sequence]).toEqual([2, 2])
+    expect(ledger.service.distribution().moments.count).toBe(2)
+    ledger.acknowledge(second)
+    expect(ledger.visible).toEqual(ledger.recorded)
+  })
+
+  it('numbers rows without a gap, dropped places apart', () => {
+    const ledger = new Ledger(runRecord({ lastTaskSequence: 10 }), null)
+    const entries = [
+      entryOf(tasksFrom(0, 3), { dropped: new Set([1]) }),
+      entryOf(tasksFrom(3, 1), { dropped: new Set([0]) }),
+      entryOf(tasksFrom(4, 2)),
+    ]
+    const state = ledger.advance(entries, {})
+    expect(entries.map(({ block }) => block.firstSequence)).toEqual([11, 13, 13])
+    expect(state.lastTaskSequence).toBe(14)
+  })
+
+  it('does not change a state that it has handed out', () => {
+    const ledger = new Ledger(runRecord(), null)
+    const before = ledger.advance([entryOf(tasksFrom(0, 2), { laneCpuMs: 3 })], {})
+    const copy = structuredClone(before)
+    ledger.advance([entryOf(tasksFrom(2, 2), { laneCpuMs: 4 })], { status: 'RUNNING' })
+    expect(before).toEqual(copy)
+    expect(ledger.recorded.times.cpuMs).toBe(7)
+  })
+
+  it('counts lane time also of blocks without a row', () => {
+    const ledger = new Ledger(runRecord(), null)
+    const state = ledger.advance([entryOf(tasksFrom(0, 1), { dropped: new Set([0]), laneCpuMs: 9 })], {})
+    expect(state.times).toMatchObject({ cpuMs: 9, firstStartMs: null, lastEndMs: null })
+  })
+
+  it('folds the reductions of the blocks into the state', () => {
+    const ledger = new Ledger(runRecord(), 'SUM')
+    const sum = (value: string) => entryOf(tasksFrom(0, 1), { reduction: { count: 1, value } })
+    ledger.advance([sum('40'), sum('1')], {})
+    expect(ledger.advance([sum('9007199254740993')], {}).reduction).toEqual({ count: 3, value: '9007199254741034' })
+  })
+
+  it('has the same books however the tasks are cut into blocks and commits', () => {
+    const tasks = fc.array(
+      fc.record({
+        index: fc.nat(1000),
+        outcome: fc.constantFrom(Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELLED),
+        startedMs: fc.integer({ min: 0, max: 1000 }),
+        serviceMs: fc.integer({ min: 0, max: 1000 }),
+      }),
+      { minLength: 1, maxLength: 40 },
+    )
+    fc.assert(
+      fc.property(tasks, fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 1 }), (all, sizes) => {
+        const whole = new Ledger(runRecord(), null).advance([entryOf(all)], {})
+        const parts: Entry[] = []
+        for (let from = 0, cut = 0; from < all.length; cut += 1) {
+          const size = sizes[cut % sizes.length]!
+          parts.push(entryOf(all.slice(from, from + size)))
+          from += size
+        }
+        const ledger = new Ledger(runRecord(), null)
+        for (const part of parts) ledger.advance([part], {})
+        const { counts, times } = ledger.recorded
+        expect(counts).toEqual(whole.counts)
+        expect(times.service.sum).toBe(whole.times.service.sum)
+        expect(times.service.m2).toBeCloseTo(whole.times.service.m2, 3)
+        expect([times.firstStartMs, times.lastEndMs]).toEqual([whole.times.firstStartMs, whole.times.lastEndMs])
+      }),
+    )
+  })
+
+  it('goes on from what is stored', () => {
+    const counts = { total: 100, succeeded: 3, failed: 1, cancelled: 0, skipped: 0, bytes: 7 }
+    const ledger = new Ledger(runRecord({ counts, lastTaskSequence: 4 }), null)
+    ledger.restore(Float64Array.of(1, 2, 3, 4), Float64Array.of(5, 6, 7, 8))
+    expect(ledger.service.distribution().percentile(1)).toBe(4)
+    expect(ledger.queueWait.distribution().percentile(0)).toBe(5)
+    const state = ledger.advance([entryOf([{ index: 9 }])], {})
+    expect(state).toMatchObject({ counts: { succeeded: 4, failed: 1 }, lastTaskSequence: 5 })
+  })
+
+  it('gives sketches of all times, the last entries included, where exact figures would take too long', () => {
+    const ledger = new Ledger(runRecord(), null)
+    const few = [entryOf(tasksFrom(0, 10))]
+    ledger.advance(few, {})
+    expect(ledger.sketchesWith(few)).toBeNull()
+    ledger.acknowledge(few)
+    const last = [entryOf(tasksFrom(10, EXACT_LIMIT))]
+    ledger.advance(last, {})
+    const sketch = LogSketch.fromBytes(ledger.sketchesWith(last)!.service)
+    expect(sketch.count).toBe(EXACT_LIMIT + 10)
+    expect(sketch.valueAtRank(EXACT_LIMIT + 10) / (EXACT_LIMIT + 10)).toBeCloseTo(1, 1)
+  })
+})

@@ -1,0 +1,326 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { type RunKey, toRunKey } from '../../../src/domain/ids.js'
+import type { LaneKind } from '../../../src/domain/strategy.js'
+import { type ScheduledRun, Scheduler } from '../../../src/engine/scheduler.js'
+import type { Lane } from '../../../src/lanes/lane.js'
+import { ManualClock } from '../../support/clock.js'
+import { FakeLanePool } from '../../support/fake-lanes.js'
+
+let runs = 0
+
+/** A run that gives its lanes back when the test says so. */
+class Run implements ScheduledRun {
+  readonly key: RunKey
+  readonly lanes: Lane[] = []
+  readonly gaveUp: string[] = []
+  retiring = 0
+  scheduler: Scheduler | null = null
+
+  constructor(
+    public want: number,
+    readonly priority = 0,
+    readonly laneKind: LaneKind = 'THREAD',
+  ) {
+    runs += 1
+    this.key = toRunKey(String(runs))
+  }
+
+  get held(): number {
+    return this.lanes.length
+  }
+
+  attach(lane: Lane): void {
+    this.lanes.push(lane)
+  }
+
+  retire(count: number): void {
+    this.retiring = count
+  }
+
+  giveUp(reason: string): void {
+    this.gaveUp.push(reason)
+  }
+
+  /** Its tasks have ended: lanes that are to retire go back. */
+  yield(): void {
+    while (this.retiring > 0) {
+      this.retiring -= 1
+      this.scheduler?.release(this.lanes.pop()!)
+    }
+  }
+
+  /** It has ended. */
+  end(): void {
+    this.want = 0
+    for (const lane of this.lanes.splice(0)) this.scheduler?.release(lane)
+    this.scheduler?.remove(this)
+  }
+}
+
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 5; turn += 1) await new Promise<void>((resolve) => setImmediate(resolve))
+}
+
+function setup(maxLanes: number) {
+  const clock = new ManualClock()
+  const pool = new FakeLanePool(() => clock.epochMs(), maxLanes)
+  const errors: string[] = []
+  const onError = (error: unknown) => void errors.push((error as Error).message)
+  const scheduler = new Scheduler({ pool, clock, maxLanes, onError })
+  const add = async (...added: Run[]) => {
+    for (const run of added) {
+      run.scheduler = scheduler
+      scheduler.add(run)
+    }
+    await settle()
+  }
+  const pass = async (ms: number) => {
+    clock.advance(ms)
+    await settle()
+  }
+  return { clock, pool, scheduler, errors, add, pass }
+}
+
+const held = (list: Run[]) => list.map((run) => run.held)
+
+describe('Scheduler', () => {
+  it('gives each run what it wants while there is enough, of the kind that it wants', async () => {
+    const { add, pool } = setup(4)
+    const list = [new Run(1), new Run(3, 0, 'PROCESS')]
+    await add(...list)
+    expect(held(list)).toEqual([1, 3])
+    expect(list.flatMap(({ lanes }) => lanes.map(({ kind }) => kind))).toEqual(['THREAD', ...Array(3).fill('PROCESS')])
+    expect(pool.problems).toEqual([])
+  })
+
+  it('takes lanes back from who has more than its share, when a run comes', async () => {
+    const { add } = setup(4)
+    const [first, second] = [new Run(4), new Run(4)]
+    await add(first)
+    await add(second)
+    expect([first.retiring, held([first, second])]).toEqual([2, [4, 0]])
+    first.yield()
+    await settle()
+    expect(held([first, second])).toEqual([2, 2])
+    expect(first.retiring).toBe(0)
+  })
+
+  it('lets a run keep the lanes that it was to give back, when the other wants them no more', async () => {
+    const { add, scheduler } = setup(2)
+    const [first, second] = [new Run(2), new Run(2)]
+    await add(first)
+    await add(second)
+    expect(first.retiring).toBe(1)
+    second.want = 0
+    scheduler.balance()
+    await settle()
+    expect(first.retiring).toBe(0)
+  })
+
+  it('starts lanes for a run that wants more than before, and none for one that wants no more', async () => {
+    const { add, scheduler, pool } = setup(4)
+    const run = new Run(1)
+    await add(run)
+    run.want = 3
+    scheduler.balance()
+    await settle()
+    expect(run.held).toBe(3)
+    pool.slowStarts = true
+    run.want = 4
+    scheduler.balance()
+    await settle()
+    run.want = 3
+    pool.letStart()
+    await settle()
+    expect([run.held, pool.idle.length]).toEqual([3, 1])
+  })
+
+  it('lets runs take turns where there are more of them than lanes, whatever their number of lanes', async () => {
+    const { add, pass, pool } = setup(2)
+    const list = Array.from({ length: 5 }, () => new Run(2))
+    await add(...list)
+    const servedMs = list.map(() => 0)
+    for (let ms = 0; ms < 10_000; ms += 20) {
+      await pass(20)
+      list.forEach((run, at) => {
+        servedMs[at]! += 20 * run.held
+      })
+      for (const run of list) run.yield()
+      await settle()
+      expect(held(list).reduce((sum, count) => sum + count)).toBeLessThanOrEqual(2)
+    }
+    // 20,000 ms of lanes among five.
+    for (const ms of servedMs) expect(Math.abs(ms - 4000)).toBeLessThanOrEqual(400)
+    expect(pool.problems).toEqual([])
+  })
+
+  it('gives a lane that becomes free to whose turn it is, not to who came first', async () => {
+    const { add, pass, scheduler } = setup(5)
+    const [back, wide, narrow] = [new Run(0), new Run(4), new Run(1)]
+    await add(back, wide, narrow)
+    await pass(1000)
+    narrow.want = 2
+    back.want = 2
+    scheduler.balance()
+    await settle()
+    expect([held([back, wide, narrow]), wide.retiring]).toEqual([[0, 4, 1], 3])
+    scheduler.release(wide.lanes.pop()!)
+    await settle()
+    expect(held([back, wide, narrow])).toEqual([1, 3, 1])
+  })
+
+  it('does not let a run that has nothing to do keep the others waiting', async () => {
+    const { add, scheduler } = setup(1)
+    const [asleep, awake] = [new Run(0), new Run(1)]
+    await add(asleep, awake)
+    expect(held([asleep, awake])).toEqual([0, 1])
+    awake.end()
+    asleep.want = 1
+    scheduler.balance()
+    await settle()
+    expect(asleep.held).toBe(1)
+  })
+
+  it('serves thousands of waiting runs in the order of their coming', async () => {
+    const { add, pool } = setup(2)
+    const list = Array.from({ length: 3000 }, () => new Run(1))
+    await add(...list)
+    for (let first = 0; first < list.length; first += 2) {
+      expect([list[first]?.held, list[first + 1]?.held, list[first + 2]?.held ?? 0]).toEqual([1, 1, 0])
+      list[first]?.end()
+      list[first + 1]?.end()
+      await settle()
+    }
+    expect(pool.busy).toEqual([])
+  })
+
+  it('loses no lane and lends none out twice, whatever comes, goes, changes and fails', async () => {
+    const step = fc.oneof(
+      fc.record({ do: fc.constant('add' as const), want: fc.nat(5), priority: fc.nat(2) }),
+      fc.record({ do: fc.constant('want' as const), at: fc.nat(9), want: fc.nat(5) }),
+      fc.record({ do: fc.constant('yield' as const), at: fc.nat(9) }),
+      fc.record({ do: fc.constant('end' as const), at: fc.nat(9) }),
+      fc.record({ do: fc.constant('fail' as const), times: fc.nat(4) }),
+      fc.record({ do: fc.constant('pass' as const), ms: fc.nat(700) }),
+      fc.constant({ do: 'hold' as const }),
+      fc.constant({ do: 'start' as const }),
+    )
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+        const { add, pass, pool, scheduler } = setup(4)
+        const list: Run[] = []
+        for (const one of steps) {
+          const run = 'at' in one ? list[one.at % Math.max(1, list.length)] : undefined
+          if (one.do === 'add') {
+            list.push(new Run(one.want, one.priority))
+            await add(list.at(-1)!)
+          } else if (one.do === 'want' && run) run.want = run.held === 0 ? one.want : Math.max(run.held, one.want)
+          else if (one.do === 'yield') run?.yield()
+          else if (one.do === 'end' && run) {
+            run.end()
+            list.splice(list.indexOf(run), 1)
+          } else if (one.do === 'fail') pool.failStarts = one.times
+          else if (one.do === 'hold') pool.slowStarts = true
+          else if (one.do === 'start') {
+            pool.slowStarts = false
+            pool.letStart()
+          }
+          scheduler.balance()
+          await pass(one.do === 'pass' ? one.ms : 0)
+          expect(pool.problems).toEqual([])
+          expect(held(list).reduce((sum, count) => sum + count, 0)).toBe(pool.busy.length)
+        }
+        pool.failStarts = 0
+        pool.slowStarts = false
+        for (let round = 0; round < 20; round += 1) {
+          pool.letStart()
+          for (const run of list) run.yield()
+          await pass(500)
+        }
+        const wanted = list.reduce((sum, { want }) => sum + want, 0)
+        expect(pool.busy.length).toBe(Math.min(4, wanted))
+        const priorities = list.filter((run) => run.want > run.held).map(({ priority }) => priority)
+        const highest = Math.max(...priorities)
+        for (const run of list) if (run.priority < highest) expect(run.held).toBe(0)
+      }),
+      { numRuns: 100 },
+    )
+  }, 60_000)
+})
+
+describe('Scheduler, lanes that cannot be started', () => {
+  it('asks again after half a second, and takes lanes that fail together for one failure', async () => {
+    const { add, pass, pool, errors } = setup(8)
+    pool.failStarts = 8
+    const run = new Run(8)
+    await add(run)
+    expect(errors).toHaveLength(8)
+    await pass(499)
+    expect(pool.acquired).toBe(8)
+    await pass(1)
+    expect([run.held, run.gaveUp]).toEqual([8, []])
+  })
+
+  it('gives up a run without a lane after five failures in a row', async () => {
+    const { add, pass, pool } = setup(2)
+    pool.failStarts = Number.POSITIVE_INFINITY
+    const run = new Run(1)
+    await add(run)
+    for (let failure = 2; failure < 5; failure += 1) await pass(500)
+    expect(run.gaveUp).toEqual([])
+    await pass(500)
+    expect(run.gaveUp).toEqual(['no lane could be started: no memory'])
+    run.end()
+  })
+
+  it('never gives up a run that has a lane', async () => {
+    const { add, pass, pool } = setup(2)
+    const run = new Run(1)
+    await add(run)
+    pool.failStarts = Number.POSITIVE_INFINITY
+    run.want = 2
+    for (let failure = 0; failure < 10; failure += 1) await pass(500)
+    run.scheduler?.balance()
+    await settle()
+    expect([run.held, run.gaveUp]).toEqual([1, []])
+  })
+
+  it('leaves the lanes to the others meanwhile', async () => {
+    const { add, pool } = setup(1)
+    pool.failStarts = 1
+    const [first, second] = [new Run(1), new Run(1)]
+    await add(first)
+    await add(second)
+    expect(held([first, second])).toEqual([0, 1])
+  })
+})
+
+describe('Scheduler.stop', () => {
+  it('gives out no more lanes, takes back what was on its way, and leaves no timer behind', async () => {
+    const { add, pool, scheduler, clock, errors } = setup(1)
+    pool.slowStarts = true
+    const [first, second] = [new Run(1), new Run(1)]
+    await add(first, second)
+    expect(clock.nextDueMs).not.toBeNull()
+    scheduler.stop()
+    pool.letStart()
+    await settle()
+    expect([held([first, second]), pool.idle.length]).toEqual([[0, 0], 1])
+    expect(clock.nextDueMs).toBeNull()
+    first.end()
+    await settle()
+    expect([second.held, errors]).toEqual([0, []])
+  })
+
+  it('says nothing of lanes that fail because the server leaves', async () => {
+    const { add, pool, scheduler, clock, errors } = setup(1)
+    pool.slowStarts = true
+    pool.failStarts = 1
+    await add(new Run(1))
+    scheduler.stop()
+    pool.letStart()
+    await settle()
+    expect([errors, clock.nextDueMs]).toEqual([[], null])
+  })
+})

@@ -1,0 +1,84 @@
+import { describe, expect, it } from 'vitest'
+import { Outcome } from '../../../src/domain/results.js'
+import { LaneSession } from '../../../src/engine/session.js'
+import { Sessions } from '../../../src/engine/sessions.js'
+import { ManualClock } from '../../support/clock.js'
+import { FakeLane } from '../../support/fake-lanes.js'
+
+function setup(lanes: number, slots = 2) {
+  const clock = new ManualClock()
+  const released: string[] = []
+  const state = { mayStay: true }
+  const sessions = new Sessions({
+    mayStay: (session) => state.mayStay && !session.retiring,
+    release: (lane) => void released.push(lane.name),
+  })
+  const add = () => {
+    const ordinal = sessions.freeOrdinal
+    const lane = new FakeLane(`thread-${ordinal}`, 'THREAD', () => clock.epochMs())
+    const work = { kind: 'COMPUTE' as const, function: 'any', reduce: null }
+    const job = { job: 1, work, source: null, slots, timeoutMs: null, maxOutputBytes: 1000 }
+    const session = new LaneSession(lane, ordinal, job, { clock, listener: { onResults() {}, onDeath() {} } })
+    sessions.add(session)
+    return { lane, session }
+  }
+  const grant = ({ session }: { session: LaneSession }, first: number, count: number) => {
+    session.grant({ first, count, indexes: null, attempts: null, inputs: null })
+  }
+  return { clock, sessions, released, state, add, grant, held: Array.from({ length: lanes }, add) }
+}
+
+describe('Sessions', () => {
+  it('counts what its lanes have, may have, and do', () => {
+    const { sessions, held, grant } = setup(3)
+    grant(held[0]!, 0, 5)
+    held[1]!.session.filling = 1
+    expect([sessions.size, sessions.busy, sessions.running, sessions.claimed]).toEqual([3, 2, 2, 3])
+  })
+
+  it('gives each lane the lowest ordinal that is free', () => {
+    const { sessions, held, add } = setup(3)
+    sessions.remove(held[1]!.session)
+    expect([add().session.ordinal, add().session.ordinal]).toEqual([1, 3])
+  })
+
+  it('lets go of lanes with nothing to do that may not stay, once', () => {
+    const { sessions, held, grant, state, released } = setup(2)
+    grant(held[1]!, 0, 1)
+    sessions.settleAll()
+    expect(released).toEqual([])
+    state.mayStay = false
+    sessions.settleAll()
+    sessions.settle(held[0]!.session)
+    sessions.remove(held[0]!.session)
+    expect(released).toEqual(['thread-0'])
+    held[1]!.lane.end([0], () => ({ outcome: Outcome.SUCCEEDED }))
+    sessions.settleAll()
+    expect(released).toEqual(['thread-0', 'thread-1'])
+  })
+
+  it('retires the newest lanes, as soon as they have nothing to do, and as many as were last asked for', () => {
+    const { sessions, held, grant, released } = setup(3)
+    for (const [at, one] of held.entries()) grant(one, at * 10, 1)
+    sessions.retire(2)
+    expect(held.map(({ session }) => session.retiring)).toEqual([false, true, true])
+    sessions.retire(1)
+    expect(held.map(({ session }) => session.retiring)).toEqual([false, false, true])
+    for (const { lane, session } of held) {
+      lane.end([0], () => ({ outcome: Outcome.SUCCEEDED }))
+      sessions.settle(session)
+    }
+    expect(released).toEqual(['thread-2'])
+  })
+
+  it('tells what is in service, in milliseconds after the start of the run', () => {
+    const { sessions, held, grant, clock } = setup(2)
+    const runStartedAt = clock.epochMs()
+    clock.advance(250)
+    grant(held[0]!, 7, 1)
+    expect(sessions.inFlight(runStartedAt)).toEqual([
+      { stage: 0, index: 7, attempt: 1, lane: 'thread-0', startedMs: 250 },
+    ])
+    expect(sessions.inFlight(clock.epochMs() + 1)[0]?.startedMs).toBe(0)
+  })
+})

@@ -1,0 +1,44 @@
+/** What every resolver may use. The server makes one for each operation. */
+
+import type { Clock } from '../clock.js'
+import type { Engine } from '../engine/engine.js'
+import type { EventBus } from '../events/bus.js'
+import type { FunctionInfo } from '../functions/function.js'
+import type { Log } from '../log.js'
+import type { Store } from '../store/store.js'
+
+/** The API reads the store; writing is the engine's. */
+export type StoreReads = Pick<
+  Store,
+  'run' | 'runs' | 'countRuns' | 'task' | 'tasks' | 'countTasks' | 'tasksAfter' | 'errors'
+>
+
+/** How the server itself is. */
+export interface Vitals {
+  readonly version: string
+  readonly host: string
+  readonly cores: number
+  uptimeMs(): number
+  /** How late the API's event loop was, over the last window. */
+  eventLoopDelayP99Ms(): number
+}
+
+/** What the API stands on; constructed once. */
+export interface ApiServices {
+  readonly engine: Engine
+  readonly store: StoreReads
+  readonly bus: EventBus
+  readonly functions: readonly FunctionInfo[]
+  readonly clock: Clock
+  readonly vitals: Vitals
+  readonly log: Log
+}
+
+export interface ApiContext extends ApiServices {
+  /** The space of the caller's idempotency keys; '' without tokens. */
+  readonly space: string
+}
+
+export function createContext(services: ApiServices): ApiContext {
+  return { ...services, space: '' }
+}

@@ -1,0 +1,40 @@
+/** Failures by kind. */
+
+import { builder } from './builder.js'
+import { MAX_LISTED, sizeWithin } from './pages.js'
+import { RunType, type TaskNode, TaskType, taskNodes } from './refs.js'
+
+/** Failed tasks of one kind. */
+interface ErrorGroupNode {
+  code: string
+  message: string
+  count: number
+  sample: TaskNode
+}
+
+const ErrorGroupType = builder.objectRef<ErrorGroupNode>('ErrorGroup').implement({
+  description: 'Failed tasks with the same error code.',
+  fields: (t) => ({
+    code: t.exposeString('code', { description: 'Their code.' }),
+    message: t.exposeString('message', { description: 'The message of one of them.' }),
+    count: t.exposeInt('count', { description: 'How many tasks failed with it.' }),
+    sample: t.expose('sample', { type: TaskType, description: 'One of them.' }),
+  }),
+})
+
+builder.objectFields(RunType, (t) => ({
+  errors: t.field({
+    type: [ErrorGroupType],
+    description: 'Failed tasks grouped by error code, most frequent first.',
+    args: { first: t.arg.int({ defaultValue: 20, description: 'At most this many groups, 0 to 1,000.' }) },
+    resolve: async (run, { first }, { engine, store }) => {
+      const groups = await store.errors(run.record.id, sizeWithin('first', first ?? 20, MAX_LISTED))
+      const samples = taskNodes(
+        engine,
+        run,
+        groups.map((group) => group.sample),
+      )
+      return groups.map((group, at) => ({ ...group, sample: samples[at] as TaskNode }))
+    },
+  }),
+}))

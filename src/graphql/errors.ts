@@ -1,0 +1,118 @@
+/**
+ * Top-level errors: what a client did wrong with its document, its variables or a cursor, what a subscription asked for
+ * and is not there, and faults of the server. What a caller of a mutation can mend is data: see UserError.
+ */
+
+import { randomUUID } from 'node:crypto'
+import { type FormattedExecutionResult, GraphQLError, type GraphQLFormattedError } from 'graphql'
+import type { Log } from '../log.js'
+
+/** The values of `extensions.code`. Stable: clients tell errors apart by them. */
+export const ApiErrorCode = {
+  BAD_USER_INPUT: 'BAD_USER_INPUT',
+  NOT_FOUND: 'NOT_FOUND',
+  FORBIDDEN: 'FORBIDDEN',
+  INTERNAL: 'INTERNAL',
+} as const
+export type ApiErrorCode = (typeof ApiErrorCode)[keyof typeof ApiErrorCode]
+
+const CODES: ReadonlySet<unknown> = new Set(Object.values(ApiErrorCode))
+
+/** What the transport makes of an error; it never reaches a client. */
+interface HttpHint {
+  status?: number
+  spec?: boolean
+  headers?: Record<string, string>
+}
+
+/** An error with a code of ours; `status` is of the HTTP answer, where no operation was executed. */
+export function apiError(code: ApiErrorCode, message: string, status?: number): GraphQLError {
+  return new GraphQLError(message, { extensions: { code, ...(status === undefined ? {} : { http: { status } }) } })
+}
+
+/** The message names the value and what was expected. */
+export function badUserInput(message: string): GraphQLError {
+  return apiError('BAD_USER_INPUT', message)
+}
+
+export function notFound(message: string): GraphQLError {
+  return apiError('NOT_FOUND', message)
+}
+
+export interface ErrorPolicy {
+  log: Log
+  /** Whether messages may say what names would have been right. */
+  suggestions: boolean
+}
+
+/**
+ * The error as a client may see it: with a code, and without what is the server's own business. Whatever is thrown
+ * anywhere below the API ends here; to map an error twice changes nothing.
+ */
+export function toApiError(error: unknown, policy: ErrorPolicy): GraphQLError {
+  if (!(error instanceof GraphQLError)) return internalError(error, null, policy)
+  if (CODES.has(error.extensions.code)) return policy.suggestions ? error : withoutSuggestion(error)
+  if (!isClientsFault(error)) return internalError(rootOf(error), error, policy)
+  const http = error.extensions.http as HttpHint | undefined
+  const coded = copyOf(error, error.message, { code: 'BAD_USER_INPUT', ...(http ? { http } : {}) })
+  return policy.suggestions ? coded : withoutSuggestion(coded)
+}
+
+/** What an execution ends in, or one event of a subscription. */
+export interface Result {
+  data?: unknown
+  errors?: readonly unknown[] | undefined
+  extensions?: unknown
+}
+
+/** The result as it is sent: errors mapped and made plain. */
+export function toPublicResult(result: Result, policy: ErrorPolicy): FormattedExecutionResult {
+  const { errors, ...rest } = result as FormattedExecutionResult
+  if (errors === undefined || errors.length === 0) return rest
+  return { ...rest, errors: errors.map((error) => toPublicError(error, policy)) }
+}
+
+/** An error as it is sent: mapped, and without the hints for HTTP. */
+export function toPublicError(error: unknown, policy: ErrorPolicy): GraphQLFormattedError {
+  const mapped = toApiError(error, policy)
+  const { http: _http, ...extensions } = mapped.extensions
+  return copyOf(mapped, mapped.message, extensions).toJSON()
+}
+
+/**
+ * Errors of GraphQL itself: of syntax, validation, coercion and the request's form have no path; an argument that only
+ * showed its fault in execution points into the document. An output that cannot be serialized does neither: a fault of ours.
+ */
+function isClientsFault(error: GraphQLError): boolean {
+  const root = rootOf(error)
+  if (!(root instanceof GraphQLError)) return false
+  return error.path === undefined || root.nodes !== undefined
+}
+
+/** The error that was thrown first; those around it only add where that was. */
+function rootOf(error: GraphQLError): unknown {
+  let root: unknown = error
+  while (root instanceof GraphQLError && root.originalError) root = root.originalError
+  return root
+}
+
+function internalError(cause: unknown, located: GraphQLError | null, { log }: ErrorPolicy): GraphQLError {
+  const errorId = randomUUID()
+  log.error({ err: cause, errorId, path: located?.path?.join('.') }, 'internal error in the API')
+  const extensions = { code: 'INTERNAL', errorId }
+  if (located === null) {
+    return new GraphQLError('Internal error', { extensions: { ...extensions, http: { status: 500 } } })
+  }
+  return copyOf(located, 'Internal error', extensions)
+}
+
+function copyOf(error: GraphQLError, message: string, extensions: Record<string, unknown>): GraphQLError {
+  const { nodes, source, positions, path } = error
+  const place = { nodes: nodes ?? null, source: source ?? null, positions: positions ?? null, path: path ?? null }
+  return new GraphQLError(message, { ...place, extensions })
+}
+
+function withoutSuggestion(error: GraphQLError): GraphQLError {
+  const message = error.message.replace(/ Did you mean [^?]*\?/g, '')
+  return message === error.message ? error : copyOf(error, message, { ...error.extensions })
+}

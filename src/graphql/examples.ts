@@ -1,0 +1,296 @@
+/** An operation for each thing that the API does, to start from: the tabs that GraphiQL opens with. */
+
+export interface Example {
+  query: string
+  variables: Record<string, unknown> | null
+}
+
+/** To be replaced by the id that a launch answered with. */
+const RUN_ID = 'run_00000000000000000000000000000000'
+
+export const EXAMPLES: readonly Example[] = [
+  {
+    query: `# Launch a compute batch: the sums of the squares below 10, 20 and 30 million, in worker threads.
+mutation LaunchCompute {
+  launchComputeBatch(
+    input: {
+      function: "sumOfSquares"
+      source: { inputs: [10000000, 20000000, 30000000] }
+      options: { name: "three sums", strategy: THREADS }
+    }
+  ) {
+    run {
+      id
+      status
+      progress {
+        total
+      }
+    }
+    userErrors {
+      code
+      message
+      field
+    }
+  }
+}
+`,
+    variables: null,
+  },
+  {
+    query: `# The same over a range, with the outputs folded into one: costs the same to launch whatever its size.
+mutation LaunchRange {
+  launchComputeBatch(
+    input: {
+      function: "countPrimes"
+      source: { range: { from: 1000, to: 2000 } }
+      reduce: SUM
+      options: { labels: [{ name: "project", value: "primes" }], idempotencyKey: "primes-1" }
+    }
+  ) {
+    deduplicated
+    run {
+      id
+      request
+      reduction
+    }
+    userErrors {
+      code
+      message
+      field
+    }
+  }
+}
+`,
+    variables: null,
+  },
+  {
+    query: `# Launch a fetch batch: URLs, requests written out, or a template with {i} where the number goes.
+mutation LaunchFetch($input: LaunchFetchBatchInput!) {
+  launchFetchBatch(input: $input) {
+    run {
+      id
+      status
+      request
+    }
+    userErrors {
+      code
+      message
+      field
+    }
+  }
+}
+`,
+    variables: {
+      input: {
+        source: { template: { template: 'https://example.com/page/{i}', from: 1, to: 10 } },
+        fetch: { bodyPolicy: 'DISCARD', maxBytes: 1_000_000 },
+        options: { name: 'ten pages', strategy: 'ASYNC', concurrency: 5, timeoutMs: 10_000, retry: { maxAttempts: 2 } },
+      },
+    },
+  },
+  {
+    query: `# Watch a run: its state now, each change, then the end. Fill in the id that a launch answered with.
+subscription WatchRun($id: ID!) {
+  runUpdated(id: $id, maxPerSecond: 5) {
+    status
+    progress {
+      sequence
+      done
+      total
+      failed
+      throughput
+      etaMs
+      etaHighMs
+    }
+    inFlight(first: 5) {
+      index
+      lane
+      startedMs
+    }
+  }
+}
+`,
+    variables: { id: RUN_ID },
+  },
+  {
+    query: `# Every ended task once. Pass the last cursor as after, and a broken stream goes on where it broke.
+subscription WatchTasks($id: ID!, $after: String) {
+  taskEnded(runId: $id, after: $after) {
+    cursor
+    node {
+      index
+      status
+      output
+      serviceMs
+      error {
+        code
+        message
+      }
+    }
+  }
+}
+`,
+    variables: { id: RUN_ID, after: null },
+  },
+  {
+    query: `# The same, many at a time: for large runs.
+subscription WatchTaskBatches($id: ID!) {
+  tasksEnded(runId: $id, maxPerSecond: 2, maxNodes: 500) {
+    cursor
+    nodes {
+      index
+      status
+    }
+  }
+}
+`,
+    variables: { id: RUN_ID },
+  },
+  {
+    query: `# All runs as they are launched and change.
+subscription WatchRuns {
+  runsUpdated(maxPerSecond: 2) {
+    id
+    name
+    status
+    progress {
+      fraction
+    }
+  }
+}
+`,
+    variables: null,
+  },
+  {
+    query: `# What a run took: wall time, distributions, the slowest tasks, errors by kind.
+query ReadRun($id: ID!) {
+  run(id: $id) {
+    status
+    effectiveStrategy
+    lanes
+    concurrency
+    timings {
+      wallMs
+      serviceTotalMs
+      cpuMs
+      throughput
+      meanConcurrency
+      utilization
+      queueWait {
+        p50
+        p99
+      }
+      service {
+        count
+        mean
+        stddev
+        p50
+        p95
+        p99
+        percentile(p: 0.999)
+        exact
+        histogram(buckets: 10) {
+          fromMs
+          toMs
+          count
+        }
+      }
+    }
+    slowest: tasks(first: 5, orderBy: SLOWEST) {
+      nodes {
+        index
+        serviceMs
+        history {
+          number
+          serviceMs
+          lane
+        }
+        fetch {
+          url
+          status
+          bytes
+        }
+      }
+    }
+    errors {
+      code
+      count
+      sample {
+        id
+        input
+      }
+    }
+    reduction
+  }
+}
+`,
+    variables: { id: RUN_ID },
+  },
+  {
+    query: `# Find runs, a page at a time: give endCursor as after to get the next one.
+query FindRuns($after: String) {
+  runs(first: 10, after: $after, filter: { kind: [COMPUTE], status: [SUCCEEDED, PARTIAL] }, orderBy: DURATION_DESC) {
+    totalCount
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
+    nodes {
+      id
+      name
+      createdAt
+      timings {
+        wallMs
+      }
+    }
+  }
+}
+`,
+    variables: { after: null },
+  },
+  {
+    query: `# Anything by its id.
+query ReadNode($id: ID!) {
+  node(id: $id) {
+    __typename
+    id
+    ... on Run {
+      status
+    }
+    ... on Task {
+      index
+      output
+    }
+  }
+}
+`,
+    variables: { id: RUN_ID },
+  },
+  {
+    query: `# What there is to call, and how the server is.
+query ReadServer {
+  functions {
+    name
+    description
+    inputSchema
+    example
+  }
+  system {
+    version
+    cores
+    uptimeMs
+    eventLoopDelayP99Ms
+    queuedTasks
+    runningTasks
+    lanes {
+      lane
+      strategy
+      busy
+      tasksDone
+    }
+  }
+}
+`,
+    variables: null,
+  },
+]

@@ -1,0 +1,50 @@
+/** What is in service now. */
+
+import type { InFlightTask } from '../domain/task.js'
+import { builder } from './builder.js'
+import { MAX_LISTED, sizeWithin } from './pages.js'
+import { InputBatch, RunType } from './refs.js'
+import { inputOf } from './task.js'
+
+/** A task in service, with what it takes to tell its input. */
+interface InFlightNode {
+  task: InFlightTask
+  inputs: InputBatch
+}
+
+const TaskInFlightType = builder.objectRef<InFlightNode>('TaskInFlight').implement({
+  description: 'A task that is in service now.',
+  fields: (t) => ({
+    stage: t.int({ description: 'The stage, from 0.', resolve: ({ task }) => task.stage }),
+    index: t.int({ description: "The item's place in the batch, from 0.", resolve: ({ task }) => task.index }),
+    input: t.field({
+      type: 'JSON',
+      nullable: true,
+      description: 'The item as it was given, secrets masked.',
+      resolve: ({ task, inputs }) => inputOf(inputs, task.index, inputs.run.record.spec.stages[task.stage]?.kind),
+    }),
+    attempt: t.int({ description: 'Which try this is, from 1.', resolve: ({ task }) => task.attempt }),
+    lane: t.string({ description: 'The lane that it runs on.', resolve: ({ task }) => task.lane }),
+    startedMs: t.float({
+      description: "This attempt's start, in milliseconds after Run.startedAt.",
+      resolve: ({ task }) => task.startedMs,
+    }),
+  }),
+})
+
+builder.objectFields(RunType, (t) => ({
+  inFlight: t.field({
+    type: [TaskInFlightType],
+    description: 'What is in service now, longest first.',
+    args: { first: t.arg.int({ defaultValue: 20, description: 'At most this many, 0 to 1,000.' }) },
+    resolve: (run, { first }, { engine }) => {
+      const tasks = engine.inFlight(run.record.key).slice(0, sizeWithin('first', first ?? 20, MAX_LISTED))
+      const inputs = new InputBatch(
+        engine,
+        run,
+        tasks.map((task) => task.index),
+      )
+      return tasks.map((task) => ({ task, inputs }))
+    },
+  }),
+}))

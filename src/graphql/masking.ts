@@ -1,0 +1,30 @@
+/** Secrets that a batch carries: kept to run it, and not shown. */
+
+import type { Header, Json } from '../domain/batch.js'
+
+const MASK = '***'
+const SECRET_NAME = /auth|cookie|token|secret|key|password|session/i
+/** The scheme, and what stands before the last @ of the authority. */
+const USERINFO = /^(\s*[a-z][a-z0-9+.-]*:[/\\]{2})[^/?#\\]*@/i
+
+/** The headers, with the values of those whose name says that it is a secret left out. */
+export function maskHeaders(headers: readonly Header[]): Header[] {
+  return headers.map(({ name, value }) => ({ name, value: SECRET_NAME.test(name) ? MASK : value }))
+}
+
+/** The URL without its user name and password. */
+export function maskUrl(url: string): string {
+  return url.replace(USERINFO, `$1${MASK}@`)
+}
+
+/** The input of a fetch, a URL or a request, without its secrets. */
+export function maskFetchInput(input: Json): Json {
+  if (typeof input === 'string') return maskUrl(input)
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) return input
+  const masked: { [key: string]: Json } = { ...input }
+  if (typeof masked.url === 'string') masked.url = maskUrl(masked.url)
+  if (Array.isArray(masked.headers)) {
+    masked.headers = maskHeaders(masked.headers as unknown as Header[]) as unknown as Json
+  }
+  return masked
+}

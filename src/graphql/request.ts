@@ -1,0 +1,35 @@
+/** What was asked at launch, as Run.request tells it: the shape of the launch's input, defaults filled in. */
+
+import { type BatchSpec, type Json, numberAt, type Source, type StageSpec } from '../domain/batch.js'
+import { maskHeaders, maskUrl } from './masking.js'
+
+/** A list is told by its count, secrets are masked. */
+export function requestOf(spec: BatchSpec): Json {
+  const { source, stages, kind: _kind, ...options } = spec
+  return { source: sourceOf(source), ...Object.assign({}, ...stages.map(stageOf)), options: toJson(options) }
+}
+
+function sourceOf(source: Source): Json {
+  switch (source.kind) {
+    case 'list':
+      return { [source.form]: source.count }
+    case 'template': {
+      const { template, from, step, count } = source
+      return { template: { template: maskUrl(template), from, to: numberAt(source, count - 1), step, count } }
+    }
+    case 'range': {
+      const { from, step, count } = source
+      return { range: { from, to: numberAt(source, count), step, count } }
+    }
+  }
+}
+
+function stageOf(stage: StageSpec): { [key: string]: Json } {
+  if (stage.kind === 'FETCH') return { fetch: toJson({ ...stage.fetch, headers: maskHeaders(stage.fetch.headers) }) }
+  return { function: stage.function, chunkSize: stage.chunkSize, reduce: stage.reduce }
+}
+
+/** Interfaces have no index signature, which Json asks for; these are plain data all the same. */
+function toJson(value: object): Json {
+  return value as Json
+}

@@ -1,0 +1,167 @@
+/** Runs: one launched batch each. */
+
+import { runId } from '../domain/ids.js'
+import type { StageKind } from '../domain/strategy.js'
+import type { RunView } from '../engine/engine.js'
+import { builder } from './builder.js'
+import { LabelType } from './label.js'
+import { ProgressType } from './progress.js'
+import { RunType, TaskNode } from './refs.js'
+import { requestOf } from './request.js'
+import { StrategyType } from './strategy.js'
+import { TaskErrorType } from './task.js'
+import { RunTimingsType, timingsSource } from './timing.js'
+
+export const RunKindType = builder.enumType('RunKind', {
+  description: 'What a run does with its items.',
+  values: {
+    FETCH: { description: 'HTTP requests: the time goes into waiting.' },
+    COMPUTE: { description: 'Calls of a registered function: the time goes into computing.' },
+    PIPELINE: { description: 'Every item flows through several stages, each a fetch or a compute.' },
+  } as const,
+})
+
+export const RunStatusType = builder.enumType('RunStatus', {
+  description: 'How far a run is, and how it ended.',
+  values: {
+    QUEUED: { description: 'Written down; no task has started.' },
+    RUNNING: {
+      description:
+        'A task has started, and the run has not ended: also while all its tasks wait for a host or a back-off.',
+    },
+    PAUSED: { description: 'No new task starts until the run is resumed; what is in flight ends.' },
+    SUCCEEDED: { description: 'Every item went through every stage.' },
+    PARTIAL: { description: 'It ran to its end; some items went through every stage, some did not.' },
+    FAILED: {
+      description:
+        'It ran to its end and no item went through every stage, or failFast ended it, or Run.failure says why it could not go on.',
+    },
+    CANCELLED: { description: 'Ended before its end on request; what had succeeded stays.' },
+  } as const,
+})
+
+/** One step that every item of a run goes through. */
+interface StageNode {
+  run: RunView
+  index: number
+  kind: StageKind
+  name: string
+}
+
+const StageType = builder.objectRef<StageNode>('Stage').implement({
+  description: 'A step that every item goes through: fetch and compute runs have one.',
+  fields: (t) => ({
+    index: t.exposeInt('index', { description: 'Its place, from 0.' }),
+    kind: t.expose('kind', { type: RunKindType, description: 'Whether it fetches or computes.' }),
+    name: t.exposeString('name', { description: 'Its name.' }),
+    progress: t.field({ type: ProgressType, description: 'How far it is.', resolve: ({ run }) => run.progress }),
+    timings: t.field({
+      type: RunTimingsType,
+      nullable: true,
+      description: 'Of its SUCCEEDED and FAILED tasks; null until one has ended.',
+      resolve: ({ run }) => timingsSource(run),
+    }),
+  }),
+})
+
+RunType.implement({
+  description: 'One launched batch: what was asked, how far it is, and how long it took.',
+  interfaces: [builder.nodeInterfaceRef()],
+  isTypeOf: (value) => !(value instanceof TaskNode),
+  fields: (t) => ({
+    id: t.id({ description: 'The id of the run.', resolve: ({ record }) => runId(record.key) }),
+    kind: t.field({
+      type: RunKindType,
+      description: 'What it does with its items.',
+      resolve: ({ record }) => record.spec.kind,
+    }),
+    status: t.field({ type: RunStatusType, description: 'How far it is.', resolve: ({ record }) => record.status }),
+    name: t.string({ nullable: true, description: 'As given at launch.', resolve: ({ record }) => record.spec.name }),
+    labels: t.field({
+      type: [LabelType],
+      description: 'As given at launch.',
+      resolve: ({ record }) => record.spec.labels,
+    }),
+    priority: t.int({
+      description: 'Higher goes first; runs of one priority share the machine fairly.',
+      resolve: ({ record }) => record.spec.priority,
+    }),
+    strategy: t.field({
+      type: StrategyType,
+      description: 'As asked at launch.',
+      resolve: ({ record }) => record.spec.strategy,
+    }),
+    effectiveStrategy: t.field({
+      type: StrategyType,
+      nullable: true,
+      description: 'As executed; null until the run starts.',
+      resolve: ({ record }) => record.effectiveStrategy,
+    }),
+    concurrency: t.int({
+      nullable: true,
+      description: 'Tasks in flight at most, over all lanes, as executed; null until the run starts.',
+      resolve: ({ record }) => record.concurrency,
+    }),
+    lanes: t.int({
+      nullable: true,
+      description: 'Lanes in use at most, as executed: threads or processes; null until the run starts.',
+      resolve: ({ record }) => record.lanes,
+    }),
+    function: t.string({
+      nullable: true,
+      description: 'The function of a compute run.',
+      resolve: ({ record }) => record.spec.stages.find((stage) => stage.kind === 'COMPUTE')?.function ?? null,
+    }),
+    request: t.field({
+      type: 'JSON',
+      description: 'What was asked, defaults filled in; a list source as its count, headers that carry secrets masked.',
+      resolve: ({ record }) => requestOf(record.spec),
+    }),
+  }),
+})
+
+/** How far it is, and what came of it. */
+builder.objectFields(RunType, (t) => ({
+  failure: t.field({
+    type: TaskErrorType,
+    nullable: true,
+    description: 'Why the run as a whole could not go on: its function is gone, the disk is full. Null otherwise.',
+    resolve: ({ record }) => record.failure,
+  }),
+  progress: t.expose('progress', { type: ProgressType, description: 'How far it is, in numbers.' }),
+  timings: t.field({
+    type: RunTimingsType,
+    nullable: true,
+    description: 'Of SUCCEEDED and FAILED tasks; null until one has ended.',
+    resolve: timingsSource,
+  }),
+  stages: t.field({
+    type: [StageType],
+    description: 'The steps that every item goes through.',
+    resolve: (run) => run.record.spec.stages.map(({ kind, name }, index) => ({ run, index, kind, name })),
+  }),
+  reduction: t.field({
+    type: 'JSON',
+    nullable: true,
+    description:
+      'The reduced output of a compute run launched with reduce: of the SUCCEEDED tasks, null before the run has ended or where none succeeded (COUNT: 0, COLLECT: []).',
+    resolve: (run, _args, { engine }) => engine.reduction(run),
+  }),
+  createdAt: t.field({
+    type: 'DateTime',
+    description: 'When it was launched.',
+    resolve: ({ record }) => record.createdAt,
+  }),
+  startedAt: t.field({
+    type: 'DateTime',
+    nullable: true,
+    description: 'When its first task started; null before.',
+    resolve: ({ record }) => record.startedAt,
+  }),
+  finishedAt: t.field({
+    type: 'DateTime',
+    nullable: true,
+    description: 'When it ended; null before.',
+    resolve: ({ record }) => record.finishedAt,
+  }),
+}))

@@ -1,0 +1,23 @@
+/** The schema: the nouns register themselves when they are imported; nothing else happens here. */
+
+import './error-group.js'
+import './functions.js'
+import './in-flight.js'
+import './launch.js'
+import './node.js'
+import './run.js'
+import './runs.js'
+import './scalars.js'
+import './subscriptions.js'
+import './system.js'
+import './task.js'
+import './tasks.js'
+import { printSchema } from 'graphql'
+import { builder } from './builder.js'
+
+export const schema = builder.toSchema()
+
+/** What schema.graphql at the project's root holds. */
+export function printedSchema(): string {
+  return `${printSchema(schema)}\n`
+}

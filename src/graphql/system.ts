@@ -1,0 +1,74 @@
+/** The server itself: how it is, and what it is busy with. */
+
+import type { LaneKind } from '../domain/strategy.js'
+import type { EngineLoad } from '../engine/engine.js'
+import { builder } from './builder.js'
+import type { Vitals } from './context.js'
+import { StrategyType } from './strategy.js'
+
+const STRATEGY_OF_KIND = { THREAD: 'THREADS', PROCESS: 'PROCESSES' } as const satisfies Record<LaneKind, string>
+
+const LaneInfoType = builder.objectRef<EngineLoad['lanes'][number]>('LaneInfo').implement({
+  description: 'A lane that is alive, idle ones included.',
+  fields: (t) => ({
+    lane: t.exposeString('lane', { description: 'Its name, as tasks tell it.' }),
+    strategy: t.field({
+      type: StrategyType,
+      description: 'THREADS for a worker thread, PROCESSES for a child process, whatever strategy uses it now.',
+      resolve: ({ kind }) => STRATEGY_OF_KIND[kind],
+    }),
+    host: t.string({ description: 'The machine that it is on.', resolve: (_lane, _args, { vitals }) => vitals.host }),
+    busy: t.exposeBoolean('busy', { description: 'Whether a run has it now.' }),
+    tasksDone: t.exposeInt('tasksDone', { description: 'Tasks that it has ended since it was started.' }),
+    memoryMb: t.float({
+      nullable: true,
+      description: 'Memory of its own in megabytes; null where it is not known.',
+      resolve: (lane) => lane.memoryMb ?? null,
+    }),
+  }),
+})
+
+/** How the server is, at one moment. */
+interface SystemNode {
+  vitals: Vitals
+  load: EngineLoad
+}
+
+const SystemType = builder.objectRef<SystemNode>('System').implement({
+  description: 'The server: what it is, how it is, and what it is busy with now.',
+  fields: (t) => ({
+    version: t.string({ description: 'The version of Heddle.', resolve: ({ vitals }) => vitals.version }),
+    cores: t.int({ description: 'Cores that the server may use.', resolve: ({ vitals }) => vitals.cores }),
+    uptimeMs: t.float({
+      description: 'Milliseconds since the server started.',
+      resolve: ({ vitals }) => vitals.uptimeMs(),
+    }),
+    eventLoopDelayP99Ms: t.float({
+      description: "How late the API's event loop was, at p99 over the last seconds, in milliseconds.",
+      resolve: ({ vitals }) => vitals.eventLoopDelayP99Ms(),
+    }),
+    queuedTasks: t.int({
+      description: 'Tasks of all runs that are not in service.',
+      resolve: ({ load }) => load.queuedTasks,
+    }),
+    runningTasks: t.int({ description: 'Tasks in service now.', resolve: ({ load }) => load.runningTasks }),
+    oldestQueuedMs: t.float({
+      nullable: true,
+      description: 'The age of the oldest task that waits for a lane, in milliseconds; null where none waits.',
+      resolve: ({ load }) => load.oldestQueuedMs,
+    }),
+    lanes: t.field({
+      type: [LaneInfoType],
+      description: 'The lanes that are alive.',
+      resolve: ({ load }) => load.lanes,
+    }),
+  }),
+})
+
+builder.queryField('system', (t) =>
+  t.field({
+    type: SystemType,
+    description: 'The server now.',
+    resolve: (_root, _args, { vitals, engine }) => ({ vitals, load: engine.load() }),
+  }),
+)

@@ -1,0 +1,85 @@
+/** Reading the request of an operation: only JSON, and only so much of it. */
+
+import type { IncomingMessage } from 'node:http'
+import type { GraphQLParams, Plugin } from 'graphql-yoga'
+import { apiError } from '../graphql/errors.js'
+
+/** Of a request's body, and of a WebSocket message. */
+export const MAX_BODY_BYTES = 5 * 1024 * 1024
+
+/**
+ * What a page of another origin can send without the browser asking first is not among these: forms and plain text
+ * launch nothing.
+ */
+const MEDIA_TYPES: ReadonlySet<string> = new Set([
+  'application/json',
+  'application/graphql-response+json',
+  'application/graphql+json',
+])
+
+interface NodeContext {
+  req?: IncomingMessage
+}
+
+/** Takes the place of Yoga's own parsers, which know neither limit nor refusal. */
+export function useBoundedBody(maxBytes: number): Plugin<object, NodeContext> {
+  return {
+    onRequestParse({ request, serverContext, requestParser, setRequestParser }) {
+      if (request.method === 'POST') {
+        const { req } = serverContext
+        setRequestParser(async () => {
+          requireJson(request.headers.get('content-type'))
+          return parseParams(await (req ? readBody(req, maxBytes) : request.text()))
+        })
+      } else if (requestParser) {
+        setRequestParser(async (read) => {
+          try {
+            return await requestParser(read)
+          } catch {
+            throw apiError('BAD_USER_INPUT', 'variables and extensions of a GET request must be JSON', 400)
+          }
+        })
+      }
+    },
+  }
+}
+
+function requireJson(contentType: string | null): void {
+  const mediaType = contentType?.split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  if (MEDIA_TYPES.has(mediaType)) return
+  throw apiError('BAD_USER_INPUT', `Content-Type ${JSON.stringify(mediaType)}: expected application/json`, 415)
+}
+
+function parseParams(text: string): GraphQLParams {
+  let params: unknown
+  try {
+    params = JSON.parse(text)
+  } catch {
+    throw apiError('BAD_USER_INPUT', 'The body is no JSON', 400)
+  }
+  if (typeof params === 'object' && params !== null && !Array.isArray(params)) return params
+  const found = Array.isArray(params) ? 'an array' : JSON.stringify(params).slice(0, 40)
+  throw apiError('BAD_USER_INPUT', `The body is ${found}: expected one JSON object with a query`, 400)
+}
+
+/** The whole body as text. What is too large is let run off unread, so that its sender gets to see the answer. */
+export function readBody(req: IncomingMessage, maxBytes: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let size = 0
+    const refuse = () => {
+      req.off('data', take)
+      req.resume()
+      reject(apiError('BAD_USER_INPUT', `The body is larger than ${maxBytes} bytes`, 413))
+    }
+    const take = (chunk: Buffer) => {
+      size += chunk.length
+      if (size > maxBytes) refuse()
+      else chunks.push(chunk)
+    }
+    if (Number(req.headers['content-length'] ?? 0) > maxBytes) return refuse()
+    req.on('data', take)
+    req.once('end', () => resolve(Buffer.concat(chunks).toString()))
+    req.once('error', reject)
+  })
+}

@@ -1,0 +1,108 @@
+/** Server-Sent Events: how a subscription's events go out over HTTP. */
+
+import { isAsyncIterable, type Plugin } from 'graphql-yoga'
+import type { Clock } from '../clock.js'
+import { type ErrorPolicy, type Result, toPublicResult } from '../graphql/errors.js'
+
+export interface EventStreamOptions {
+  clock: Clock
+  policy: ErrorPolicy
+  /** Proxies take a connection for dead that is silent for a minute or less. */
+  pingMs: number
+  /** Aborted when the server shuts down. */
+  closing: AbortSignal
+}
+
+const HEADERS = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache',
+  // Asks nginx and its like to pass each event on as it comes.
+  'x-accel-buffering': 'no',
+}
+
+/**
+ * Takes the place of Yoga's own, whose pings end for good once a client was slow, and whose streams a shutdown would
+ * complete: a client must be able to tell the end of its run from the end of the server.
+ */
+export function useEventStream(options: EventStreamOptions): Plugin {
+  return {
+    onResultProcess({ request, result, setResultProcessor }) {
+      if (Array.isArray(result)) return
+      const streamed = isAsyncIterable<Result>(result)
+      if (!acceptsEvents(request.headers.get('accept'), streamed)) return
+      const events = streamed ? result[Symbol.asyncIterator]() : only(result as Result)
+      setResultProcessor(
+        () => new Response(eventStream(events, request.signal, options), { headers: HEADERS }),
+        'text/event-stream',
+      )
+    },
+  }
+}
+
+/** A stream of results can go out as events alone; a single result does where events are asked for first. */
+function acceptsEvents(accept: string | null, streamed: boolean): boolean {
+  const types = (accept ?? '*/*').split(',').map((type) => type.split(';', 1)[0]?.trim().toLowerCase())
+  if (streamed) return types.some((type) => type === 'text/event-stream' || type === 'text/*' || type === '*/*')
+  return types[0] === 'text/event-stream'
+}
+
+async function* only(result: Result): AsyncGenerator<Result, void, void> {
+  yield result
+}
+
+const ENCODER = new TextEncoder()
+const PING = ENCODER.encode(':\n\n')
+const COMPLETE = ENCODER.encode('event: complete\ndata:\n\n')
+
+function eventStream(
+  events: AsyncIterator<Result>,
+  gone: AbortSignal,
+  { clock, policy, pingMs, closing }: EventStreamOptions,
+): ReadableStream<Uint8Array> {
+  let open = true
+  let cancelPing = () => {}
+  let end = () => {}
+  /** Lets go of everything, once; the source at once, whatever it waits for. */
+  const release = () => {
+    if (!open) return
+    open = false
+    cancelPing()
+    gone.removeEventListener('abort', end)
+    closing.removeEventListener('abort', end)
+    void events.return?.().catch(() => {})
+  }
+  return new ReadableStream<Uint8Array>({
+    start(controller) {
+      const ping = () => {
+        // A client that is behind has bytes on their way: it needs no ping, now.
+        if ((controller.desiredSize ?? 0) > 0) controller.enqueue(PING)
+        cancelPing = clock.setTimer(ping, pingMs)
+      }
+      end = () => {
+        if (!open) return
+        release()
+        controller.close()
+      }
+      // Some browsers show nothing of an answer before its first bytes.
+      controller.enqueue(PING)
+      cancelPing = clock.setTimer(ping, pingMs)
+      gone.addEventListener('abort', end)
+      closing.addEventListener('abort', end)
+      if (gone.aborted || closing.aborted) end()
+    },
+    async pull(controller) {
+      const text = await nextEvent(events, policy)
+      if (!open) return
+      controller.enqueue(text ?? COMPLETE)
+      if (text === null) end()
+    },
+    cancel: release,
+  })
+}
+
+/** The next event as it is sent; null at the end. A source that fails ends with its error. */
+async function nextEvent(events: AsyncIterator<Result>, policy: ErrorPolicy): Promise<Uint8Array | null> {
+  const result = await events.next().catch((error: unknown) => ({ done: false, value: { errors: [error] } }) as const)
+  if (result.done) return null
+  return ENCODER.encode(`event: next\ndata: ${JSON.stringify(toPublicResult(result.value, policy))}\n\n`)
+}

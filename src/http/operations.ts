@@ -1,0 +1,96 @@
+/** The one implementation of the API behind every transport: what an operation passes through, in order. */
+
+import { NoSchemaIntrospectionCustomRule } from 'graphql'
+import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga'
+import type { Clock } from '../clock.js'
+import { type ApiContext, type ApiServices, createContext } from '../graphql/context.js'
+import { apiError, type ErrorPolicy, toApiError } from '../graphql/errors.js'
+import { schema } from '../graphql/schema.js'
+import { MAX_BODY_BYTES, useBoundedBody } from './body.js'
+import { useEventStream } from './event-stream.js'
+import { graphiqlOptions, renderGraphiql, useGraphiqlPolicy } from './graphiql.js'
+
+export const GRAPHQL_PATH = '/graphql'
+
+/** Below the 12 s after which proxies and clients may wonder. */
+export const PING_MS = 10_000
+
+export interface OperationsOptions {
+  services: ApiServices
+  /** GraphiQL, introspection and suggestions. */
+  introspection: boolean
+  clock: Clock
+  /** Aborted when the server shuts down. */
+  closing: AbortSignal
+}
+
+export type Operations = YogaServerInstance<object, ApiContext>
+
+export function errorPolicy({ services, introspection }: OperationsOptions): ErrorPolicy {
+  return { log: services.log, suggestions: introspection }
+}
+
+export function createOperations(options: OperationsOptions): Operations {
+  const { services, introspection, clock, closing } = options
+  const policy = errorPolicy(options)
+  return createYoga<object, ApiContext>({
+    schema,
+    graphqlEndpoint: GRAPHQL_PATH,
+    context: () => createContext(services),
+    maskedErrors: { maskError: (error) => toApiError(error, policy), errorMessage: 'Internal error' },
+    // Errors are logged where they are masked.
+    logging: false,
+    batching: false,
+    multipart: false,
+    cors: false,
+    landingPage: false,
+    graphiql: introspection ? graphiqlOptions : false,
+    renderGraphiQL: renderGraphiql,
+    plugins: [
+      useBoundedBody(MAX_BODY_BYTES),
+      useBoundedNesting(),
+      introspection ? useGraphiqlPolicy() : useNoIntrospection(),
+      useErrorCodes(policy),
+      useEventStream({ clock, policy, pingMs: PING_MS, closing }),
+    ],
+  })
+}
+
+/** A document that overflows the stack of its parser or its validation is its author's fault. */
+function useBoundedNesting(): Plugin {
+  return {
+    onParse({ parseFn, setParseFn }) {
+      setParseFn((source, options) => refusingOverflow(() => parseFn(source, options)))
+    },
+    onValidate({ validateFn, setValidationFn }) {
+      setValidationFn((...args) => refusingOverflow(() => validateFn(...args)))
+    },
+  }
+}
+
+function refusingOverflow<Result>(read: () => Result): Result {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof RangeError) throw apiError('BAD_USER_INPUT', 'The document is nested too deeply', 400)
+    throw error
+  }
+}
+
+function useNoIntrospection(): Plugin {
+  return {
+    onValidate({ addValidationRule }) {
+      addValidationRule(NoSchemaIntrospectionCustomRule)
+    },
+  }
+}
+
+/** Errors that no operation was executed for, of syntax, validation and the request's form, get their codes here. */
+function useErrorCodes(policy: ErrorPolicy): Plugin {
+  return {
+    onResultProcess({ result, setResult }) {
+      if (!('errors' in result) || !result.errors) return
+      setResult({ ...result, errors: result.errors.map((error) => toApiError(error, policy)) })
+    },
+  }
+}

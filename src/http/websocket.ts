@@ -1,0 +1,94 @@
+/** GraphQL over WebSocket, in the graphql-transport-ws protocol, on the operations that HTTP has. */
+
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { type ExecutionArgs, GraphQLError } from 'graphql'
+import { useServer } from 'graphql-ws/use/ws'
+import { WebSocketServer } from 'ws'
+import { type ErrorPolicy, toPublicError, toPublicResult } from '../graphql/errors.js'
+import { MAX_BODY_BYTES } from './body.js'
+import { type Operations, PING_MS } from './operations.js'
+
+export interface WebSocketHandler {
+  /** Takes over the connection of an upgrade request. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /** Tells every client that the server goes away, and resolves when they have gone; `terminate` cuts those that stay. */
+  close(): Promise<void>
+  terminate(): void
+}
+
+/** How an operation is executed once it is known: Yoga's way, with its masking of errors. */
+interface Executors {
+  execute: (args: ExecutionArgs) => unknown
+  subscribe: (args: ExecutionArgs) => unknown
+}
+
+export function createWebSocketHandler(operations: Operations, policy: ErrorPolicy): WebSocketHandler {
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_BODY_BYTES })
+  const server = useServer(
+    {
+      execute: (args) => (args.rootValue as Executors).execute(args) as never,
+      subscribe: (args) => (args.rootValue as Executors).subscribe(args) as never,
+      onSubscribe: (_context, _id, payload) => prepare(operations, payload),
+      onNext: (_context, _id, _payload, _args, result) => toPublicResult(result, policy),
+      onError: (_context, _id, _payload, errors) => errors.map((error) => toPublicError(error, policy)),
+    },
+    sockets,
+    PING_MS,
+  )
+  return {
+    upgrade(request, socket, head) {
+      sockets.handleUpgrade(request, socket, head, (accepted) => {
+        sockets.emit('connection', accepted, request)
+        // graphql-ws writes what goes wrong on a connection to the console; ws closes it by itself, with the right code.
+        accepted.removeAllListeners('error')
+        accepted.on('error', (err) => policy.log.debug({ err }, 'a WebSocket connection broke'))
+      })
+    },
+    close: async () => {
+      await server.dispose()
+    },
+    terminate() {
+      for (const client of sockets.clients) client.terminate()
+    },
+  }
+}
+
+/** Parses and validates as HTTP does; what the client did wrong comes back as errors. */
+async function prepare(
+  operations: Operations,
+  params: {
+    query: string
+    operationName?: string | null | undefined
+    variables?: Record<string, unknown> | null | undefined
+  },
+): Promise<ExecutionArgs | readonly GraphQLError[]> {
+  const { schema, parse, validate, contextFactory, execute, subscribe } = operations.getEnveloped({ params })
+  const document = readDocument(
+    () => parse(params.query),
+    (document) => validate(schema, document) as readonly GraphQLError[],
+  )
+  if (Array.isArray(document)) return document
+  return {
+    schema,
+    document,
+    operationName: params.operationName ?? null,
+    variableValues: params.variables ?? null,
+    contextValue: await contextFactory(),
+    rootValue: { execute, subscribe } satisfies Executors,
+  }
+}
+
+/** The document, or what is wrong with it: what is thrown on the way is told like what is found. */
+function readDocument<Document>(
+  parse: () => Document,
+  validate: (document: Document) => readonly GraphQLError[],
+): Document | readonly GraphQLError[] {
+  try {
+    const document = parse()
+    const errors = validate(document)
+    return errors.length > 0 ? errors : document
+  } catch (error) {
+    return [error instanceof GraphQLError ? error : new GraphQLError('', { originalError: error as Error })]
+  }
+}

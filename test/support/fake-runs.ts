@@ -1,0 +1,276 @@
+import { type BatchSpec, compactInput, type Json } from '../../src/domain/batch.js'
+import { type RunKey, toRunKey } from '../../src/domain/ids.js'
+import { doneOf, isFinalRunStatus, type RunRecord, type RunStatus } from '../../src/domain/run.js'
+import type { InFlightTask, TaskRecord } from '../../src/domain/task.js'
+import { addMoment, distributionFromValues, emptyMoments } from '../../src/domain/timing.js'
+import type { Engine, EngineLoad, LaunchOutcome, RunView } from '../../src/engine/engine.js'
+import { MemoryEventBus } from '../../src/events/memory.js'
+import type { StoreReads } from '../../src/graphql/context.js'
+import type { ErrorGroup, Page, PageRequest, RunFilter, TaskFilter } from '../../src/store/store.js'
+
+interface HeldRun {
+  record: RunRecord
+  tasks: TaskRecord[]
+  inFlight: InFlightTask[]
+  items: Json[]
+}
+
+/** A batch of `count` numbers for `square`, if nothing else is said. */
+export function batchSpec(overrides: Partial<BatchSpec> = {}): BatchSpec {
+  return {
+    kind: 'COMPUTE',
+    name: null,
+    labels: [],
+    priority: 0,
+    strategy: 'AUTO',
+    concurrency: null,
+    lanes: null,
+    failFast: false,
+    retry: { maxAttempts: 3, backoffMs: 200, maxBackoffMs: 10_000, unsafe: false },
+    timeoutMs: null,
+    source: { kind: 'range', from: 0, step: 1, count: 10 },
+    stages: [{ kind: 'COMPUTE', name: 'square', function: 'square', chunkSize: null, reduce: null }],
+    ...overrides,
+  }
+}
+
+/** Engine, store and bus in one: runs that a test makes and moves by hand. */
+export class FakeRuns {
+  readonly bus = new MemoryEventBus()
+  readonly #runs = new Map<RunKey, HeldRun>()
+  /** What was launched, and under which space. */
+  readonly launches: { input: unknown; space: string }[] = []
+  launchOutcome: LaunchOutcome | Error = { run: null, deduplicated: false, userErrors: [] }
+  /** Calls that a test counts. */
+  readonly calls = { inputs: 0, distribution: 0, countTasks: 0, countRuns: 0, run: 0 }
+  engineLoad: EngineLoad = { queuedTasks: 0, runningTasks: 0, oldestQueuedMs: null, lanes: [] }
+
+  add(overrides: Partial<Omit<RunRecord, 'id' | 'key'>> = {}, items: Json[] = []): RunRecord {
+    const id = this.#runs.size + 1
+    const spec = overrides.spec ?? batchSpec()
+    const record: RunRecord = {
+      id,
+      key: toRunKey(`00000000-0000-4000-8000-${String(id).padStart(12, '0')}`),
+      status: 'QUEUED',
+      spec,
+      effectiveStrategy: null,
+      concurrency: null,
+      lanes: null,
+      counts: { total: spec.source.count, succeeded: 0, failed: 0, cancelled: 0, skipped: 0, bytes: 0 },
+      times: { service: emptyMoments(), queueWait: emptyMoments(), cpuMs: 0, firstStartMs: null, lastEndMs: null },
+      sequence: 1,
+      lastTaskSequence: 0,
+      finalThroughput: 0,
+      reduction: null,
+      failure: null,
+      createdAt: new Date(Date.UTC(2026, 10, 22, 18, id)),
+      startedAt: null,
+      finishedAt: null,
+      ...overrides,
+    }
+    this.#runs.set(record.key, { record, tasks: [], inFlight: [], items })
+    this.bus.runChanged(record.key)
+    return record
+  }
+
+  /** Commits one ended task, and tells. */
+  end(key: RunKey, overrides: Partial<TaskRecord> = {}): TaskRecord {
+    const held = this.#held(key)
+    const sequence = held.record.lastTaskSequence + 1
+    const task: TaskRecord = {
+      sequence,
+      stage: 0,
+      index: sequence - 1,
+      status: 'SUCCEEDED',
+      output: String(sequence - 1),
+      error: null,
+      attempts: 1,
+      history: null,
+      lane: 'thread-1',
+      startedMs: sequence * 10,
+      queueWaitMs: sequence * 10,
+      serviceMs: 5,
+      cpuMs: null,
+      fetch: null,
+      ...overrides,
+    }
+    held.tasks.push(task)
+    const { counts, times } = held.record
+    const outcome = task.status.toLowerCase() as 'succeeded' | 'failed' | 'cancelled'
+    const service = { ...times.service }
+    const queueWait = { ...times.queueWait }
+    addMoment(service, task.serviceMs ?? 0)
+    addMoment(queueWait, task.queueWaitMs ?? 0)
+    const startedMs = task.startedMs ?? 0
+    this.change(key, {
+      status: 'RUNNING',
+      startedAt: held.record.startedAt ?? held.record.createdAt,
+      concurrency: held.record.concurrency ?? 2,
+      lanes: held.record.lanes ?? 2,
+      effectiveStrategy: 'THREADS',
+      lastTaskSequence: sequence,
+      counts: { ...counts, [outcome]: counts[outcome] + 1 },
+      times: {
+        ...times,
+        service,
+        queueWait,
+        firstStartMs: Math.min(times.firstStartMs ?? startedMs, startedMs),
+        lastEndMs: Math.max(times.lastEndMs ?? 0, startedMs + (task.serviceMs ?? 0)),
+      },
+    })
+    this.bus.tasksCommitted(key)
+    return task
+  }
+
+  /** Changes the record, raises its sequence, and tells. */
+  change(key: RunKey, overrides: Partial<RunRecord>): void {
+    const held = this.#held(key)
+    held.record = { ...held.record, ...overrides, sequence: held.record.sequence + 1 }
+    this.bus.runChanged(key)
+  }
+
+  finish(key: RunKey, status: RunStatus): void {
+    this.change(key, { status, finishedAt: new Date(Date.UTC(2026, 10, 22, 19)) })
+  }
+
+  setInFlight(key: RunKey, tasks: InFlightTask[]): void {
+    this.#held(key).inFlight = tasks
+  }
+
+  delete(key: RunKey): void {
+    this.#runs.delete(key)
+    this.bus.runChanged(key)
+  }
+
+  #held(key: RunKey): HeldRun {
+    const held = this.#runs.get(key)
+    if (!held) throw new Error(`no run ${key}`)
+    return held
+  }
+
+  #byId(id: number): HeldRun {
+    for (const held of this.#runs.values()) if (held.record.id === id) return held
+    throw new Error(`no run ${id}`)
+  }
+
+  readonly #view = (record: RunRecord): RunView => {
+    const { counts } = record
+    const done = doneOf(counts)
+    const running = this.#runs.get(record.key)?.inFlight.length ?? 0
+    return {
+      record,
+      progress: {
+        ...counts,
+        running,
+        queued: counts.total - done - running,
+        done,
+        fraction: done / counts.total,
+        throughput: 0,
+        elapsedMs: 0,
+        etaMs: null,
+        etaHighMs: null,
+        sequence: record.sequence,
+      },
+    }
+  }
+
+  readonly #launch = async (input: unknown, space: string): Promise<LaunchOutcome> => {
+    this.launches.push({ input, space })
+    if (this.launchOutcome instanceof Error) throw this.launchOutcome
+    return this.launchOutcome
+  }
+
+  readonly engine: Engine = {
+    launchFetch: this.#launch,
+    launchCompute: this.#launch,
+    run: async (key) => {
+      this.calls.run += 1
+      const held = this.#runs.get(key)
+      return held ? this.#view(held.record) : null
+    },
+    view: this.#view,
+    inFlight: (key) => this.#held(key).inFlight,
+    distribution: async (run, column) => {
+      this.calls.distribution += 1
+      const values = this.#held(run.record.key).tasks.map((task) => task[column] ?? 0)
+      return distributionFromValues(Float64Array.from(values).sort())
+    },
+    reduction: async ({ record }) => (isFinalRunStatus(record.status) ? record.reduction : null),
+    inputs: async ({ key, spec }, indexes) => {
+      this.calls.inputs += 1
+      const { items } = this.#held(key)
+      const { source } = spec
+      const at = (index: number) => (source.kind === 'list' ? (items[index] ?? null) : compactInput(source, index))
+      return new Map(indexes.map((index) => [index, at(index)]))
+    },
+    load: () => this.engineLoad,
+  }
+
+  readonly store: StoreReads = {
+    run: async (key) => this.#runs.get(key)?.record ?? null,
+    runs: async (filter, order, page) => {
+      const records = this.#matching(filter)
+      if (order.endsWith('_DESC')) records.reverse()
+      return pageOf(records, page, (record) => (order.startsWith('CREATED') ? [record.id] : [0, record.id]))
+    },
+    countRuns: async (filter) => {
+      this.calls.countRuns += 1
+      return this.#matching(filter).length
+    },
+    task: async (runId, stage, index) =>
+      this.#byId(runId).tasks.find((task) => task.stage === stage && task.index === index) ?? null,
+    tasks: async (runId, filter, order, page) => {
+      const tasks = tasksMatching(this.#byId(runId).tasks, filter)
+      if (order === 'INDEX') tasks.sort((a, b) => a.index - b.index)
+      const position = (task: TaskRecord) => (order === 'ENDED' ? [task.sequence] : [task.index, task.stage])
+      return pageOf(tasks, page, position)
+    },
+    countTasks: async (runId, filter) => {
+      this.calls.countTasks += 1
+      return tasksMatching(this.#byId(runId).tasks, filter).length
+    },
+    tasksAfter: async (runId, sequence, limit) =>
+      this.#byId(runId)
+        .tasks.filter((task) => task.sequence > sequence)
+        .slice(0, limit),
+    errors: async (runId, first) => errorGroups(this.#byId(runId).tasks).slice(0, first),
+  }
+
+  #matching({ kind, status }: RunFilter): RunRecord[] {
+    return [...this.#runs.values()]
+      .map(({ record }) => record)
+      .filter((record) => kind?.includes(record.spec.kind) ?? true)
+      .filter((record) => status?.includes(record.status) ?? true)
+  }
+}
+
+function tasksMatching(tasks: TaskRecord[], { status, host, errorCode }: TaskFilter): TaskRecord[] {
+  return tasks
+    .filter((task) => status?.includes(task.status) ?? true)
+    .filter((task) => host === undefined || task.fetch?.host === host)
+    .filter((task) => errorCode === undefined || task.error?.code === errorCode)
+}
+
+function errorGroups(tasks: TaskRecord[]): ErrorGroup[] {
+  const groups = new Map<string, ErrorGroup>()
+  for (const sample of tasks) {
+    if (!sample.error) continue
+    const { code, message } = sample.error
+    const group = groups.get(code) ?? { code, message, count: 0, sample }
+    groups.set(code, { ...group, count: group.count + 1 })
+  }
+  return [...groups.values()].sort((a, b) => b.count - a.count)
+}
+
+function pageOf<Row>(rows: Row[], page: PageRequest, position: (row: Row) => number[]): Page<Row> {
+  const at = (wanted: readonly number[]) => rows.findIndex((row) => String(position(row)) === String(wanted))
+  const start = page.after ? at(page.after) + 1 : 0
+  const end = page.before ? at(page.before) : rows.length
+  const from = page.last === undefined ? start : Math.max(start, end - page.last)
+  const to = page.first === undefined ? end : Math.min(end, start + page.first)
+  return {
+    rows: rows.slice(from, to).map((row) => ({ row, position: position(row) })),
+    hasNextPage: to < rows.length,
+    hasPreviousPage: from > 0,
+  }
+}

@@ -1,0 +1,87 @@
+import { GraphQLError, parse, validate } from 'graphql'
+import { describe, expect, it } from 'vitest'
+import {
+  apiError,
+  badUserInput,
+  type ErrorPolicy,
+  toApiError,
+  toPublicError,
+  toPublicResult,
+} from '../../../src/graphql/errors.js'
+import { schema } from '../../../src/graphql/schema.js'
+import { createLog } from '../../../src/log.js'
+
+function policy(suggestions = true): ErrorPolicy & { logged: string[] } {
+  const logged: string[] = []
+  const log = createLog({ level: 'info', pretty: false, destination: { write: (line) => logged.push(line) } })
+  return { log, suggestions, logged }
+}
+
+/** What GraphQL makes of an error that a resolver threw. */
+function located(originalError: Error): GraphQLError {
+  return new GraphQLError(originalError.message, { path: ['run', 'tasks'], originalError })
+}
+
+describe('toApiError', () => {
+  it('leaves errors with a code of ours as they are, and changes nothing the second time', () => {
+    const error = located(badUserInput('first: -1 is out of range'))
+    expect(toApiError(error, policy())).toBe(error)
+    expect(error.extensions.code).toBe('BAD_USER_INPUT')
+    const masked = toApiError(new Error('secret'), policy())
+    expect(toApiError(masked, policy())).toBe(masked)
+  })
+
+  it('hides faults of the server, and logs them under an id', () => {
+    const { logged, ...rest } = policy()
+    const error = toApiError(located(new Error('SQLITE_FULL at /data')), rest)
+    expect(error.message).toBe('Internal error')
+    expect(error.path).toEqual(['run', 'tasks'])
+    const line = JSON.parse(logged[0] ?? '{}')
+    expect(error.extensions).toEqual({ code: 'INTERNAL', errorId: line.errorId })
+    expect(line).toMatchObject({ level: 'error', path: 'run.tasks', err: { message: 'SQLITE_FULL at /data' } })
+  })
+
+  it('hides what is thrown and is no error', () => {
+    expect(toApiError('text', policy()).message).toBe('Internal error')
+    expect(toApiError(undefined, policy()).extensions).toMatchObject({ code: 'INTERNAL' })
+  })
+
+  it('takes errors without a path for the fault of the client, and keeps what HTTP needs', () => {
+    const error = new GraphQLError('Syntax Error', { extensions: { code: 'X', http: { status: 400, spec: true } } })
+    expect(toApiError(error, policy()).extensions).toEqual({
+      code: 'BAD_USER_INPUT',
+      http: { status: 400, spec: true },
+    })
+  })
+
+  it('tells an argument of the wrong type from an output that cannot be serialized', () => {
+    const [node] = parse('{ functions { name } }').definitions
+    const argument = located(new GraphQLError('Argument "id" …', { nodes: node ?? null }))
+    expect(toApiError(argument, policy()).extensions.code).toBe('BAD_USER_INPUT')
+    const output = located(new GraphQLError('Int cannot represent 1e10'))
+    expect(toApiError(output, policy()).extensions.code).toBe('INTERNAL')
+  })
+
+  it('leaves out suggestions where they are not wanted', () => {
+    const [error] = validate(schema, parse('{ functons { name } }'))
+    expect(toApiError(error, policy()).message).toContain('Did you mean "functions"?')
+    const hidden = toApiError(error, policy(false))
+    expect(hidden.message).toBe('Cannot query field "functons" on type "Query".')
+    expect(toApiError(hidden, policy(false))).toBe(hidden)
+  })
+})
+
+describe('what is sent', () => {
+  it('has no hints for HTTP', () => {
+    const error = toPublicError(apiError('BAD_USER_INPUT', 'too large', 413), policy())
+    expect(error).toEqual({ message: 'too large', extensions: { code: 'BAD_USER_INPUT' } })
+  })
+
+  it('has no empty list of errors', () => {
+    expect(toPublicResult({ data: { a: 1 }, errors: [] }, policy())).toEqual({ data: { a: 1 } })
+    expect(toPublicResult({ data: null, errors: [badUserInput('no')] }, policy())).toMatchObject({
+      data: null,
+      errors: [{ message: 'no' }],
+    })
+  })
+})

@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest'
+import type { StageSpec } from '../../../src/domain/batch.js'
+import { requestOf } from '../../../src/graphql/request.js'
+import { batchSpec } from '../../support/fake-runs.js'
+
+const FETCH: StageSpec = {
+  kind: 'FETCH',
+  name: 'fetch',
+  fetch: {
+    bodyPolicy: 'TEXT',
+    maxBytes: 100,
+    maxRedirects: 5,
+    headers: [
+      { name: 'authorization', value: 'Bearer x' },
+      { name: 'accept', value: 'text/html' },
+    ],
+    okStatuses: null,
+  },
+}
+
+describe('requestOf', () => {
+  it('tells a compute batch in the shape of its launch, defaults filled in', () => {
+    expect(requestOf(batchSpec({ name: 'squares', labels: [{ name: 'a', value: 'b' }], lanes: 2 }))).toEqual({
+      function: 'square',
+      source: { range: { from: 0, to: 10, step: 1, count: 10 } },
+      chunkSize: null,
+      reduce: null,
+      options: {
+        name: 'squares',
+        labels: [{ name: 'a', value: 'b' }],
+        priority: 0,
+        strategy: 'AUTO',
+        concurrency: null,
+        lanes: 2,
+        failFast: false,
+        retry: { maxAttempts: 3, backoffMs: 200, maxBackoffMs: 10_000, unsafe: false },
+        timeoutMs: null,
+      },
+    })
+  })
+
+  it('tells a list by its count', () => {
+    const source = { kind: 'list', form: 'urls', count: 300 } as const
+    expect(requestOf(batchSpec({ kind: 'FETCH', source, stages: [FETCH] }))).toMatchObject({ source: { urls: 300 } })
+  })
+
+  it('tells a template with the last number that is asked for, and without its secrets', () => {
+    const source = { kind: 'template', template: 'https://u:p@a.example/{i}', from: 1, step: 3, count: 4 } as const
+    expect(requestOf(batchSpec({ kind: 'FETCH', source, stages: [FETCH] }))).toMatchObject({
+      source: { template: { template: 'https://***@a.example/{i}', from: 1, to: 10, step: 3, count: 4 } },
+      fetch: {
+        bodyPolicy: 'TEXT',
+        headers: [
+          { name: 'authorization', value: '***' },
+          { name: 'accept', value: 'text/html' },
+        ],
+      },
+    })
+  })
+})

@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest'
+import { execute } from '../../support/execute.js'
+import { testServices } from '../../support/fake-services.js'
+
+describe('Query.system', () => {
+  it('tells how the server is, and what it is busy with', async () => {
+    const services = testServices()
+    services.runs.engineLoad = {
+      queuedTasks: 5,
+      runningTasks: 2,
+      oldestQueuedMs: 12.5,
+      lanes: [
+        { lane: 'thread-1', kind: 'THREAD', busy: true, tasksDone: 7 },
+        { lane: 'process-1', kind: 'PROCESS', busy: false, tasksDone: 0, memoryMb: 60 },
+      ],
+    }
+    const source = `{ system { version cores uptimeMs eventLoopDelayP99Ms queuedTasks runningTasks oldestQueuedMs
+      lanes { lane strategy host busy tasksDone memoryMb } } }`
+    expect((await execute(services, source)).data.system).toEqual({
+      version: '1.2.3',
+      cores: 4,
+      uptimeMs: 1000,
+      eventLoopDelayP99Ms: 1.5,
+      queuedTasks: 5,
+      runningTasks: 2,
+      oldestQueuedMs: 12.5,
+      lanes: [
+        { lane: 'thread-1', strategy: 'THREADS', host: 'here', busy: true, tasksDone: 7, memoryMb: null },
+        { lane: 'process-1', strategy: 'PROCESSES', host: 'here', busy: false, tasksDone: 0, memoryMb: 60 },
+      ],
+    })
+  })
+})
+
+describe('Query.functions', () => {
+  it('tells what can be called', async () => {
+    const { data } = await execute(
+      testServices(),
+      '{ functions { name description inputSchema outputSchema example } }',
+    )
+    expect(data.functions).toEqual([
+      {
+        name: 'square',
+        description: 'The square of a number.',
+        inputSchema: { type: 'number' },
+        outputSchema: { type: 'number' },
+        example: 3,
+      },
+    ])
+  })
+})

@@ -1,0 +1,141 @@
+/** The composition root: the only file that constructs and joins the layers. */
+
+import { mkdirSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { systemClock } from './clock.js'
+import { type Config, ConfigError } from './config.js'
+import { Runs } from './engine/runs.js'
+import { MemoryEventBus } from './events/memory.js'
+import { invalidDestinations } from './fetching/destination.js'
+import { BUILTINS } from './functions/builtins/index.js'
+import { createRegistry, type FunctionRegistry } from './functions/registry.js'
+import { createHttpServer } from './http/server.js'
+import { startVitals } from './http/vitals.js'
+import type { LanePool } from './lanes/lane.js'
+import { createLanePool } from './lanes/pool.js'
+import type { Log } from './log.js'
+import { createStore } from './store/prisma.js'
+import type { Store } from './store/store.js'
+import { version } from './version.js'
+
+/** What is loaded from files: the code of the other threads and processes, and the migrations. */
+export interface AppFiles {
+  laneEntry: URL
+  writerEntry: URL
+  readerEntry: URL
+  migrationsDir: string
+}
+
+export interface App {
+  /** Where it listens. */
+  readonly url: string
+  /** Leaves: what is in service gets HEDDLE_DRAIN_MS, what has ended is on disk when this resolves. Safe to call twice. */
+  close(): Promise<void>
+}
+
+/** Beside the built app.js. */
+const BUILT_FILES: AppFiles = {
+  laneEntry: new URL('./lanes/entry.js', import.meta.url),
+  writerEntry: new URL('./store/writer-entry.js', import.meta.url),
+  readerEntry: new URL('./store/reader-entry.js', import.meta.url),
+  migrationsDir: fileURLToPath(new URL('../prisma/migrations', import.meta.url)),
+}
+
+/** One idle lane more than a run has by default: a short fetch beside a compute finds a warm one. */
+const EXTRA_WARM_LANES = 1
+
+/** What a client may wait longer to see a task ended, while many end. */
+const GATHER_MS = 10
+
+/** Starts everything, in the order in which each part needs the others. Rejects with a clear error where one cannot. */
+export async function startApp(config: Config, log: Log, files: AppFiles = BUILT_FILES): Promise<App> {
+  const problems = invalidDestinations(config.allowHosts)
+  if (problems.length > 0) {
+    const expected = 'expected a name, an address or a CIDR range'
+    throw new ConfigError(problems.map((entry) => `HEDDLE_ALLOW_HOSTS has "${entry}", ${expected}`))
+  }
+  mkdirSync(config.dataDir, { recursive: true })
+  const functions = await loadFunctions(config, log)
+  const store = await createStore({
+    url: config.databaseUrl,
+    writerEntry: files.writerEntry,
+    readerEntry: files.readerEntry,
+    migrationsDir: files.migrationsDir,
+  })
+  const lanes = createLanePool({
+    entry: files.laneEntry,
+    functionsDir: config.functionsDir,
+    allowHosts: config.allowHosts,
+    laneMemoryMb: config.laneMemoryMb,
+    maxLanes: config.maxLanes,
+    keepWarm: config.lanes + EXTRA_WARM_LANES,
+  })
+  try {
+    return await serve({ config, log, functions, store, lanes })
+  } catch (error) {
+    await Promise.allSettled([lanes.close(), store.close()])
+    throw error
+  }
+}
+
+async function loadFunctions(config: Config, log: Log): Promise<FunctionRegistry> {
+  const { registry, problems } = await createRegistry({ builtins: BUILTINS, directory: config.functionsDir })
+  for (const problem of problems)
+    log.error({ ...problem }, `a function is left out: ${problem.file}: ${problem.reason}`)
+  return registry
+}
+
+interface Parts {
+  config: Config
+  log: Log
+  functions: FunctionRegistry
+  store: Store
+  lanes: LanePool
+}
+
+async function serve({ config, log, functions, store, lanes }: Parts): Promise<App> {
+  const bus = new MemoryEventBus()
+  const runs = new Runs({
+    store,
+    lanes,
+    bus,
+    functions,
+    clock: systemClock,
+    random: Math.random,
+    gatherMs: GATHER_MS,
+    log,
+    limits: { ...config, defaultLanes: config.lanes },
+  })
+  const vitals = startVitals(version, systemClock)
+  let leaving = false
+  const services = { engine: runs, store, bus, functions: functions.list(), clock: systemClock, vitals, log }
+  const server = createHttpServer({
+    services,
+    introspection: config.introspection,
+    origins: config.origins,
+    readiness: () => (leaving ? ['the server is leaving'] : []),
+  })
+  const listening = runs.start().then(() => server.listen(config.port, config.host))
+  const { url } = await listening.catch(async (error: unknown) => {
+    // Runs may be under way again: no task is to blame for the end of its lane.
+    await runs.stop(0)
+    vitals.stop()
+    throw error
+  })
+  const leave = async () => {
+    leaving = true
+    await runs.stop(config.drainMs)
+    // What was drained is still told; only then do the streams end.
+    await server.close()
+    bus.close()
+    await lanes.close()
+    await store.close()
+    vitals.stop()
+  }
+  let left: Promise<void> | null = null
+  const close = () => {
+    left ??= leave()
+    return left
+  }
+  return { url, close }
+}

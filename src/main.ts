@@ -1,0 +1,70 @@
+#!/usr/bin/env node
+/** The executable: reads the command line, starts what it names, and leaves when it is told to. */
+
+import { startApp } from './app.js'
+import { ConfigError, flagOf, readCommandLine, SETTINGS } from './config.js'
+import { createLog } from './log.js'
+import { version } from './version.js'
+
+/** The environment or the command line is wrong. */
+const EXIT_USAGE = 2
+/** npm repeats a signal that the terminal has sent to the whole group already: a second one counts only after this. */
+const REPEATED_SIGNAL_MS = 1_000
+
+function help(): string {
+  const rows = SETTINGS.map((setting) => ({ flag: `--${flagOf(setting)}`, ...setting }))
+  const width = (key: 'flag' | 'name') => Math.max(...rows.map((row) => row[key].length)) + 2
+  const lines = rows.map(({ flag, name, meaning, fallback }) => {
+    return `  ${flag.padEnd(width('flag'))}${name.padEnd(width('name'))}${meaning} (${fallback})`
+  })
+  return [
+    'Usage: heddle [flags]',
+    '',
+    'Serves the GraphQL API at /graphql until SIGTERM or SIGINT.',
+    'Each flag has an environment variable of the same meaning; the flag wins.',
+    '',
+    ...lines,
+    `  ${'--help'.padEnd(width('flag'))}this text`,
+    `  ${'--version'.padEnd(width('flag'))}the version`,
+  ].join('\n')
+}
+
+async function serve(config: Parameters<typeof startApp>[0]): Promise<void> {
+  const log = createLog({ level: config.logLevel })
+  const fatal = (error: unknown) => {
+    log.fatal({ err: error }, 'the server cannot go on')
+    process.exit(1)
+  }
+  process.on('uncaughtException', fatal)
+  const app = await startApp(config, log).catch((error: unknown) => {
+    if (error instanceof ConfigError) throw error
+    log.fatal({ err: error }, error instanceof Error ? error.message : 'the server could not start')
+    process.exit(1)
+  })
+  let leavingSinceMs: number | null = null
+  const leave = (signal: NodeJS.Signals) => {
+    const now = performance.now()
+    if (leavingSinceMs !== null) {
+      if (now - leavingSinceMs > REPEATED_SIGNAL_MS) process.exit(1)
+      return
+    }
+    leavingSinceMs = now
+    log.info({ signal }, 'leaving: what is in service may end, the rest runs after the next start')
+    app.close().then(() => process.exit(0), fatal)
+  }
+  process.on('SIGTERM', leave)
+  process.on('SIGINT', leave)
+  // Whatever the level of the log: with port 0 nobody could know the address otherwise.
+  log.child({}, { level: 'info' }).info({ url: app.url, version }, `Heddle is listening on ${app.url}`)
+}
+
+try {
+  const command = readCommandLine(process.argv.slice(2))
+  if (command.name === 'help') console.log(help())
+  else if (command.name === 'version') console.log(version)
+  else await serve(command.config)
+} catch (error) {
+  if (!(error instanceof ConfigError)) throw error
+  console.error(error.message)
+  process.exit(EXIT_USAGE)
+}

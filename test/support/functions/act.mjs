@@ -45,8 +45,9 @@ const acts = {
     process.kill(process.pid, name)
     for (;;);
   },
+  // In small steps: V8 ends a thread that comes to its limit, and the whole process where one step goes far beyond it.
   hog: () => {
-    for (;;) kept.push(new Array(10_000).fill(Math.random()))
+    for (let last = null; ; ) last = { last, value: Math.random() }
   },
   hogBuffers: () => {
     for (;;) kept.push(Buffer.alloc(1024 * 1024, 1))

@@ -20,7 +20,7 @@ const REREAD_MS = 500
 const MAX_UNREADABLE_MS = 10_000
 
 /** Fetches shorter than that are handed out this many times the slots ahead. */
-const SHORT_AHEAD = 3
+const SHORT_AHEAD = 6
 
 interface Options {
   record: RunRecord

@@ -70,7 +70,7 @@ export async function tinyTasks(tasks: number): Promise<TinyTasksResult> {
 function askWhile(server: BenchServer, latencies: number[]): { stop(): Promise<void> } {
   let asking = true
   const query = `{ runs(first: 5) { nodes { id status progress { done total throughput etaMs } timings { wallMs service { p50 p99 } }
-    tasks(first: 10) { nodes { index serviceMs output } } } } system { queuedTasks runningTasks } }`
+    tasks(first: 10, orderBy: SLOWEST) { nodes { index serviceMs } } } } system { queuedTasks runningTasks } }`
   const loop = (async () => {
     while (asking) {
       const startMs = performance.now()

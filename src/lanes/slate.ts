@@ -27,7 +27,10 @@ const STARTED_AT = 2
 const FIELDS = 3
 /** In the place of an index. */
 const NOTHING = -1
-/** A lane may have died in the middle of a mark; one that lives is done with it after a few tries. */
+/**
+ * A lane may have died in the middle of a write, or have lost its core there. Then its slot says nothing: a task that is being
+ * marked has not begun, one that is being wiped has ended.
+ */
 const MAX_TRIES = 1_000
 
 function versionsOf(memory: SharedArrayBuffer): { slots: number; versions: Int32Array; fields: Float64Array } {
@@ -72,15 +75,14 @@ export class MemorySlateReader implements SlateReader {
   #readSlot(slot: number): InService | null {
     const { versions, fields } = this.#memory!
     const at = slot * FIELDS
-    let task: InService | null = null
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
       const before = Atomics.load(versions, slot)
       const index = fields[at + INDEX]!
-      task = index === NOTHING ? null : { index, attempt: fields[at + ATTEMPT]!, startedAt: fields[at + STARTED_AT]! }
+      const task = { index, attempt: fields[at + ATTEMPT]!, startedAt: fields[at + STARTED_AT]! }
       // Adding nothing is a load that the reads above cannot be moved behind.
-      if ((before & 1) === 0 && Atomics.add(versions, slot, 0) === before) break
+      if ((before & 1) === 0 && Atomics.add(versions, slot, 0) === before) return index === NOTHING ? null : task
     }
-    return task
+    return null
   }
 }
 
@@ -160,7 +162,10 @@ export class FileSlateReader implements SlateReader {
     for (let at = 0; at < Math.floor(read / SLOT_BYTES) * PLACES; at += PLACES) {
       // A hole in the file is all zeros: never marked.
       if (places[at] === 0) continue
-      torn ||= places[at] !== places[at + PLACES - 1]
+      if (places[at] !== places[at + PLACES - 1]) {
+        torn = true
+        continue
+      }
       const index = places[at + 1 + INDEX]!
       if (index === NOTHING) continue
       tasks.push({ index, attempt: places[at + 1 + ATTEMPT]!, startedAt: places[at + 1 + STARTED_AT]! })

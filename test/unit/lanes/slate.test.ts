@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
@@ -104,6 +104,37 @@ describe('a slate that is written while it is read', () => {
     }
     await writer.terminate()
     file.close()
+  })
+})
+
+describe('a slate whose writer stopped in the middle of a write', () => {
+  const task = (index: number) => ({ index, attempt: 1, startedAt: 1 })
+
+  it('says nothing of that slot, in memory', () => {
+    const reader = new MemorySlateReader()
+    const shared = reader.prepare(64)!
+    const writer = new MemorySlateWriter(shared)
+    writer.mark(0, task(5))
+    writer.mark(1, task(6))
+    // The versions lie behind three numbers for each of the 64 slots.
+    const versions = new Int32Array(shared, 64 * 3 * Float64Array.BYTES_PER_ELEMENT)
+    versions[0] = versions[0]! + 1
+    expect(reader.read()).toEqual([task(6)])
+  })
+
+  it('says nothing of that slot, in a file', () => {
+    const path = join(folder, 'torn')
+    const reader = new FileSlateReader(path)
+    reader.prepare(2)
+    const writer = new FileSlateWriter(path)
+    writer.mark(0, task(5))
+    writer.mark(1, task(6))
+    const fd = openSync(path, 'r+')
+    // A version, and not the same one behind the fields.
+    writeSync(fd, new Float64Array([99]), 0, 8, 0)
+    closeSync(fd)
+    expect(reader.read()).toEqual([task(6)])
+    reader.close()
   })
 })
 

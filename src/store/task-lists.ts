@@ -8,7 +8,7 @@ import { STORED_TASK_STATUS, type TaskRecord } from '../domain/task.js'
 import { type Direction, MISSING, type OrderedList, type Part, readPage, readParts, type Window } from './keyset.js'
 import { type Access, type Params, Queries, sparseAccess, walkQuery } from './query.js'
 import { TASK_COLUMNS, type TaskCells, toTaskRecord } from './rows.js'
-import { SegmentedTimes, segmentAccess } from './segments.js'
+import { SegmentExtremes, SegmentedTimes, segmentAccess } from './segments.js'
 import type { Page, PageRequest, Position, TaskFilter, TaskOrder } from './store.js'
 
 const COLUMNS = TASK_COLUMNS.map((column) => `t."${column}"`).join()
@@ -22,7 +22,7 @@ const OF_RUN = 't."runId" = @runId'
 /** A filter as SQL. */
 interface Conditions {
   where: string[]
-  params: Params
+  params: Params & { runId: number }
 }
 
 /** How an order is walked along. What never started has neither a start nor a service time. */
@@ -37,10 +37,12 @@ export class TaskLists {
   readonly #db: Database.Database
   readonly #queries: Queries
   readonly #lanes: LaneNames
+  readonly #extremes: SegmentExtremes
 
   constructor(db: Database.Database) {
     this.#db = db
     this.#queries = new Queries(db)
+    this.#extremes = new SegmentExtremes(this.#queries)
     this.#lanes = new LaneNames(this.#queries)
   }
 
@@ -145,15 +147,15 @@ export class TaskLists {
     ]
   }
 
-  #slowest(runId: number, { where, params }: Conditions): Part<TaskRecord>['read'] {
-    const segments = new SegmentedTimes(this.#queries, { where, params })
+  #slowest(runId: number, conditions: Conditions): Part<TaskRecord>['read'] {
+    const segments = new SegmentedTimes(this.#queries, this.#extremes, conditions)
     return (window, direction, limit) =>
       this.bySequence(runId, segments.read({ window, direction, limit, lastSequence: this.#lastSequence(runId) }))
   }
 
   #conditions(runId: number, filter: TaskFilter): Conditions {
     const where: string[] = []
-    const params: Params = { runId }
+    const params: Conditions['params'] = { runId }
     const { status, stage, lane, host, errorCode, minServiceMs } = filter
     if (status) where.push(statusCondition(status))
     if (stage !== undefined) {

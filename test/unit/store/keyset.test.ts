@@ -189,6 +189,28 @@ describe('pages of tasks', () => {
         }
       }
   })
+
+  it('find the slowest and the fastest of a run that grows', () => {
+    const random = fc.sample(fc.nat(100_000), { seed: 11, numRuns: 15_000 })
+    const runId = database.insertRun()
+    const all: { serviceMs: number; sequence: number }[] = []
+    for (let first = 0; first < random.length; first += 2500) {
+      const list = random.slice(first, first + 2500).map((serviceMs, at) => ({ index: first + at, serviceMs }))
+      database.commit(runId, [block(list, { firstSequence: first + 1 })])
+      all.push(...list.map(({ serviceMs }, at) => ({ serviceMs, sequence: first + at + 1 })))
+      const sorted = all.toSorted((a, b) => b.serviceMs - a.serviceMs || b.sequence - a.sequence)
+      const find = (page: PageRequest) =>
+        tasks.page(runId, { filter: {}, order: 'SLOWEST', page }).rows.map(({ row }) => row.sequence)
+      const middle = sorted[sorted.length >> 1]!
+      const from = [middle.serviceMs, middle.sequence]
+      const sequences = sorted.map(({ sequence }) => sequence)
+      const half = sequences.length >> 1
+      expect(find({ first: 20 })).toEqual(sequences.slice(0, 20))
+      expect(find({ last: 20 })).toEqual(sequences.slice(-20))
+      expect(find({ first: 20, after: from })).toEqual(sequences.slice(half + 1, half + 21))
+      expect(find({ last: 20, before: from })).toEqual(sequences.slice(half - 20, half))
+    }
+  })
 })
 
 describe('pages of runs', () => {

@@ -32,6 +32,27 @@ describe('mergeSorted', () => {
     expect([low.taken(), high.taken()]).toEqual([3, 1])
   })
 
+  it('gives the same where sources come with a bound, however loose', () => {
+    const lists = fc.array(fc.record({ numbers: fc.array(fc.integer()), slack: fc.option(fc.nat(1000)) }))
+    fc.assert(
+      fc.property(lists, fc.nat(50), (each, limit) => {
+        const sources = each.map(({ numbers, slack }) => {
+          const sorted = numbers.toSorted((a, b) => a - b)
+          return { ...source(sorted), bound: slack === null ? undefined : (sorted[0] ?? 0) - slack }
+        })
+        const all = each.flatMap(({ numbers }) => numbers).sort((a, b) => a - b)
+        expect(mergeSorted(sources, isBefore, limit)).toEqual(all.slice(0, limit))
+      }),
+    )
+  })
+
+  it('leaves a source alone that the result does not come to', () => {
+    const low = { ...source([1, 2, 3, 4]), bound: 0 }
+    const high = { ...source([10, 11, 12]), bound: 9 }
+    expect(mergeSorted([high, low], isBefore, 3)).toEqual([1, 2, 3])
+    expect([low.taken(), high.taken()]).toEqual([4, 0])
+  })
+
   it('prefers the earlier source among equals', () => {
     const sources = ['a', 'b'].map((tag) => {
       let left = 2

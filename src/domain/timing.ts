@@ -60,9 +60,20 @@ export function addMoment(moments: Moments, value: number): void {
 
 /** Adds a column in place: all of it, or the places that `counts` is true for. */
 export function addColumn(moments: Moments, values: Float64Array, counts?: (at: number) => boolean): void {
-  values.forEach((value, at) => {
-    if (counts === undefined || counts(at)) addMoment(moments, value)
-  })
+  // In variables, not in the object: a number with a fraction that is stored in an object is a new object each time.
+  let { count, min, max, sum, mean, m2 } = moments
+  for (let at = 0; at < values.length; at += 1) {
+    if (counts !== undefined && !counts(at)) continue
+    const value = values[at]!
+    const delta = value - mean
+    if (count === 0 || value < min) min = value
+    if (count === 0 || value > max) max = value
+    count += 1
+    sum += value
+    mean += delta / count
+    m2 += delta * (value - mean)
+  }
+  Object.assign(moments, { count, min, max, sum, mean, m2 })
 }
 
 /** The moments of both together. */
@@ -184,6 +195,7 @@ export class TimingAccumulator {
   readonly #sketch = new LogSketch()
   /** Null once there are too many. */
   #values: Float64Array | null = new Float64Array(0)
+  #kept = 0
   /** Of the values as they are; sorting a hundred thousand takes milliseconds, and many may ask. */
   #distribution: Distribution | null = null
 
@@ -200,11 +212,15 @@ export class TimingAccumulator {
     this.#distribution = null
   }
 
-  /** Adds all of a column, or the places that `counts` is true for. */
+  /** Adds all of a column, or the places that `counts` is true for. RangeError for NaN and infinities. */
   addColumn(valuesMs: Float64Array, counts?: (at: number) => boolean): void {
-    valuesMs.forEach((value, at) => {
-      if (counts === undefined || counts(at)) this.add(value)
-    })
+    for (let at = 0; at < valuesMs.length; at += 1) {
+      if (counts !== undefined && !counts(at)) continue
+      this.#sketch.add(valuesMs[at]!)
+      this.#keep(valuesMs[at]!)
+    }
+    addColumn(this.#moments, valuesMs, counts)
+    this.#distribution = null
   }
 
   /** Adds what `other` holds; it stays as it is. */
@@ -215,6 +231,7 @@ export class TimingAccumulator {
       values.set(this.#values.subarray(0, this.#moments.count))
       values.set(other.#values.subarray(0, other.#moments.count), this.#moments.count)
       this.#values = values
+      this.#kept = merged.count
     } else this.#values = null
     this.#sketch.merge(other.#sketch)
     this.#moments = merged
@@ -245,16 +262,15 @@ export class TimingAccumulator {
 
   #keep(valueMs: number): void {
     if (this.#values === null) return
-    const { count } = this.#moments
-    if (count >= EXACT_LIMIT) {
+    if (this.#kept >= EXACT_LIMIT) {
       this.#values = null
       return
     }
-    if (count === this.#values.length) {
-      const grown = new Float64Array(Math.min(EXACT_LIMIT, Math.max(FIRST_CAPACITY, 2 * count)))
+    if (this.#kept === this.#values.length) {
+      const grown = new Float64Array(Math.min(EXACT_LIMIT, Math.max(FIRST_CAPACITY, 2 * this.#kept)))
       grown.set(this.#values)
       this.#values = grown
     }
-    this.#values[count] = valueMs
+    this.#values[this.#kept++] = valueMs
   }
 }

@@ -8,7 +8,7 @@ import { Outcome, type ResultColumns } from '../domain/results.js'
 import type { RunCounts, RunRecord, RunState, RunTimes } from '../domain/run.js'
 import type { Attempt } from '../domain/task.js'
 import {
-  addMoment,
+  addColumn,
   EXACT_LIMIT,
   emptyMoments,
   type Moments,
@@ -68,61 +68,59 @@ const CHARS_A_ROW = 512
 
 /** Reads the columns once, before they leave for the store. */
 export function toEntry(columns: ResultColumns, frame: BlockFrame): Entry {
-  const entry: Entry = {
-    block: { ...frame, columns, firstSequence: 0 },
-    rows: 0,
-    weight: 0,
-    succeeded: 0,
-    failed: 0,
-    cancelled: 0,
-    bytes: 0,
-    laneCpuMs: frame.laneCpuMs,
-    firstStartMs: Number.POSITIVE_INFINITY,
-    lastEndMs: Number.NEGATIVE_INFINITY,
-    serviceMs: new Float64Array(columns.count),
-    queueWaitMs: new Float64Array(columns.count),
-    service: emptyMoments(),
-    queueWait: emptyMoments(),
-    reduction: frame.reduction,
-  }
-  const earlier = new Map(frame.histories.map(({ at, attempts }) => [at, attempts]))
+  const { runStartedAt, readyAt } = frame
+  const earlier = frame.histories.length > 0 ? new Map(frame.histories.map(({ at, attempts }) => [at, attempts])) : null
+  const serviceMs = new Float64Array(columns.count)
+  const queueWaitMs = new Float64Array(columns.count)
+  const service = emptyMoments()
+  const queueWait = emptyMoments()
+  // Counted in variables: what is stored in an object for each row is garbage for each row.
+  let [rows, succeeded, failed, cancelled, bytes] = [0, 0, 0, 0, 0]
+  let firstStartMs = Number.POSITIVE_INFINITY
+  let lastEndMs = Number.NEGATIVE_INFINITY
   for (let at = 0; at < columns.count; at += 1) {
     if (frame.dropped?.has(at)) continue
-    addRow(entry, at, earlier.size > 0 ? earlier.get(at) : undefined)
+    const attempts = earlier?.get(at)
+    const startMs = attempts?.[0] ? attempts[0].startedMs : columns.startedAt[at]! - runStartedAt
+    const endMs = columns.startedAt[at]! - runStartedAt + columns.serviceMs[at]!
+    rows += 1
+    bytes += bytesAt(columns.fetches, at)
+    if (startMs < firstStartMs) firstStartMs = startMs
+    if (endMs > lastEndMs) lastEndMs = endMs
+    if (columns.outcomes[at] === Outcome.CANCELLED) {
+      cancelled += 1
+      continue
+    }
+    const place = succeeded + failed
+    if (columns.outcomes[at] === Outcome.SUCCEEDED) succeeded += 1
+    else failed += 1
+    serviceMs[place] = attempts ? attempts.reduce((sum, one) => sum + one.serviceMs, 0) : columns.serviceMs[at]!
+    queueWaitMs[place] = Math.max(0, startMs + runStartedAt - readyAt)
   }
-  const timed = entry.succeeded + entry.failed
-  entry.serviceMs = entry.serviceMs.subarray(0, timed)
-  entry.queueWaitMs = entry.queueWaitMs.subarray(0, timed)
-  entry.weight = entry.rows + charsOf(columns) / CHARS_A_ROW
-  return entry
+  const timed = succeeded + failed
+  addColumn(service, serviceMs.subarray(0, timed))
+  addColumn(queueWait, queueWaitMs.subarray(0, timed))
+  return {
+    block: { ...frame, columns, firstSequence: 0 },
+    rows,
+    weight: rows + charsOf(columns) / CHARS_A_ROW,
+    succeeded,
+    failed,
+    cancelled,
+    bytes,
+    laneCpuMs: frame.laneCpuMs,
+    firstStartMs,
+    lastEndMs,
+    serviceMs: serviceMs.subarray(0, timed),
+    queueWaitMs: queueWaitMs.subarray(0, timed),
+    service,
+    queueWait,
+    reduction: frame.reduction,
+  }
 }
 
 function charsOf({ outputs, fetches }: ResultColumns): number {
   return (outputs?.text.length ?? 0) + (fetches?.text.length ?? 0)
-}
-
-function addRow(entry: Entry, at: number, attempts: Attempt[] | undefined): void {
-  const { columns, runStartedAt, readyAt } = entry.block
-  const outcome = columns.outcomes[at]!
-  const endMs = columns.startedAt[at]! - runStartedAt + columns.serviceMs[at]!
-  const startMs = attempts?.[0] ? attempts[0].startedMs : columns.startedAt[at]! - runStartedAt
-  entry.rows += 1
-  entry.bytes += bytesAt(columns.fetches, at)
-  if (startMs < entry.firstStartMs) entry.firstStartMs = startMs
-  if (endMs > entry.lastEndMs) entry.lastEndMs = endMs
-  if (outcome === Outcome.CANCELLED) {
-    entry.cancelled += 1
-    return
-  }
-  const place = entry.succeeded + entry.failed
-  if (outcome === Outcome.SUCCEEDED) entry.succeeded += 1
-  else entry.failed += 1
-  const serviceMs = attempts ? attempts.reduce((sum, one) => sum + one.serviceMs, 0) : columns.serviceMs[at]!
-  const queueWaitMs = Math.max(0, startMs + runStartedAt - readyAt)
-  entry.serviceMs[place] = serviceMs
-  entry.queueWaitMs[place] = queueWaitMs
-  addMoment(entry.service, serviceMs)
-  addMoment(entry.queueWait, queueWaitMs)
 }
 
 export class Ledger {
@@ -152,8 +150,8 @@ export class Ledger {
 
   /** Takes the times of tasks that ended before this process knew of the run. */
   restore(serviceMs: Float64Array, queueWaitMs: Float64Array): void {
-    for (const value of serviceMs) this.service.add(value)
-    for (const value of queueWaitMs) this.queueWait.add(value)
+    this.service.addColumn(serviceMs)
+    this.queueWait.addColumn(queueWaitMs)
   }
 
   /** Gives the rows of the entries their sequence numbers; answers with the state after them. */
@@ -198,8 +196,8 @@ export class Ledger {
   acknowledge(entries: readonly Entry[]): void {
     this.#visible = this.#underway.shift() ?? this.#visible
     for (const { serviceMs, queueWaitMs } of entries) {
-      for (const value of serviceMs) this.service.add(value)
-      for (const value of queueWaitMs) this.queueWait.add(value)
+      this.service.addColumn(serviceMs)
+      this.queueWait.addColumn(queueWaitMs)
     }
   }
 }

@@ -4,6 +4,7 @@ import type { Clock } from '../clock.js'
 import type { TaskError } from '../domain/errors.js'
 import type { InService, Lane } from '../lanes/lane.js'
 import type { Grant, JobSpec, ResultBlock } from '../lanes/protocol.js'
+import { Outstanding } from './outstanding.js'
 
 /** How long after its time limit a task may still report by itself before its lane is ended. */
 const TIMEOUT_GRACE_MS = 50
@@ -29,7 +30,7 @@ export interface SessionListener {
 }
 
 export class LaneSession {
-  readonly #outstanding = new Map<number, number>()
+  readonly #outstanding = new Outstanding()
   #cancelled = false
   #killedFor: KillReason | null = null
   #stopWatching: (() => void) | null = null
@@ -73,9 +74,7 @@ export class LaneSession {
   }
 
   grant(grant: Grant): void {
-    for (let at = 0; at < grant.count; at += 1) {
-      this.#outstanding.set(grant.indexes?.[at] ?? grant.first + at, grant.attempts?.[at] ?? 1)
-    }
+    this.#outstanding.add(grant)
     this.lane.grant(grant)
     if (this.job.timeoutMs !== null) this.#watch(this.job.timeoutMs)
   }
@@ -100,7 +99,7 @@ export class LaneSession {
   #report(block: ResultBlock): void {
     if (block.job !== this.job.job) return
     const { indexes, count } = block.columns
-    for (let at = 0; at < count; at += 1) this.#outstanding.delete(indexes[at]!)
+    for (let at = 0; at < count; at += 1) this.#outstanding.remove(indexes[at]!)
     if (this.#outstanding.size === 0) this.#stopTimers()
     this.hasReported = true
     this.options.listener.onResults(this, block)
@@ -108,8 +107,7 @@ export class LaneSession {
 
   #die(error: TaskError, inService: InService[]): void {
     this.#stopTimers()
-    const unreported = new Map(this.#outstanding)
-    this.#outstanding.clear()
+    const unreported = this.#outstanding.takeAll()
     const held = inService.filter(({ index }) => unreported.has(index))
     // Whatever ended it: nobody waited for its tasks any more.
     const killedFor = this.#killedFor ?? (this.#cancelled ? 'CANCELLED' : null)

@@ -70,7 +70,8 @@ export function openWriter(path: string): Database.Database {
   db.pragma('synchronous = NORMAL')
   db.pragma('foreign_keys = OFF')
   db.pragma('temp_store = MEMORY')
-  db.pragma('cache_size = -32000')
+  // Rows are appended, and the indexes grow at one place or within a segment: more pages than these are not touched again.
+  db.pragma('cache_size = -8000')
   // Passive, after a commit, once the log has 16 MB; readers are short, so the log begins anew almost every time.
   db.pragma('wal_autocheckpoint = 2000')
   db.pragma('journal_size_limit = 67108864')
@@ -81,7 +82,7 @@ export function openWriter(path: string): Database.Database {
 export function openReader(path: string): Database.Database {
   const db = new Database(path, { readonly: true, fileMustExist: true, timeout: 0 })
   db.pragma('temp_store = MEMORY')
-  db.pragma('cache_size = -16000')
+  db.pragma('cache_size = -8000')
   return db
 }
 

@@ -159,6 +159,24 @@ type FetchCells = [
   reusedConnection: number | null,
 ]
 
+/** Those of a fetch, in the order of FetchCells. */
+export const FETCH_COLUMNS = [
+  'url',
+  'finalUrl',
+  'host',
+  'httpStatus',
+  'bytes',
+  'sha256',
+  'contentType',
+  'redirects',
+  'dnsMs',
+  'connectMs',
+  'tlsMs',
+  'firstByteMs',
+  'downloadMs',
+  'reusedConnection',
+] as const
+
 export const TASK_COLUMNS = [
   'sequence',
   'stage',
@@ -175,20 +193,7 @@ export const TASK_COLUMNS = [
   'errorMessage',
   'errorRetryable',
   'history',
-  'url',
-  'finalUrl',
-  'host',
-  'httpStatus',
-  'bytes',
-  'sha256',
-  'contentType',
-  'redirects',
-  'dnsMs',
-  'connectMs',
-  'tlsMs',
-  'firstByteMs',
-  'downloadMs',
-  'reusedConnection',
+  ...FETCH_COLUMNS,
 ] as const
 
 /** The row of a task; `lane` is the lane's number in its run. */

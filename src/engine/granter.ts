@@ -19,8 +19,10 @@ const REREAD_MS = 500
 /** A run gives up when its items could not be read for this long. */
 const MAX_UNREADABLE_MS = 10_000
 
-/** Fetches shorter than that are handed out this many times the slots ahead. */
-const SHORT_AHEAD = 6
+/** Of shorter fetches a lane gets what it ends in this time ahead: until its results are here and the next ones there. */
+const AHEAD_MS = 40
+/** And at most this many for each slot. */
+const MAX_AHEAD = 32
 
 interface Options {
   record: RunRecord
@@ -89,16 +91,24 @@ export class Granter {
   }
 
   #fetchRoom(session: LaneSession): number {
-    const { pending, plan, fetchRoom, sessions } = this.options
+    const { fetchRoom, sessions } = this.options
     const { room, isScarce } = fetchRoom()
     const claimed = Math.min(session.claimed, session.slots)
     const evenShare = Math.ceil((sessions.claimed + room) / Math.max(1, sessions.size))
     const free = Math.min(room, evenShare - claimed)
     if (free < session.slots - claimed || isScarce) return Math.min(free, session.slots - session.claimed)
-    // Some more than fit, so that a slot that becomes free has its next item there, while there are enough for all.
-    // Of short ones a lane ends several times its slots between two messages.
-    const ahead = this.#taskMs < LONG_TASK_MS ? SHORT_AHEAD * session.slots : session.slots >> 1
-    return session.slots + (pending.ready > plan.concurrency + ahead ? ahead : 0) - session.claimed
+    return session.slots + this.#fetchesAhead(session) - session.claimed
+  }
+
+  /**
+   * Some more than fit, so that a slot that becomes free has its next item there: of short ones a lane ends several times its
+   * slots between two messages. Towards the end several lanes share what is left; a single one gets all of it.
+   */
+  #fetchesAhead({ slots }: LaneSession): number {
+    const { pending, plan } = this.options
+    const isShort = this.#taskMs < LONG_TASK_MS
+    const ahead = isShort ? Math.ceil(slots * Math.min(MAX_AHEAD, Math.max(1, AHEAD_MS / this.#taskMs))) : slots >> 1
+    return Math.min(ahead, plan.lanes === 1 ? pending.ready : Math.floor(pending.ready / (2 * plan.lanes)))
   }
 
   #computeRoom(session: LaneSession): number {

@@ -8,7 +8,7 @@ import type { JobSpec, ResultBlock } from './protocol.js'
 /** A loop that keeps the event loop to itself sends what it has after this long, and then lets the event loop turn. */
 export const TURN_MS = 4
 /** Results of asynchronous tasks wait this long for others, unless nothing was sent lately. */
-const GATHER_MS = 8
+const GATHER_MS = 16
 /** So many results of a job go one by one: those of a small batch are then never late, whatever comes after them. */
 const EAGER_FIRST = 32
 /** And so many after a long task, as there may be more like it. */

@@ -16,7 +16,8 @@ import type { Store } from '../store/store.js'
 import { Alarm } from './alarm.js'
 import { Attempts } from './attempts.js'
 import { toColumns } from './columns.js'
-import type { FetchBudget, FetchingRun } from './fetch-budget.js'
+import { Demand } from './demand.js'
+import type { FetchBudget } from './fetch-budget.js'
 import { Granter } from './granter.js'
 import { toJobSpec } from './job.js'
 import { type BlockFrame, Ledger, type TimeBase, timeBaseOf, toEntry } from './ledger.js'
@@ -41,8 +42,8 @@ export interface ExecutionSetting {
   nextJob(): number
   /** The lane has nothing of this run any more. */
   release(lane: Lane): void
-  /** More or fewer lanes are wanted than before. */
-  onWantChanged(): void
+  /** It may want more or fewer lanes than before. */
+  onWantChanged(execution: RunExecution): void
   onEnded(execution: RunExecution): void
 }
 
@@ -52,12 +53,13 @@ type Phase = 'waiting' | 'running' | 'ending' | 'leaving'
 /** A run gives up when this many lanes in a row died before they had done anything. */
 const MAX_STILLBORN_LANES = 5
 
-export class RunExecution implements ScheduledRun, FetchingRun, SessionListener {
+export class RunExecution implements ScheduledRun, SessionListener {
   readonly ledger: Ledger
   readonly rate: RateMeter
   readonly #pending: PendingItems
   readonly #attempts: Attempts
   readonly #sessions: Sessions
+  readonly #demand: Demand
   readonly #granter: Granter
   readonly #stage: StageSpec
   readonly #states: RunStates
@@ -92,10 +94,21 @@ export class RunExecution implements ScheduledRun, FetchingRun, SessionListener 
     const pending = new PendingItems(record.counts.total, ended)
     this.#pending = pending
     const sessions = new Sessions({
-      mayStay: (session) => this.#phase === 'running' && !session.retiring && pending.ready > 0,
-      release: (lane) => this.#release(lane),
+      mayStay: (session) => this.#phase === 'running' && !session.retiring && this.#demand.grantable > 0,
+      release: (lane) => this.#giveBack(lane),
     })
     this.#sessions = sessions
+    this.#demand = new Demand({
+      kind: stage.kind,
+      priority: record.spec.priority,
+      plan,
+      pending,
+      sessions,
+      fetches: setting.fetches,
+      goesOn: () => this.#phase === 'waiting' || this.#phase === 'running',
+      pump: () => this.pump(),
+      onWantChanged: () => setting.onWantChanged(this),
+    })
     this.#granter = new Granter({
       record,
       plan,
@@ -103,7 +116,7 @@ export class RunExecution implements ScheduledRun, FetchingRun, SessionListener 
       clock,
       store,
       sessions,
-      fetchRoom: () => setting.fetches.roomFor(this),
+      fetchRoom: () => this.#demand.fetchRoom(),
       mayGrant: (session) => this.#phase === 'running' && sessions.has(session),
       onFilled: (session) => this.#onFilled(session),
       onUnreadable: (error) => this.fail(error),
@@ -139,18 +152,8 @@ export class RunExecution implements ScheduledRun, FetchingRun, SessionListener 
     return this.#sessions.size
   }
 
-  /** Lanes that the run could use now, those it holds included. */
   get want(): number {
-    if (this.#phase !== 'waiting' && this.#phase !== 'running') return this.#sessions.size
-    return Math.min(this.plan.lanes, this.#sessions.busy + this.#pending.ready)
-  }
-
-  get claimed(): number {
-    return this.#sessions.claimed
-  }
-
-  get wanted(): number {
-    return Math.min(this.plan.concurrency, this.claimed + this.#pending.ready)
+    return this.#demand.want
   }
 
   get running(): number {
@@ -172,17 +175,32 @@ export class RunExecution implements ScheduledRun, FetchingRun, SessionListener 
     else this.#endIfDrained()
   }
 
+  /** From now on it may have lanes. */
+  enter(): void {
+    this.#demand.changed()
+  }
+
+  expectLane(): boolean {
+    return this.#demand.expectLane()
+  }
+
+  missLane(): void {
+    this.#demand.missLane()
+  }
+
   /** A lane that this run may use from now on. */
   attach(lane: Lane): void {
+    this.#demand.laneCame()
     if (this.#phase === 'waiting') this.#start()
-    const { clock, fetches, maxOutputBytes, nextJob } = this.setting
+    const { clock, maxOutputBytes, nextJob } = this.setting
     const ordinal = this.#sessions.freeOrdinal
     const slots = slotsOfLane(this.plan, ordinal)
     const job = toJobSpec(this.record.spec, { job: nextJob(), slots, maxOutputBytes })
     const session = new LaneSession(lane, ordinal, job, { clock, listener: this })
     this.#sessions.add(session)
-    if (this.#stage.kind === 'FETCH') fetches.join(this)
     this.#fill(session)
+    // Only now: what was kept free for it is not to be shown to others in between.
+    this.#demand.noteLanes()
     this.#sessions.settle(session)
     this.#states.showRunning()
   }
@@ -193,7 +211,9 @@ export class RunExecution implements ScheduledRun, FetchingRun, SessionListener 
 
   /** Grants what there is to grant: after a change elsewhere that may have made room. */
   pump(): void {
+    const { ready } = this.#pending
     this.#pending.release(this.setting.clock.monotonicMs())
+    if (this.#pending.ready !== ready) this.#demand.changed()
     for (const session of this.#sessions) {
       this.#fill(session)
       this.#sessions.settle(session)
@@ -219,6 +239,7 @@ export class RunExecution implements ScheduledRun, FetchingRun, SessionListener 
     this.#backoff.set(null)
     this.#sessions.recall()
     this.#sessions.settleAll()
+    this.#demand.changed()
   }
 
   /** What is in service now. */
@@ -302,8 +323,8 @@ export class RunExecution implements ScheduledRun, FetchingRun, SessionListener 
   #afterResults(): void {
     if (this.#phase === 'running') this.#backoff.set(this.#pending.nextDueMs)
     this.#endIfDrained()
-    this.setting.onWantChanged()
-    if (this.#stage.kind === 'FETCH') this.setting.fetches.offer()
+    this.#demand.changed()
+    this.#demand.offer()
     this.#states.showRunning()
   }
 
@@ -313,9 +334,9 @@ export class RunExecution implements ScheduledRun, FetchingRun, SessionListener 
     if (this.#stillborn >= MAX_STILLBORN_LANES) this.giveUp(`no lane could do anything: ${message}`)
   }
 
-  #release(lane: Lane): void {
-    if (this.#stage.kind === 'FETCH' && this.#sessions.size === 0) this.setting.fetches.leave(this)
+  #giveBack(lane: Lane): void {
     this.setting.release(lane)
+    this.#demand.noteLanes()
   }
 
   #end(): void {
@@ -325,7 +346,7 @@ export class RunExecution implements ScheduledRun, FetchingRun, SessionListener 
     this.#sessions.cancel()
     this.#sessions.settleAll()
     this.#endIfDrained()
-    this.setting.onWantChanged()
+    this.#demand.changed()
   }
 
   #endIfDrained(): void {

@@ -1,11 +1,14 @@
 /** Who gets how many of the server's lanes: by priority first, evenly within one. Pure, so that it can be tested whole. */
 
-export interface Claim {
-  priority: number
-  /** Lanes that the run could use now. */
-  want: number
+export interface Turn {
+  readonly priority: number
   /** Lane time it has had so far: who has had least comes first where there is not enough for all. */
-  servedMs: number
+  readonly servedMs: number
+}
+
+export interface Claim extends Turn {
+  /** Lanes that the run could use now. */
+  readonly want: number
 }
 
 /** How many lanes each claim may hold, in the order of the claims: max-min fair within a priority. */
@@ -24,7 +27,7 @@ export function allocateLanes(claims: readonly Claim[], capacity: number): numbe
 }
 
 /** Whose turn it is: before those who come after it in this order. */
-export function byTurn(a: Claim, b: Claim): number {
+export function byTurn(a: Turn, b: Turn): number {
   return b.priority - a.priority || a.servedMs - b.servedMs
 }
 

@@ -1,13 +1,20 @@
 /** Fetches in flight over all runs: never more than allowed, shared fairly, and every run has its turn. */
 
-/** A run that fetches and holds a lane. */
+import { SortedList } from './sorted-list.js'
+
+/** A run that fetches. */
 export interface FetchingRun {
+  readonly priority: number
+  /** Lanes that it holds. */
+  readonly held: number
   /** Fetches that it may have in flight now. */
   readonly claimed: number
   /** Those, and what else it could have in flight. */
   readonly wanted: number
   /** Takes what there is room for. */
   pump(): void
+  /** It may ask for a lane now, or may no more. */
+  admissionChanged(): void
 }
 
 export interface FetchRoom {
@@ -17,30 +24,101 @@ export interface FetchRoom {
   isScarce: boolean
 }
 
+interface Place {
+  run: FetchingRun
+  /** Who came first has the lowest. */
+  order: number
+}
+
+interface Options {
+  maxInFlight: number
+  /** Lanes that all runs hold together. */
+  maxLanes: number
+}
+
+/**
+ * A run that finds no room is to hold no lane meanwhile, so there are two things to wait for, and the order is: first room,
+ * then a lane. A run without a lane stands in line. The first of the line are admitted while there is room: they may ask
+ * the scheduler for a lane. Once it is their turn there, a fetch is kept free for them until the lane has come.
+ */
 export class FetchBudget {
-  /** Who was given something last is last. */
-  readonly #runs = new Set<FetchingRun>()
+  /** They hold lanes. Who was given something last is last. */
+  readonly #members = new Set<FetchingRun>()
+  /** A lane is on its way to them, and a fetch is kept free for each. */
+  readonly #expecting = new Set<FetchingRun>()
+  /** The others that have something to fetch: by priority, then as they came. */
+  readonly #line = new SortedList<Place>((a, b) => b.run.priority - a.run.priority || a.order - b.order)
+  readonly #places = new Map<FetchingRun, Place>()
+  /** The first of the line. */
+  #admitted: ReadonlySet<FetchingRun> = new Set()
+  /**
+   * How many are admitted. They remain so when members take up the room: they do at once where no lane is free, and a run
+   * that wanted a lane only while there is room would never have its turn.
+   */
+  #open = 0
+  /** A lane had to be turned down, as there was no room when it could be had: the next free fetch is the line's. */
+  #isOwed = false
+  #lastOrder = 0
   #offering = false
 
-  constructor(private readonly maxInFlight: number) {}
+  constructor(private readonly options: Options) {}
 
-  join(run: FetchingRun): void {
-    this.#runs.add(run)
+  /** To be called whenever the run may have come by a lane or lost the last one, or by something to fetch. */
+  note(run: FetchingRun): void {
+    const isMember = run.held > 0
+    const waits = !isMember && run.wanted > 0
+    const wasMember = this.#members.has(run)
+    const wasExpecting = this.#expecting.has(run)
+    if (isMember) this.#members.add(run)
+    else this.#members.delete(run)
+    if (!waits) this.#expecting.delete(run)
+    if (!waits) this.#leaveLine(run)
+    else if (!wasExpecting) this.#enterLine(run)
+    // What one of the line has taken, the next ones do not ask for any more.
+    if (isMember && wasExpecting) this.#open = Math.min(this.#open, Math.max(0, this.#free))
+    this.#admit()
+    if (!isMember && (wasMember || (wasExpecting && !waits))) this.offer()
   }
 
-  leave(run: FetchingRun): void {
-    if (this.#runs.delete(run)) this.offer()
+  /**
+   * The run is about to be given a lane: answers whether there is anything to do on it. If so, that stays until the run
+   * holds the lane, or misses it.
+   */
+  expect(run: FetchingRun): boolean {
+    if (!this.#places.has(run)) return true
+    const hasRoom = this.#free > 0
+    this.#isOwed = !hasRoom
+    if (hasRoom) {
+      this.#expecting.add(run)
+      this.#leaveLine(run)
+    } else {
+      this.#open = 0
+    }
+    this.#admit()
+    return hasRoom
+  }
+
+  /** The lane that it was to have does not come: others have a try first. */
+  miss(run: FetchingRun): void {
+    if (!this.#expecting.delete(run)) return
+    this.note(run)
+    this.offer()
+  }
+
+  /** Whether a run without a lane may ask for one: it is to have something to do on it, by the time that it comes. */
+  mayAsk(run: FetchingRun): boolean {
+    return this.#admitted.has(run) || this.#expecting.has(run)
   }
 
   roomFor(run: FetchingRun): FetchRoom {
-    let left = this.maxInFlight
-    let wanted = 0
-    for (const one of this.#runs) {
-      left -= one.claimed
-      wanted += one.wanted
-    }
-    const isScarce = wanted > this.maxInFlight && this.#runs.size > 1
-    return { room: Math.min(left, this.#level() - run.claimed), isScarce }
+    const isMember = this.#members.has(run)
+    const isExpecting = this.#expecting.has(run)
+    const wants = Array.from(this.#members, ({ wanted }) => wanted)
+    for (const { wanted } of this.#expecting) wants.push(wanted)
+    if (!isMember && !isExpecting) wants.push(run.wanted)
+    const left = this.#free + (isExpecting ? 1 : 0) - (isMember && this.#isOwed ? 1 : 0)
+    const room = Math.min(left, this.#level(wants) - run.claimed)
+    return { room, isScarce: this.#isScarce(wants) }
   }
 
   /** There may be room: soon, once for all changes of this turn of the event loop, each run takes its part. */
@@ -49,28 +127,75 @@ export class FetchBudget {
     this.#offering = true
     queueMicrotask(() => {
       this.#offering = false
-      for (const run of [...this.#runs]) this.#offerTo(run)
+      for (const run of [...this.#members]) this.#offerTo(run)
     })
   }
 
   #offerTo(run: FetchingRun): void {
     const before = run.claimed
     run.pump()
-    if (run.claimed <= before || !this.#runs.delete(run)) return
-    this.#runs.add(run)
+    if (run.claimed <= before || !this.#members.delete(run)) return
+    this.#members.add(run)
+  }
+
+  #enterLine(run: FetchingRun): void {
+    if (this.#places.has(run)) return
+    this.#lastOrder += 1
+    const place = { run, order: this.#lastOrder }
+    this.#places.set(run, place)
+    this.#line.add(place)
+  }
+
+  #leaveLine(run: FetchingRun): void {
+    const place = this.#places.get(run)
+    if (!place) return
+    this.#places.delete(run)
+    this.#line.remove(place)
+    if (this.#admitted.has(run)) this.#open -= 1
+    if (this.#places.size > 0 || !this.#isOwed) return
+    this.#isOwed = false
+    this.offer()
+  }
+
+  /** What nobody has in flight, and nobody is to have. */
+  get #free(): number {
+    let free = this.options.maxInFlight - this.#expecting.size
+    for (const { claimed } of this.#members) free -= claimed
+    return free
+  }
+
+  #admit(): void {
+    const waiting = this.#places.size
+    if (waiting === 0 && this.#admitted.size === 0) return
+    this.#open = Math.min(Math.max(this.#open, this.#free), this.options.maxLanes, waiting)
+    const before = this.#admitted
+    const admitted = new Set<FetchingRun>()
+    for (const { run } of this.#line) {
+      if (admitted.size >= this.#open) break
+      admitted.add(run)
+    }
+    this.#admitted = admitted
+    for (const run of before) if (!admitted.has(run) && this.#places.has(run)) run.admissionChanged()
+    for (const run of admitted) if (!before.has(run)) run.admissionChanged()
+  }
+
+  /** Those in line count as one, and only while it is room that they wait for: they are often more than lanes. */
+  #isScarce(wants: readonly number[]): boolean {
+    const [first] = this.#open === 0 ? this.#line : []
+    const wanted = wants.reduce((sum, one) => sum + one, first?.run.wanted ?? 0)
+    return wanted > this.options.maxInFlight && wants.length + (first ? 1 : 0) > 1
   }
 
   /** What each may have: max-min fair, so that what one does not want goes to the others. */
-  #level(): number {
-    let left = this.maxInFlight
-    let sharing = this.#runs.size
-    const wants = [...this.#runs].map(({ wanted }) => wanted).sort((a, b) => a - b)
-    for (const wanted of wants) {
+  #level(wants: readonly number[]): number {
+    let left = this.options.maxInFlight
+    let sharing = wants.length
+    for (const wanted of [...wants].sort((a, b) => a - b)) {
       // Rounded up: the last ones then wait for their turn, but nothing is left unused.
       if (wanted * sharing > left) return Math.ceil(left / sharing)
       left -= wanted
       sharing -= 1
     }
-    return this.maxInFlight
+    return this.options.maxInFlight
   }
 }

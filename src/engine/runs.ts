@@ -77,14 +77,14 @@ export class Runs implements Engine {
       recorder: this.#recorder,
       store,
       bus,
-      fetches: new FetchBudget(limits.maxInFlight),
+      fetches: new FetchBudget({ maxInFlight: limits.maxInFlight, maxLanes: limits.maxLanes }),
       maxOutputBytes: limits.maxOutputBytes,
       nextJob: () => this.#nextJob++,
       release: (lane) => {
         this.#scheduler.release(lane)
         this.#onRelease()
       },
-      onWantChanged: () => this.#scheduler.balance(),
+      onWantChanged: (execution) => this.#scheduler.wantChanged(execution),
       onEnded: (execution) => this.#forget(execution),
     }
   }
@@ -252,6 +252,7 @@ export class Runs implements Engine {
 
   #execute(execution: RunExecution): void {
     this.#live.set(execution.key, execution)
+    execution.enter()
     this.#scheduler.add(execution)
     this.options.bus.runChanged(execution.key)
   }

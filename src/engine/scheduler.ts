@@ -4,7 +4,7 @@ import type { Clock } from '../clock.js'
 import type { RunKey } from '../domain/ids.js'
 import type { LaneKind } from '../domain/strategy.js'
 import type { Lane, LanePool } from '../lanes/lane.js'
-import { allocateLanes, byTurn, type Claim } from './fairness.js'
+import { allocateLanes, byTurn, type Claim, type Turn } from './fairness.js'
 import { SortedList } from './sorted-list.js'
 
 /** How long a run keeps its lanes while another one waits for its turn. */
@@ -22,21 +22,28 @@ export interface ScheduledRun {
   /** Lanes that it could use now, those it holds included. */
   readonly want: number
   readonly held: number
+  /**
+   * A lane is about to be sought for it: answers whether it has a use for it, though others may have changed what there is
+   * to do since it was asked. If so, the lane is attached, or it is told that it misses it.
+   */
+  expectLane(): boolean
   attach(lane: Lane): void
+  /** A lane that it was to have does not come. */
+  missLane(): void
   /** Has it give this many lanes back as soon as they have nothing to do, and keep the others. */
   retire(count: number): void
   /** No lane can be had for it. */
   giveUp(reason: string): void
 }
 
-interface Seat {
-  run: ScheduledRun
+interface Seat extends Turn {
+  readonly run: ScheduledRun
   /** Lanes on their way. */
   starting: number
   failedStarts: number
   /** Set while nothing is started for it, as the last start has failed. */
   endRest: (() => void) | null
-  /** Lane time that it has had, or is taken to have had. */
+  /** Lane time that it has had, or is taken to have had: does not change while it waits. */
   servedMs: number
   /** Whether it wanted no lane for a while, as all its items were in back-off. */
   hasRested: boolean
@@ -53,8 +60,10 @@ export class Scheduler {
   readonly #seats = new Map<RunKey, Seat>()
   /** Those that hold lanes or have some on their way. */
   readonly #served = new Set<Seat>()
-  /** The others, whose turn is next first: there may be thousands, and only the first few matter. */
-  readonly #waiting = new SortedList<Seat>((a, b) => byTurn(toClaim(a), toClaim(b)))
+  /** Those that want lanes and have none, whose turn is next first: there may be thousands, and only the first few matter. */
+  readonly #waiting = new SortedList<Seat>(byTurn)
+  /** The others: they want none until they say so. */
+  readonly #parked = new Set<Seat>()
   /** By priority, the least lane time that any of those served has had: who comes (back) is not owed more than them. */
   readonly #levelMs = new Map<number, number>()
   /** Lanes on their way, also to runs that have ended since. */
@@ -69,9 +78,11 @@ export class Scheduler {
   add(run: ScheduledRun): void {
     this.#countServed()
     const servedMs = this.#levelMs.get(run.priority) ?? 0
-    const seat: Seat = { run, starting: 0, failedStarts: 0, endRest: null, servedMs, hasRested: false }
+    const { priority } = run
+    const seat: Seat = { run, priority, starting: 0, failedStarts: 0, endRest: null, servedMs, hasRested: false }
     this.#seats.set(run.key, seat)
-    this.#waiting.add(seat)
+    if (run.want > 0) this.#waiting.add(seat)
+    else this.#park(seat)
     this.balance()
   }
 
@@ -80,7 +91,18 @@ export class Scheduler {
     if (!seat) return
     seat.endRest?.()
     this.#seats.delete(run.key)
-    if (!this.#served.delete(seat)) this.#waiting.remove(seat)
+    if (!this.#served.delete(seat) && !this.#parked.delete(seat)) this.#waiting.remove(seat)
+    this.balance()
+  }
+
+  /** The run may want more or fewer lanes than before. */
+  wantChanged(run: ScheduledRun): void {
+    const seat = this.#seats.get(run.key)
+    if (!seat) return
+    if (this.#parked.has(seat) && run.want > 0) {
+      this.#parked.delete(seat)
+      this.#waiting.add(seat)
+    }
     this.balance()
   }
 
@@ -89,7 +111,7 @@ export class Scheduler {
     this.balance()
   }
 
-  /** Soon, once for all changes of this turn of the event loop. */
+  /** Moves lanes soon, once for all changes of this turn of the event loop. */
   balance(): void {
     if (this.#balancing || this.#stopped) return
     this.#balancing = true
@@ -112,7 +134,8 @@ export class Scheduler {
     const { maxLanes } = this.options
     const free = maxLanes - this.#starting - [...this.#served].reduce((sum, { run }) => sum + run.held, 0)
     // Whose turn it is gets the free lanes first, whoever came first.
-    const places = [...this.#served, ...this.#nextWaiting()].map((seat) => ({ seat, claim: toClaim(seat) }))
+    const served = Array.from(this.#served, (seat) => ({ seat, claim: toClaim(seat) }))
+    const places = [...served, ...this.#nextWaiting()]
     places.sort((a, b) => byTurn(a.claim, b.claim))
     const claims = places.map(({ claim }) => claim)
     const shares = allocateLanes(claims, maxLanes)
@@ -124,14 +147,25 @@ export class Scheduler {
   }
 
   /** Those that can get a lane at all, and one more where there are more: it waits for its turn. */
-  #nextWaiting(): Seat[] {
-    const next: Seat[] = []
+  #nextWaiting(): { seat: Seat; claim: Claim }[] {
+    const next: { seat: Seat; claim: Claim }[] = []
+    const resting: Seat[] = []
     for (const seat of this.#waiting) {
       if (next.length > this.options.maxLanes) break
-      if (seat.run.want === 0) seat.hasRested = true
-      else if (!seat.endRest) next.push(seat)
+      const claim = toClaim(seat)
+      if (claim.want === 0) resting.push(seat)
+      else if (!seat.endRest) next.push({ seat, claim })
+    }
+    for (const seat of resting) {
+      this.#waiting.remove(seat)
+      this.#park(seat)
     }
     return next
+  }
+
+  #park(seat: Seat): void {
+    seat.hasRested = true
+    this.#parked.add(seat)
   }
 
   /** Answers with how many of the free lanes were taken. */
@@ -139,8 +173,8 @@ export class Scheduler {
     const { run } = seat
     const lacking = seat.endRest ? 0 : share - run.held - seat.starting
     run.retire(Math.max(0, run.held - share))
-    const taken = Math.max(0, Math.min(lacking, free))
-    for (let started = 0; started < taken; started += 1) void this.#start(seat)
+    let taken = 0
+    for (; taken < Math.min(lacking, free) && run.expectLane(); taken += 1) void this.#start(seat)
     return taken
   }
 
@@ -153,6 +187,7 @@ export class Scheduler {
     seat.starting -= 1
     this.#starting -= 1
     if (lane) this.#hand(lane, seat)
+    else run.missLane()
     // What is fair may have changed while the lane started.
     this.balance()
   }
@@ -160,8 +195,12 @@ export class Scheduler {
   #hand(lane: Lane, seat: Seat): void {
     const { run } = seat
     seat.failedStarts = 0
-    if (!this.#stopped && run.want > run.held) run.attach(lane)
-    else this.options.pool.release(lane)
+    if (!this.#stopped && run.want > run.held) {
+      run.attach(lane)
+    } else {
+      this.options.pool.release(lane)
+      run.missLane()
+    }
   }
 
   #beginTurn(seat: Seat): void {
@@ -213,6 +252,6 @@ export class Scheduler {
 }
 
 /** Who has lanes keeps them for its turn: lanes that change hands all the time do little else. */
-function toClaim({ run, servedMs }: Seat): Claim {
-  return { priority: run.priority, want: run.want, servedMs: servedMs - run.held * TURN_MS }
+function toClaim({ run, priority, servedMs }: Seat): Claim {
+  return { priority, want: run.want, servedMs: servedMs - run.held * TURN_MS }
 }

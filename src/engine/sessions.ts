@@ -41,6 +41,15 @@ export class Sessions implements Iterable<LaneSession> {
     return claimed
   }
 
+  /** What those with something to do could have in service besides, of more items. */
+  get freeSlots(): number {
+    let free = 0
+    for (const session of this.#held) {
+      if (!session.idle && !session.retiring) free += Math.max(0, session.slots - session.claimed)
+    }
+    return free
+  }
+
   /** As they are now: what is done to one of them may take it away. */
   [Symbol.iterator](): Iterator<LaneSession> {
     return [...this.#held].values()
@@ -76,14 +85,13 @@ export class Sessions implements Iterable<LaneSession> {
     for (const session of this) this.settle(session)
   }
 
-  /** Has this many lanes, the newest, go back as soon as they have nothing to do; the others stay. */
+  /** Has this many lanes go back as soon as they have nothing to do, those first that have nothing now, then the newest. */
   retire(count: number): void {
-    let left = count
-    for (const session of [...this.#held].reverse()) {
-      session.retiring = left > 0
-      left -= 1
-      this.settle(session)
-    }
+    const newestFirst = [...this.#held].reverse()
+    const idle = newestFirst.filter(({ claimed }) => claimed === 0)
+    const busy = newestFirst.filter(({ claimed }) => claimed > 0)
+    for (const [at, session] of [...idle, ...busy].entries()) session.retiring = at < count
+    this.settleAll()
   }
 
   /** Has what is not in service given back. */

@@ -10,20 +10,29 @@ export class SortedList<Item> implements Iterable<Item> {
   }
 
   add(item: Item): void {
-    let low = 0
-    let high = this.#items.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (this.compare(this.#items[middle]!, item) <= 0) low = middle + 1
-      else high = middle
-    }
-    this.#items.splice(low, 0, item)
+    const place = this.#firstWhere((one) => this.compare(one, item) > 0)
+    this.#items.splice(place, 0, item)
   }
 
   /** Whether it was there. */
   remove(item: Item): boolean {
-    const place = this.#items.indexOf(item)
+    const place = this.#items.indexOf(
+      item,
+      this.#firstWhere((one) => this.compare(one, item) >= 0),
+    )
     if (place >= 0) this.#items.splice(place, 1)
     return place >= 0
+  }
+
+  /** The first place from which on it holds for all. */
+  #firstWhere(holds: (item: Item) => boolean): number {
+    let low = 0
+    let high = this.#items.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (holds(this.#items[middle]!)) high = middle
+      else low = middle + 1
+    }
+    return low
   }
 }

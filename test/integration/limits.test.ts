@@ -43,7 +43,7 @@ async function busyLanes(): Promise<number> {
 }
 
 describe('over all runs', () => {
-  it('no more fetches are in flight than the server allows', async () => {
+  it('no more fetches are in flight than the server allows, and a run that waits for that holds no lane', async () => {
     // Each at a place of its own, to be released one by one.
     const urls = (run: string) => Array.from({ length: 6 }, (_, i) => `${origin.url}/hold/${run}/${i}`)
     const launch = (run: string) => api.start(api.launchFetch({ source: { urls: urls(run) } }))
@@ -54,6 +54,10 @@ describe('over all runs', () => {
     await Promise.all(places.slice(0, MAX_IN_FLIGHT).map((path) => origin.arrived(path)))
     expect(await api.run(first, 'concurrency')).toEqual({ concurrency: MAX_IN_FLIGHT })
     const second = await launch('second')
+    // The other lane is free: its turn would have come before that of a run launched later.
+    expect(await api.ended(await burn(1, 1))).toBe('SUCCEEDED')
+    expect(await api.run(second, 'status startedAt')).toEqual({ status: 'QUEUED', startedAt: null })
+    expect(await busyLanes()).toBe(1)
     const released = new Set<string>()
     while (released.size < places.length) {
       const [next] = arrived().filter((path) => !released.has(path))

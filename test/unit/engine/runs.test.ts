@@ -408,7 +408,7 @@ describe('Runs, many at a time', () => {
     const keys = [await world.fetch({ items: 100 })]
     expect(inFlight()).toEqual([8])
     keys.push(await world.fetch({ items: 100 }))
-    expect(inFlight()).toEqual([8, 0])
+    expect(inFlight()).toEqual([8])
     for (let round = 0; round < 40; round += 1) {
       for (const lane of world.pool.busy) await world.end(lane, OK, 1)
       const [first = 0, second = 0] = inFlight()
@@ -552,6 +552,185 @@ describe('Runs, many at a time', () => {
     expect(world.record(other)).toMatchObject({ status: 'FAILED', counts: { skipped: 8 } })
     expect(world.record(other).failure?.message).toBe('no lane could be started: no memory')
     expect(world.clock.nextDueMs).toBeNull()
+  })
+})
+
+describe('Runs, fetches that find no room', () => {
+  const statuses = (world: World, keys: RunKey[]) => keys.map((key) => world.record(key).status)
+  const inFlight = (world: World) => world.pool.busy.map((lane) => lane.inService().length)
+  const unavailable: Verdict = {
+    outcome: Outcome.FAILED,
+    error: { code: 'HTTP_STATUS', message: 'no', retryable: true },
+    retryAfterMs: 1000,
+  }
+  /** As many fetches end as were handed out ahead: with the next one that ends there is room. */
+  const endAhead = (world: World) => {
+    const [lane] = world.pool.busy
+    return world.end(lane, OK, lane!.held.length - lane!.inService().length)
+  }
+
+  it('hold no lane and stay queued, and run when a fetch of another run has ended', async () => {
+    const world = new World({ maxLanes: 2, maxInFlight: 4 })
+    const first = await world.fetch({ items: 12 })
+    const others = [await world.fetch({ items: 6 }), await world.fetch({ items: 6 })]
+    expect([inFlight(world), statuses(world, others)]).toEqual([[4], ['QUEUED', 'QUEUED']])
+    // Nor is any lane sought for them as time goes by.
+    await world.pass(1000)
+    expect(world.pool.acquired).toBe(1)
+    const compute = await world.compute({ items: 1 })
+    expect(statuses(world, [compute])).toEqual(['RUNNING'])
+    await world.end(world.pool.busy[1], OK)
+    expect([inFlight(world), statuses(world, [compute])]).toEqual([[4], ['SUCCEEDED']])
+    await endAhead(world)
+    expect([inFlight(world), statuses(world, others)]).toEqual([[4], ['QUEUED', 'QUEUED']])
+    await world.end(world.pool.busy[0], OK, 1)
+    expect([inFlight(world), statuses(world, others)]).toEqual([
+      [3, 1],
+      ['RUNNING', 'QUEUED'],
+    ])
+    while (world.pool.busy[0]) {
+      await world.end(world.pool.busy[0], OK, 1)
+      expect(inFlight(world)).not.toContain(0)
+    }
+    expect(statuses(world, [first, ...others])).toEqual(Array(3).fill('SUCCEEDED'))
+    expect(world.pool.problems).toEqual([])
+  })
+
+  it('give their lane back when others have had less, and go on when it is their turn', async () => {
+    const world = new World({ maxInFlight: 1 })
+    const keys = [await world.fetch({ items: 10 }), await world.fetch({ items: 10 }), await world.fetch({ items: 10 })]
+    for (let round = 0; round < 9; round += 1) {
+      expect(inFlight(world)).toEqual([1])
+      await world.end(world.pool.busy[0], OK, 1)
+    }
+    expect(keys.map((key) => world.record(key).counts.succeeded)).toEqual([3, 3, 3])
+    expect(statuses(world, keys)).toEqual(Array(3).fill('RUNNING'))
+  })
+
+  it('wait by priority', async () => {
+    const world = new World({ maxInFlight: 2 })
+    await world.fetch({ items: 9 })
+    const low = await world.fetch({ items: 2 })
+    const high = await world.fetch({ items: 2, options: { priority: 1 } })
+    await endAhead(world)
+    await world.end(world.pool.busy[0], OK, 1)
+    expect(statuses(world, [low, high])).toEqual(['QUEUED', 'RUNNING'])
+  })
+
+  it('are as they were after a crash, and after the server has left', async () => {
+    const world = new World({ maxInFlight: 1 })
+    const keys = [await world.fetch({ items: 3 }), await world.fetch({ items: 3 })]
+    const shut = [[1], ['RUNNING', 'QUEUED']]
+    expect([inFlight(world), statuses(world, keys)]).toEqual(shut)
+    await world.crash()
+    expect([inFlight(world), statuses(world, keys)]).toEqual(shut)
+    await world.leave(0)
+    await world.start()
+    expect([inFlight(world), statuses(world, keys)]).toEqual(shut)
+    while (world.pool.busy[0]) await world.end(world.pool.busy[0], OK)
+    expect(statuses(world, keys)).toEqual(['SUCCEEDED', 'SUCCEEDED'])
+  })
+
+  it('hold none either when their back-off is over', async () => {
+    const world = new World({ maxInFlight: 2 })
+    const back = await world.fetch({ items: 1 })
+    await world.end(world.pool.busy[0], unavailable)
+    const other = await world.fetch({ items: 9 })
+    await world.pass(2000)
+    expect([inFlight(world), world.pool.acquired]).toEqual([[2], 2])
+    await endAhead(world)
+    await world.end(world.pool.busy[0], OK, 1)
+    expect(inFlight(world)).toEqual([1, 1])
+    while (world.pool.busy[0]) await world.end(world.pool.busy[0], OK)
+    expect(statuses(world, [back, other])).toEqual(['SUCCEEDED', 'SUCCEEDED'])
+    expect(world.rows(back)).toMatchObject([{ attempts: 2 }])
+  })
+
+  it('want nothing any more when failFast ends their run in its back-off', async () => {
+    const world = new World({ maxInFlight: 2 })
+    const failing = await world.fetch({ items: 3, options: { failFast: true } })
+    await world.end(world.pool.busy[0], unavailable, 1)
+    await world.end(world.pool.busy[0], failure(false), 1)
+    const other = await world.fetch({ items: 9 })
+    await world.end(world.pool.busy[0], CANCELLED)
+    expect(statuses(world, [failing, other])).toEqual(['FAILED', 'RUNNING'])
+    await world.pass(2000)
+    expect([inFlight(world), world.pool.acquired]).toEqual([[2], 2])
+    expect(world.record(failing).counts).toMatchObject({ failed: 2, cancelled: 1 })
+  })
+
+  it('leave the room to others while no lane can be started for them', async () => {
+    const world = new World({ maxInFlight: 2 })
+    const first = await world.fetch({ items: 9 })
+    const second = await world.fetch({ items: 1, options: { strategy: 'PROCESSES' } })
+    await endAhead(world)
+    world.pool.failStarts = 1
+    await world.end(world.pool.busy[0], OK, 1)
+    expect([inFlight(world), statuses(world, [second])]).toEqual([[2], ['QUEUED']])
+    await world.pass(500)
+    await endAhead(world)
+    await world.end(world.pool.busy[0], OK, 1)
+    expect([inFlight(world), statuses(world, [first, second])]).toEqual([
+      [1, 1],
+      ['RUNNING', 'RUNNING'],
+    ])
+  })
+
+  it('keep the room that they have found while their lane starts', async () => {
+    const world = new World({ maxInFlight: 2 })
+    await world.fetch({ items: 9 })
+    const second = await world.fetch({ items: 2 })
+    await endAhead(world)
+    world.pool.slowStarts = true
+    await world.end(world.pool.busy[0], OK, 1)
+    expect([inFlight(world), statuses(world, [second])]).toEqual([[1], ['QUEUED']])
+    world.pool.letStart()
+    await world.settle()
+    expect([inFlight(world), statuses(world, [second])]).toEqual([[1, 1], ['RUNNING']])
+  })
+
+  it('have their turn though computes want all lanes, and hold none idle', async () => {
+    const world = new World({ maxLanes: 2, maxInFlight: 2 })
+    const options = { strategy: 'SEQUENTIAL' as const }
+    const fetches = [await world.fetch({ items: 5000 }), await world.fetch({ items: 5000 })]
+    const computes = [await world.compute({ items: 5000, chunkSize: 1 }), await world.compute({ items: 5000, options })]
+    for (let ms = 0; ms < 4000; ms += 5) {
+      for (const lane of world.pool.busy) if (lane.held.length > 0) lane.end([0], () => ({ ...OK, serviceMs: 5 }))
+      world.clock.advance(5)
+      await new Promise<void>((resolve) => setImmediate(resolve))
+      expect(world.pool.busy.filter(({ held }) => held.length === 0)).toEqual([])
+    }
+    await world.settle()
+    for (const key of [...fetches, ...computes]) expect(world.record(key).counts.succeeded).toBeGreaterThan(200)
+    expect(world.pool.problems).toEqual([])
+  })
+
+  it('give back lanes beyond the room that there is, and do not ask for them again', async () => {
+    const world = new World({ maxInFlight: 4 })
+    const wide = await world.fetch({ items: 400, options: { strategy: 'THREADS', lanes: 2, concurrency: 4 } })
+    expect(inFlight(world)).toEqual([2, 2])
+    const others = [await world.fetch({ items: 400 }), await world.fetch({ items: 400 })]
+    const round = async () => {
+      for (const lane of world.pool.busy) if (lane.held.length > 0) await world.end(lane, OK, 1)
+      expect(inFlight(world)).not.toContain(0)
+    }
+    for (let turn = 0; turn < 20; turn += 1) await round()
+    const { acquired } = world.pool
+    for (let turn = 0; turn < 20; turn += 1) await round()
+    expect(world.pool.acquired).toBe(acquired)
+    expect(inFlight(world).reduce((sum, one) => sum + one)).toBe(4)
+    for (const key of [wide, ...others]) expect(world.record(key).counts.succeeded).toBeGreaterThan(20)
+  })
+
+  it('all have their turn where they are many, each with its lane once', async () => {
+    const world = new World({ maxLanes: 2, maxInFlight: 4 })
+    const keys: RunKey[] = []
+    for (let run = 0; run < 200; run += 1) keys.push(await world.fetch({ items: 2 }))
+    for (let round = 0; round < 300 && world.pool.busy[0]; round += 1) {
+      for (const lane of world.pool.busy) await world.end(lane, OK)
+    }
+    expect(new Set(statuses(world, keys))).toEqual(new Set(['SUCCEEDED']))
+    expect(world.pool.acquired).toBe(200)
   })
 })
 

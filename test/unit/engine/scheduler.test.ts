@@ -16,22 +16,52 @@ class Run implements ScheduledRun {
   readonly gaveUp: string[] = []
   retiring = 0
   scheduler: Scheduler | null = null
+  /** Whether it has a use for a lane when one could be had. */
+  hasUse = true
+  /** Lanes that it was to have. */
+  expected = 0
+  missed = 0
+  /** How often it was asked what it wants. */
+  asked = 0
+  #want: number
 
   constructor(
-    public want: number,
+    want: number,
     readonly priority = 0,
     readonly laneKind: LaneKind = 'THREAD',
   ) {
     runs += 1
     this.key = toRunKey(String(runs))
+    this.#want = want
+  }
+
+  get want(): number {
+    this.asked += 1
+    return this.#want
+  }
+
+  set want(want: number) {
+    this.#want = want
+    this.scheduler?.wantChanged(this)
   }
 
   get held(): number {
     return this.lanes.length
   }
 
+  expectLane(): boolean {
+    if (this.hasUse) this.expected += 1
+    return this.hasUse
+  }
+
   attach(lane: Lane): void {
+    this.expected -= 1
     this.lanes.push(lane)
+  }
+
+  missLane(): void {
+    this.expected -= 1
+    this.missed += 1
   }
 
   retire(count: number): void {
@@ -107,33 +137,31 @@ describe('Scheduler', () => {
   })
 
   it('lets a run keep the lanes that it was to give back, when the other wants them no more', async () => {
-    const { add, scheduler } = setup(2)
+    const { add } = setup(2)
     const [first, second] = [new Run(2), new Run(2)]
     await add(first)
     await add(second)
     expect(first.retiring).toBe(1)
     second.want = 0
-    scheduler.balance()
     await settle()
     expect(first.retiring).toBe(0)
   })
 
   it('starts lanes for a run that wants more than before, and none for one that wants no more', async () => {
-    const { add, scheduler, pool } = setup(4)
+    const { add, pool } = setup(4)
     const run = new Run(1)
     await add(run)
     run.want = 3
-    scheduler.balance()
     await settle()
     expect(run.held).toBe(3)
     pool.slowStarts = true
     run.want = 4
-    scheduler.balance()
     await settle()
     run.want = 3
     pool.letStart()
     await settle()
     expect([run.held, pool.idle.length]).toEqual([3, 1])
+    expect([run.expected, run.missed]).toEqual([0, 1])
   })
 
   it('lets runs take turns where there are more of them than lanes, whatever their number of lanes', async () => {
@@ -162,7 +190,6 @@ describe('Scheduler', () => {
     await pass(1000)
     narrow.want = 2
     back.want = 2
-    scheduler.balance()
     await settle()
     expect([held([back, wide, narrow]), wide.retiring]).toEqual([[0, 4, 1], 3])
     scheduler.release(wide.lanes.pop()!)
@@ -171,13 +198,12 @@ describe('Scheduler', () => {
   })
 
   it('does not let a run that has nothing to do keep the others waiting', async () => {
-    const { add, scheduler } = setup(1)
+    const { add } = setup(1)
     const [asleep, awake] = [new Run(0), new Run(1)]
     await add(asleep, awake)
     expect(held([asleep, awake])).toEqual([0, 1])
     awake.end()
     asleep.want = 1
-    scheduler.balance()
     await settle()
     expect(asleep.held).toBe(1)
   })
@@ -193,6 +219,67 @@ describe('Scheduler', () => {
       await settle()
     }
     expect(pool.busy).toEqual([])
+  })
+
+  it('does not ask thousands again and again that want nothing, nor any of them twice at a time', async () => {
+    const { add, scheduler } = setup(2)
+    const resting = Array.from({ length: 3000 }, () => new Run(0))
+    await add(...resting)
+    const [first, second] = [new Run(2), new Run(1)]
+    await add(first, second)
+    const asked = () => resting.reduce((sum, run) => sum + run.asked, 0)
+    const before = [asked(), first.asked, second.asked]
+    scheduler.balance()
+    await settle()
+    expect([asked(), first.asked, second.asked]).toEqual([before[0], before[1]! + 1, before[2]! + 1])
+    for (const run of [first, second]) run.end()
+    await settle()
+    expect(asked()).toBe(before[0])
+  })
+
+  it('serves a run that wants lanes again when it says so, and forgets one that ends without', async () => {
+    const { add, pool } = setup(1)
+    const [asleep, gone] = [new Run(0), new Run(0)]
+    await add(asleep, gone)
+    gone.end()
+    gone.want = 1
+    asleep.want = 1
+    await settle()
+    expect([held([asleep, gone]), pool.acquired]).toEqual([[1, 0], 1])
+  })
+
+  it('owes a run nothing for the time that it wanted no lane, also where it has never had one', async () => {
+    const { add, pass } = setup(1)
+    const [asleep, worker] = [new Run(0), new Run(1)]
+    await add(asleep, worker)
+    await pass(10_000)
+    asleep.want = 1
+    const servedMs = [0, 0]
+    for (let ms = 0; ms < 2000; ms += 20) {
+      await pass(20)
+      ;[asleep, worker].forEach((run, at) => {
+        servedMs[at]! += 20 * run.held
+        run.yield()
+      })
+      await settle()
+    }
+    expect(Math.abs(servedMs[0]! - servedMs[1]!)).toBeLessThanOrEqual(200)
+  })
+
+  it('leaves a lane to the others that a run had asked for and has no use for, and takes it for none', async () => {
+    const { add, pool } = setup(1)
+    const [first, second] = [new Run(1), new Run(1)]
+    first.hasUse = false
+    await add(first, second)
+    // As it does when it learns that it has no use for a lane.
+    first.want = 0
+    await settle()
+    expect([held([first, second]), pool.acquired]).toEqual([[0, 1], 1])
+    second.end()
+    first.hasUse = true
+    first.want = 1
+    await settle()
+    expect([held([first, second]), first.expected]).toEqual([[1, 0], 0])
   })
 
   it('loses no lane and lends none out twice, whatever comes, goes, changes and fails', async () => {
@@ -230,6 +317,7 @@ describe('Scheduler', () => {
           await pass(one.do === 'pass' ? one.ms : 0)
           expect(pool.problems).toEqual([])
           expect(held(list).reduce((sum, count) => sum + count, 0)).toBe(pool.busy.length)
+          if (!pool.slowStarts) for (const { expected } of list) expect(expected).toBe(0)
         }
         pool.failStarts = 0
         pool.slowStarts = false
@@ -256,6 +344,7 @@ describe('Scheduler, lanes that cannot be started', () => {
     const run = new Run(8)
     await add(run)
     expect(errors).toHaveLength(8)
+    expect([run.expected, run.missed]).toEqual([0, 8])
     await pass(499)
     expect(pool.acquired).toBe(8)
     await pass(1)
@@ -307,6 +396,7 @@ describe('Scheduler.stop', () => {
     pool.letStart()
     await settle()
     expect([held([first, second]), pool.idle.length]).toEqual([[0, 0], 1])
+    expect([first.expected, first.missed]).toEqual([0, 1])
     expect(clock.nextDueMs).toBeNull()
     first.end()
     await settle()

@@ -71,6 +71,28 @@ describe('Sessions', () => {
     expect(released).toEqual(['thread-2'])
   })
 
+  it('retires lanes with nothing to do before those that have something, the newest first', () => {
+    const { sessions, held, grant, released } = setup(4)
+    grant(held[1]!, 0, 1)
+    grant(held[3]!, 10, 1)
+    sessions.retire(1)
+    expect(released).toEqual(['thread-2'])
+    expect(sessions.size).toBe(3)
+    sessions.retire(2)
+    expect(released).toEqual(['thread-2', 'thread-0'])
+    expect([held[1], held[3]].map((one) => one?.session.retiring)).toEqual([false, true])
+  })
+
+  it('counts the slots that lanes leave free which have something to do and stay', () => {
+    const { sessions, held, grant } = setup(4, 4)
+    grant(held[0]!, 0, 1)
+    held[1]!.session.filling = 6
+    grant(held[2]!, 10, 2)
+    expect(sessions.freeSlots).toBe(5)
+    held[2]!.session.retiring = true
+    expect(sessions.freeSlots).toBe(3)
+  })
+
   it('tells what is in service, in milliseconds after the start of the run', () => {
     const { sessions, held, grant, clock } = setup(2)
     const runStartedAt = clock.epochMs()

@@ -1,0 +1,117 @@
+/** What a run asks for: lanes of the scheduler, and room of the fetch budget where it fetches. */
+
+import type { Execution, StageKind } from '../domain/strategy.js'
+import type { FetchBudget, FetchingRun, FetchRoom } from './fetch-budget.js'
+import type { PendingItems } from './pending.js'
+import type { Sessions } from './sessions.js'
+
+interface Options {
+  kind: StageKind
+  priority: number
+  plan: Execution
+  pending: PendingItems
+  sessions: Sessions
+  fetches: FetchBudget
+  /** Whether anything more is to be handed out. */
+  goesOn(): boolean
+  /** Takes what there is room for. */
+  pump(): void
+  /** More or fewer lanes may be wanted than before. */
+  onWantChanged(): void
+}
+
+export class Demand implements FetchingRun {
+  readonly #isFetch: boolean
+  /** Lanes on their way. */
+  #expected = 0
+
+  constructor(private readonly options: Options) {
+    this.#isFetch = options.kind === 'FETCH'
+  }
+
+  get priority(): number {
+    return this.options.priority
+  }
+
+  get held(): number {
+    return this.options.sessions.size
+  }
+
+  get claimed(): number {
+    return this.options.sessions.claimed
+  }
+
+  get wanted(): number {
+    const { plan, pending, goesOn } = this.options
+    return goesOn() ? Math.min(plan.concurrency, this.claimed + pending.ready) : this.claimed
+  }
+
+  /** Lanes that the run could use now, those it holds included. */
+  get want(): number {
+    const { plan, sessions, goesOn } = this.options
+    if (!goesOn()) return sessions.size
+    const { busy } = sessions
+    // What other runs leave room for costs more to tell.
+    return busy >= plan.lanes ? plan.lanes : Math.min(plan.lanes, busy + this.#beyondBusy)
+  }
+
+  /** Items that could be handed out now to lanes that the run holds. */
+  get grantable(): number {
+    const { ready } = this.options.pending
+    return this.#isFetch && ready > 0 ? Math.min(ready, this.fetchRoom().room) : ready
+  }
+
+  fetchRoom(): FetchRoom {
+    return this.options.fetches.roomFor(this)
+  }
+
+  pump(): void {
+    this.options.pump()
+  }
+
+  admissionChanged(): void {
+    this.options.onWantChanged()
+  }
+
+  /**
+   * To be called after whatever may have changed what is asked for. The scheduler looks first: where a lane is free, a run
+   * that has waited in line takes the room; else those that have lanes take it up.
+   */
+  changed(): void {
+    this.options.onWantChanged()
+    this.noteLanes()
+  }
+
+  /** To be called where the run has come by a lane, or lost one. */
+  noteLanes(): void {
+    if (this.#isFetch) this.options.fetches.note(this)
+  }
+
+  /** Some of its items have ended: there may be room, for others too. */
+  offer(): void {
+    if (this.#isFetch) this.options.fetches.offer()
+  }
+
+  expectLane(): boolean {
+    const hasUse = !this.#isFetch || this.options.fetches.expect(this)
+    if (hasUse) this.#expected += 1
+    return hasUse
+  }
+
+  laneCame(): void {
+    this.#expected -= 1
+  }
+
+  missLane(): void {
+    this.#expected -= 1
+    if (this.#isFetch && this.#expected === 0) this.options.fetches.miss(this)
+  }
+
+  /** Items that could be handed out now, less those that the lanes take which have something to do. */
+  get #beyondBusy(): number {
+    const { pending, sessions, fetches } = this.options
+    if (!this.#isFetch || pending.ready === 0) return pending.ready
+    if (sessions.size > 0) return Math.max(0, this.grantable - sessions.freeSlots)
+    return fetches.mayAsk(this) ? Math.max(1, this.grantable) : 0
+  }
+}

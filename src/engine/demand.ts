@@ -69,6 +69,10 @@ export class Demand implements FetchingRun {
     this.options.pump()
   }
 
+  recall(): void {
+    this.options.sessions.recall()
+  }
+
   admissionChanged(): void {
     this.options.onWantChanged()
   }

@@ -13,6 +13,8 @@ export interface FetchingRun {
   readonly wanted: number
   /** Takes what there is room for. */
   pump(): void
+  /** Has given back what it was handed ahead of that. */
+  recall(): void
   /** It may ask for a lane now, or may no more. */
   admissionChanged(): void
 }
@@ -69,11 +71,13 @@ export class FetchBudget {
     const waits = !isMember && run.wanted > 0
     const wasMember = this.#members.has(run)
     const wasExpecting = this.#expecting.has(run)
+    const wasInLine = this.#places.has(run)
     if (isMember) this.#members.add(run)
     else this.#members.delete(run)
     if (!waits) this.#expecting.delete(run)
     if (!waits) this.#leaveLine(run)
     else if (!wasExpecting) this.#enterLine(run)
+    if ((isMember && !wasMember) || (waits && !wasInLine && !wasExpecting)) this.#makeWayFor(run)
     // What one of the line has taken, the next ones do not ask for any more.
     if (isMember && wasExpecting) this.#open = Math.min(this.#open, Math.max(0, this.#free))
     this.#admit()
@@ -136,6 +140,14 @@ export class FetchBudget {
     run.pump()
     if (run.claimed <= before || !this.#members.delete(run)) return
     this.#members.add(run)
+  }
+
+  /** What the others were handed ahead while there was enough for all would be fetched before the newcomer has its share. */
+  #makeWayFor(newcomer: FetchingRun): void {
+    let wanted = newcomer.wanted
+    for (const run of this.#members) if (run !== newcomer) wanted += run.wanted
+    if (wanted <= this.options.maxInFlight) return
+    for (const run of this.#members) if (run !== newcomer) run.recall()
   }
 
   #enterLine(run: FetchingRun): void {

@@ -85,12 +85,18 @@ export class Sessions implements Iterable<LaneSession> {
     for (const session of this) this.settle(session)
   }
 
-  /** Has this many lanes go back as soon as they have nothing to do, those first that have nothing now, then the newest. */
+  /**
+   * Has this many lanes go back as soon as they have nothing in service, those first that have nothing now, then the newest: what
+   * was handed out ahead may take long by now.
+   */
   retire(count: number): void {
     const newestFirst = [...this.#held].reverse()
     const idle = newestFirst.filter(({ claimed }) => claimed === 0)
     const busy = newestFirst.filter(({ claimed }) => claimed > 0)
-    for (const [at, session] of [...idle, ...busy].entries()) session.retiring = at < count
+    for (const [at, session] of [...idle, ...busy].entries()) {
+      if (at < count && !session.retiring) session.recall()
+      session.retiring = at < count
+    }
     this.settleAll()
   }
 

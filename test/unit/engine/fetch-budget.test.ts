@@ -8,6 +8,7 @@ class Run implements FetchingRun {
   held = 1
   claimed = 0
   pumped = 0
+  recalled = 0
 
   constructor(
     readonly budget: FetchBudget,
@@ -19,6 +20,10 @@ class Run implements FetchingRun {
   pump(): void {
     this.pumped += 1
     this.claimed += Math.max(0, Math.min(this.wanted - this.claimed, this.budget.roomFor(this).room))
+  }
+
+  recall(): void {
+    this.recalled += 1
   }
 
   admissionChanged(): void {}
@@ -35,6 +40,7 @@ class Guest implements FetchingRun {
   held = 0
   claimed = 0
   told = 0
+  recalled = 0
   /** Its lane is wanted back: it takes nothing more. */
   isLeaving = false
 
@@ -52,6 +58,10 @@ class Guest implements FetchingRun {
     if (!this.isLeaving) this.#fill()
     if (this.claimed === 0 && (this.isLeaving || this.wanted === 0 || this.budget.roomFor(this).room <= 0))
       this.#leave()
+  }
+
+  recall(): void {
+    this.recalled += 1
   }
 
   admissionChanged(): void {
@@ -229,6 +239,22 @@ describe('FetchBudget', () => {
       { room: -5, isScarce: true },
       { room: 0, isScarce: true },
     ])
+  })
+
+  it('has what was handed out ahead given back when another run comes and there is not enough for all', () => {
+    const budget = new FetchBudget({ maxInFlight: 10, maxLanes: 2 })
+    const first = new Run(budget, 6)
+    new Guest(budget, 4)
+    expect(first.recalled).toBe(0)
+    const late = new Guest(budget, 1)
+    expect(first.recalled).toBe(0)
+    const wide = new Guest(budget, 5)
+    expect(first.recalled).toBe(1)
+    budget.note(wide)
+    budget.note(late)
+    expect(first.recalled).toBe(1)
+    const second = new Run(budget, 5)
+    expect([first.recalled, second.recalled]).toEqual([2, 0])
   })
 
   it('moves towards equal shares as fetches end', async () => {

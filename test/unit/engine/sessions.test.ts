@@ -83,6 +83,16 @@ describe('Sessions', () => {
     expect([held[1], held[3]].map((one) => one?.session.retiring)).toEqual([false, true])
   })
 
+  it('calls back what a lane was handed ahead that is to go back', () => {
+    const { sessions, held, grant } = setup(2)
+    for (const one of held) grant(one, 0, 3)
+    sessions.retire(1)
+    expect(held.map(({ lane }) => lane.recalled)).toEqual([false, true])
+    held[1]!.lane.recalled = false
+    sessions.retire(1)
+    expect(held[1]!.lane.recalled).toBe(false)
+  })
+
   it('counts the slots that lanes leave free which have something to do and stay', () => {
     const { sessions, held, grant } = setup(4, 4)
     grant(held[0]!, 0, 1)

@@ -2,6 +2,9 @@
 
 const MAX_EXACT = BigInt(Number.MAX_SAFE_INTEGER)
 
+/** Deeper values overflow the stack of whatever walks them later. */
+export const MAX_JSON_DEPTH = 500
+
 /**
  * The JSON text of an output: a BigInt is a number where |x| < 2^53, else a decimal string; undefined, symbols and
  * functions are null, wherever they stand; toJSON is honoured. Throws an Error with a message for the caller for NaN,
@@ -67,4 +70,29 @@ function writable(key: string, value: unknown): unknown {
 function refuseNumber(value: number, key: string): never {
   const place = key === '' ? '' : ` at ${JSON.stringify(key)}`
   throw new Error(`the output holds ${value}${place}, which has no JSON`)
+}
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const OPENING: ReadonlySet<number> = new Set([0x5b, 0x7b])
+const CLOSING: ReadonlySet<number> = new Set([0x5d, 0x7d])
+
+/** Whether lists and objects of a JSON text are nested deeper than MAX_JSON_DEPTH. */
+export function isTooDeep(text: string): boolean {
+  // Each level has two brackets: most texts need not be read.
+  if (text.length <= 2 * MAX_JSON_DEPTH) return false
+  let depth = 0
+  let quoted = false
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at)
+    if (quoted) {
+      if (code === BACKSLASH) at += 1
+      else if (code === QUOTE) quoted = false
+    } else if (code === QUOTE) quoted = true
+    else if (OPENING.has(code)) {
+      depth += 1
+      if (depth > MAX_JSON_DEPTH) return true
+    } else if (CLOSING.has(code)) depth -= 1
+  }
+  return false
 }

@@ -74,4 +74,6 @@ export interface InFlightTask {
   lane: string
   /** In milliseconds after Run.startedAt. */
   startedMs: number
+  /** From 0 to 1; null where its function has said nothing. */
+  progress: number | null
 }

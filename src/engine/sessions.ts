@@ -41,6 +41,13 @@ export class Sessions implements Iterable<LaneSession> {
     return claimed
   }
 
+  /** Items that those which stay may have in service at once. */
+  get slots(): number {
+    let slots = 0
+    for (const session of this.#held) if (!session.retiring) slots += session.slots
+    return slots
+  }
+
   /** What those with something to do could have in service besides, of more items. */
   get freeSlots(): number {
     let free = 0
@@ -112,12 +119,13 @@ export class Sessions implements Iterable<LaneSession> {
   /** `runStartedAt`: epoch milliseconds. */
   inFlight(runStartedAt: number): InFlightTask[] {
     return [...this.#held].flatMap((session) =>
-      session.inService().map(({ index, attempt, startedAt }) => ({
+      session.inService().map(({ index, attempt, startedAt, progress }) => ({
         stage: 0,
         index,
         attempt,
         lane: session.lane.name,
         startedMs: Math.max(0, startedAt - runStartedAt),
+        progress,
       })),
     )
   }

@@ -4,12 +4,20 @@ import type { Json } from '../domain/batch.js'
 
 /** What a function may know of the task that it runs for. */
 export interface FunctionContext {
-  /** Aborted when the task has timed out or its run has ended: a long loop looks at `signal.aborted` now and then. */
+  /**
+   * Aborted when the task has timed out or its run has ended. A long loop sees that where it lets its lane's event loop turn
+   * now and then; one that does not is ended with its lane.
+   */
   readonly signal: AbortSignal
   /** The item's index in its batch. */
   readonly index: number
   /** From 1. */
   readonly attempt: number
+  /**
+   * Says how far the task is, from 0 to 1: `TaskInFlight.progress`. What lies outside is taken for the nearer end, what is
+   * no number for nothing said. It may be called as often as one likes, detached from the context too, and never throws.
+   */
+  readonly progress: (fraction: number) => void
 }
 
 /**

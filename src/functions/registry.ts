@@ -1,6 +1,6 @@
 /** The functions that can be launched: the builtins, and those of the user's folder. */
 
-import type { Json } from '../domain/batch.js'
+import { type Json, numberAt } from '../domain/batch.js'
 import { type FunctionProblem, type LoadedExport, loadDirectory } from './directory.js'
 import { exampleOf } from './example.js'
 import type { ComputeFunction, FunctionCatalog, FunctionInfo, InputProblem } from './function.js'
@@ -70,7 +70,7 @@ export class FunctionRegistry implements FunctionCatalog {
     const { validate } = this.#entry(name)
     const indexes = new Set([0, 1, range.count - 1].filter((index) => index >= 0 && index < range.count))
     return [...indexes].flatMap((index) => {
-      const number = range.from + range.step * index
+      const number = numberAt(range, index)
       return validate(number).map(({ path, message }) => ({ path, message: `${number} (item ${index}) ${message}` }))
     })
   }

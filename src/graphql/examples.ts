@@ -10,7 +10,8 @@ const RUN_ID = 'run_00000000000000000000000000000000'
 
 export const EXAMPLES: readonly Example[] = [
   {
-    query: `# Launch a compute batch: the sums of the squares below 10, 20 and 30 million, in worker threads.
+    query: `# Launch a compute batch in worker threads:
+# the sums of the squares below 10, 20 and 30 million.
 mutation LaunchCompute {
   launchComputeBatch(
     input: {
@@ -37,7 +38,8 @@ mutation LaunchCompute {
     variables: null,
   },
   {
-    query: `# The same over a range, with the outputs folded into one: costs the same to launch whatever its size.
+    query: `# The same over a range, with the outputs folded into one:
+# costs the same to launch whatever its size.
 mutation LaunchRange {
   launchComputeBatch(
     input: {
@@ -64,7 +66,31 @@ mutation LaunchRange {
     variables: null,
   },
   {
-    query: `# Launch a fetch batch: URLs, requests written out, or a template with {i} where the number goes.
+    query: `# Functions take more than numbers. These two run for some seconds: WatchRun shows how far each says it is.
+mutation LaunchPi {
+  launchComputeBatch(
+    input: {
+      function: "monteCarloPi"
+      source: { inputs: [{ samples: 1000000000, seed: 1 }, { samples: 1000000000, seed: 2 }] }
+      options: { name: "pi twice", strategy: PROCESSES }
+    }
+  ) {
+    run {
+      id
+    }
+    userErrors {
+      code
+      message
+      field
+    }
+  }
+}
+`,
+    variables: null,
+  },
+  {
+    query: `# Launch a fetch batch: URLs, requests written out,
+# or a template with {i} where the number goes.
 mutation LaunchFetch($input: LaunchFetchBatchInput!) {
   launchFetchBatch(input: $input) {
     run {
@@ -82,14 +108,15 @@ mutation LaunchFetch($input: LaunchFetchBatchInput!) {
 `,
     variables: {
       input: {
-        source: { template: { template: 'https://example.com/page/{i}', from: 1, to: 10 } },
+        source: { template: { template: 'https://example.com/?page={i}', from: 1, to: 10 } },
         fetch: { bodyPolicy: 'DISCARD', maxBytes: 1_000_000 },
         options: { name: 'ten pages', strategy: 'ASYNC', concurrency: 5, timeoutMs: 10_000, retry: { maxAttempts: 2 } },
       },
     },
   },
   {
-    query: `# Watch a run: its state now, each change, then the end. Fill in the id that a launch answered with.
+    query: `# Watch a run: its state now, each change, then the end.
+# Fill in the id that a launch answered with.
 subscription WatchRun($id: ID!) {
   runUpdated(id: $id, maxPerSecond: 5) {
     status
@@ -106,6 +133,7 @@ subscription WatchRun($id: ID!) {
       index
       lane
       startedMs
+      progress
     }
   }
 }
@@ -113,7 +141,8 @@ subscription WatchRun($id: ID!) {
     variables: { id: RUN_ID },
   },
   {
-    query: `# Every ended task once. Pass the last cursor as after, and a broken stream goes on where it broke.
+    query: `# Every ended task once. Pass the last cursor as after,
+# and a broken stream goes on where it broke.
 subscription WatchTasks($id: ID!, $after: String) {
   taskEnded(runId: $id, after: $after) {
     cursor
@@ -147,7 +176,8 @@ subscription WatchTaskBatches($id: ID!) {
     variables: { id: RUN_ID },
   },
   {
-    query: `# All runs as they are launched and change.
+    query: `# All runs as they are launched and change:
+# nothing comes until one does.
 subscription WatchRuns {
   runsUpdated(maxPerSecond: 2) {
     id
@@ -162,7 +192,8 @@ subscription WatchRuns {
     variables: null,
   },
   {
-    query: `# What a run took: wall time, distributions, the slowest tasks, errors by kind.
+    query: `# What a run took: wall time, distributions,
+# the slowest tasks, errors by kind.
 query ReadRun($id: ID!) {
   run(id: $id) {
     status
@@ -227,7 +258,8 @@ query ReadRun($id: ID!) {
     variables: { id: RUN_ID },
   },
   {
-    query: `# Find runs, a page at a time: give endCursor as after to get the next one.
+    query: `# Find runs, a page at a time:
+# give endCursor as after to get the next one.
 query FindRuns($after: String) {
   runs(first: 10, after: $after, filter: { kind: [COMPUTE], status: [SUCCEEDED, PARTIAL] }, orderBy: DURATION_DESC) {
     totalCount

@@ -29,6 +29,12 @@ const TaskInFlightType = builder.objectRef<InFlightNode>('TaskInFlight').impleme
       description: "This attempt's start, in milliseconds after Run.startedAt.",
       resolve: ({ task }) => task.startedMs,
     }),
+    progress: t.float({
+      nullable: true,
+      description:
+        'How far it is, from 0 to 1, as its function said last; null where it has said nothing, and for fetches.',
+      resolve: ({ task }) => task.progress,
+    }),
   }),
 })
 

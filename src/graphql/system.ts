@@ -20,10 +20,9 @@ const LaneInfoType = builder.objectRef<EngineLoad['lanes'][number]>('LaneInfo').
     host: t.string({ description: 'The machine that it is on.', resolve: (_lane, _args, { vitals }) => vitals.host }),
     busy: t.exposeBoolean('busy', { description: 'Whether a run has it now.' }),
     tasksDone: t.exposeInt('tasksDone', { description: 'Tasks that it has ended since it was started.' }),
-    memoryMb: t.float({
+    memoryMb: t.exposeFloat('memoryMb', {
       nullable: true,
-      description: 'Memory of its own in megabytes; null where it is not known.',
-      resolve: (lane) => lane.memoryMb ?? null,
+      description: 'Memory of its own in megabytes; null where it is not known, as of threads.',
     }),
   }),
 })

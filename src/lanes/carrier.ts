@@ -23,6 +23,8 @@ export interface CarrierListener {
 
 export interface Carrier {
   readonly slate: SlateReader
+  /** See LaneStatus. */
+  memoryMb(): number | null
   send(message: ToLane): void
   /** Ends it at once; while it starts, as soon as it has. `onEnd` follows. */
   end(): void
@@ -57,6 +59,8 @@ export interface Line {
   send(message: ToLane): void
   /** Tells of messages, and of the line's end, which comes after the last of them. */
   listen(onMessage: (message: FromLane) => void, onClosed: () => void): void
+  /** See LaneStatus. */
+  memoryMb(): number | null
   /** The lane has begun, in this worker. */
   attach(worker: TinypoolWorker): void
   /** Ends the worker where tinypool would be too gentle. */
@@ -143,6 +147,10 @@ class PooledCarrier implements Carrier {
 
   get slate(): SlateReader {
     return this.#line.slate
+  }
+
+  memoryMb(): number | null {
+    return this.#line.memoryMb()
   }
 
   send(message: ToLane): void {

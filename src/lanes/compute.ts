@@ -1,15 +1,15 @@
 /** Runs a compute function over what its lane is granted: up to `slots` asynchronous tasks at once, or one that is not. */
 
 import type { TaskError } from '../domain/errors.js'
-import { toJsonText } from '../domain/output.js'
+import { isTooDeep, toJsonText } from '../domain/output.js'
 import { createFold, type Fold } from '../domain/reduction.js'
 import { Outcome } from '../domain/results.js'
 import type { RunnableFunction } from '../functions/registry.js'
 import { Backlog } from './backlog.js'
 import type { TaskTimes } from './block.js'
-import { TaskContext } from './context.js'
+import { type Place, TaskContext } from './context.js'
 import type { CpuClock } from './cpu.js'
-import { invalidInput, outputTooLarge, timeoutError, toTaskError } from './failure.js'
+import { invalidInput, outputTooDeep, outputTooLarge, timeoutError, toTaskError } from './failure.js'
 import type { Job } from './job.js'
 import { Outbox, TURN_MS } from './outbox.js'
 import type { Grant, JobSpec, ResultBlock } from './protocol.js'
@@ -55,8 +55,7 @@ export class ComputeJob implements Job {
   readonly #freeSlots: number[]
   /** Of the synchronous task under way. */
   readonly #times: TaskTimes = { index: 0, attempt: 1, startedAt: 0, serviceMs: 0, cpuMs: Number.NaN }
-  /** See TaskContext. */
-  #spare: AbortController | null = null
+  readonly #places: readonly Place[]
   #expectLong = true
   #cancelled = false
   #pumping = false
@@ -71,6 +70,7 @@ export class ComputeJob implements Job {
     const reduce = spec.work.kind === 'COMPUTE' ? spec.work.reduce : null
     this.#fold = reduce === null ? null : createFold(reduce)
     this.#outbox = new Outbox({ spec, fold: this.#fold, cpu: setting.cpu, send: setting.send })
+    this.#places = Array.from({ length: spec.slots }, (_, slot) => ({ slate: setting.slate, slot, spare: null }))
     this.#freeSlots = Array.from({ length: spec.slots }, (_, place) => spec.slots - 1 - place)
     // Now, and not in the service time of the first task.
     setting.fn.prepare()
@@ -162,12 +162,13 @@ export class ComputeJob implements Job {
     times.startedAt = epochOfZeroMs + startedMs
     let value: unknown
     let error: TaskError | null = null
+    let context: TaskContext | null = null
     try {
       const input = this.#backlog.input()
       const problems = fn.validate(input)
       if (problems.length > 0) error = invalidInput(problems)
       else {
-        const context = new TaskContext(index, attempt, this.#spare)
+        context = new TaskContext(index, attempt, this.#places[slot]!)
         value = fn.fn.run(input, context)
         if (isThenable(value)) {
           this.#await(value, { slot, times: { ...times }, context, startedMs, cpuAtMs, timer: null })
@@ -175,12 +176,12 @@ export class ComputeJob implements Job {
           this.#outbox.noteBusy(waitingMs - startedMs)
           return waitingMs
         }
-        this.#spare = TaskContext.spareOf(context)
       }
     } catch (thrown) {
       error = toTaskError(thrown)
     }
     const endedMs = performance.now()
+    if (context) TaskContext.endUnaborted(context)
     this.#measure(times, { startedMs, endedMs, cpuAtMs })
     this.#judge(times, error, value)
     this.#outbox.noteBusy(times.serviceMs)
@@ -190,7 +191,7 @@ export class ComputeJob implements Job {
   #await(promise: PromiseLike<unknown>, task: Pending): void {
     this.#freeSlots.pop()
     this.#pending.add(task)
-    this.#spare = null
+    this.#places[task.slot]!.spare = null
     const { timeoutMs } = this.#spec
     if (timeoutMs !== null) {
       const leftMs = Math.min(timeoutMs - (performance.now() - task.startedMs), LONGEST_TIMER_MS)
@@ -230,6 +231,7 @@ export class ComputeJob implements Job {
     const endedMs = performance.now()
     if (task.timer) clearTimeout(task.timer)
     this.#measure(task.times, { startedMs: task.startedMs, endedMs, cpuAtMs: task.cpuAtMs })
+    TaskContext.end(task.context)
     this.#setting.slate.wipe(task.slot)
     this.#pending.delete(task)
     this.#freeSlots.push(task.slot)
@@ -266,6 +268,7 @@ export class ComputeJob implements Job {
     try {
       const output = toJsonText(value)
       if (isLarger(output, maxOutputBytes)) return outputTooLarge(maxOutputBytes)
+      if (isTooDeep(output)) return outputTooDeep()
       this.#fold?.add(value)
       this.#outbox.block.succeed(times, output)
       return null

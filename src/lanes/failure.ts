@@ -2,6 +2,7 @@
 
 import { inspect } from 'node:util'
 import { type TaskError, TaskFailure } from '../domain/errors.js'
+import { MAX_JSON_DEPTH } from '../domain/output.js'
 import type { InputProblem } from '../functions/function.js'
 
 const MAX_MESSAGE_CHARS = 2_000
@@ -27,6 +28,10 @@ export function invalidInput(problems: readonly InputProblem[]): TaskError {
 
 export function outputTooLarge(maxOutputBytes: number): TaskError {
   return describe('OUTPUT_TOO_LARGE', `the output has more than ${maxOutputBytes} bytes of JSON`, false)
+}
+
+export function outputTooDeep(): TaskError {
+  return describe('OUTPUT_TOO_LARGE', `the output is nested more than ${MAX_JSON_DEPTH} levels deep`, false)
 }
 
 /** `RangeError: …`, or the message alone of a plain Error. */

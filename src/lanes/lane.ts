@@ -17,6 +17,8 @@ export interface InService {
   attempt: number
   /** Epoch milliseconds, with fractions. */
   startedAt: number
+  /** From 0 to 1, what its function said last; null for one that has said nothing, and for fetches. */
+  progress: number | null
 }
 
 export interface LaneListener {
@@ -48,8 +50,8 @@ export interface LaneStatus {
   kind: LaneKind
   busy: boolean
   tasksDone: number
-  /** Of its own; left out where it is not known. */
-  memoryMb?: number
+  /** Resident memory of its own; null where it is not known. */
+  memoryMb: number | null
 }
 
 /** The lanes of one server. */

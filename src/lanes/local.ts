@@ -41,6 +41,10 @@ export class LocalLane implements Lane {
     return this.#outstanding
   }
 
+  get memoryMb(): number | null {
+    return this.#carrier.memoryMb()
+  }
+
   /** Whether nothing of the former job goes on in it. */
   get isClean(): boolean {
     return this.#strays === 0

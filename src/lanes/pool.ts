@@ -105,7 +105,10 @@ class LocalLanePool implements LanePool {
   statuses(): LaneStatus[] {
     return [...this.#alive.keys()]
       .filter((lane) => this.#busy.has(lane) || this.#idle.some((idle) => idle.lane === lane))
-      .map((lane) => ({ lane: lane.name, kind: lane.kind, busy: this.#busy.has(lane), tasksDone: lane.tasksDone }))
+      .map((lane) => {
+        const { name, kind, tasksDone, memoryMb } = lane
+        return { lane: name, kind, busy: this.#busy.has(lane), tasksDone, memoryMb }
+      })
   }
 
   close(): Promise<void> {

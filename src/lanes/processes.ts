@@ -1,6 +1,7 @@
 /** Lanes in child processes. */
 
 import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Tinypool, type TinypoolChannel, type TinypoolWorker } from 'tinypool'
@@ -52,6 +53,17 @@ class ChannelLine implements Line {
       postMessage: (message: unknown) => isFromLane(message) && this.#onMessage(message),
     }
     this.run = { channel: this.#channel }
+  }
+
+  /** As Linux tells it; other platforms would have to ask the process, which may be busy. */
+  memoryMb(): number | null {
+    if (this.#pid === null) return null
+    try {
+      const [, kilobytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${this.#pid}/status`, 'latin1')) ?? []
+      return kilobytes === undefined ? null : Number(kilobytes) / 1024
+    } catch {
+      return null
+    }
   }
 
   send(message: ToLane): void {

@@ -6,9 +6,14 @@
 import { closeSync, fstatSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import type { InService } from './lane.js'
 
+/** A task that begins: it has said nothing of its progress. */
+export type BegunTask = Omit<InService, 'progress'>
+
 /** The lane's side. Slots count from 0. */
 export interface SlateWriter {
-  mark(slot: number, task: InService): void
+  mark(slot: number, task: BegunTask): void
+  /** How far the task is that is marked there, from 0 to 1. */
+  progress(slot: number, fraction: number): void
   wipe(slot: number): void
 }
 
@@ -20,13 +25,21 @@ export interface SlateReader {
   close(): void
 }
 
-/** Each slot has a version, odd while it is written, and these three numbers. */
+/** Each slot has a version, odd while it is written, and these four numbers. */
 const INDEX = 0
 const ATTEMPT = 1
 const STARTED_AT = 2
-const FIELDS = 3
+/**
+ * Written alone and under no new version: it is one number, and a lane that died in the middle of saying it must still be
+ * known to have had its task in service. Marking another task overwrites it under a new version, so that no reader takes one
+ * task's progress for another's.
+ */
+const PROGRESS = 3
+const FIELDS = 4
 /** In the place of an index. */
 const NOTHING = -1
+/** In the place of a progress. */
+const UNSAID = Number.NaN
 /**
  * A lane may have died in the middle of a write, or have lost its core there. Then its slot says nothing: a task that is being
  * marked has not begun, one that is being wiped has ended.
@@ -40,6 +53,10 @@ function versionsOf(memory: SharedArrayBuffer): { slots: number; versions: Int32
     fields: new Float64Array(memory, 0, slots * FIELDS),
     versions: new Int32Array(memory, slots * FIELDS * Float64Array.BYTES_PER_ELEMENT, slots),
   }
+}
+
+function progressOf(place: number): number | null {
+  return Number.isNaN(place) ? null : place
 }
 
 function createMemory(slots: number): SharedArrayBuffer {
@@ -78,9 +95,13 @@ export class MemorySlateReader implements SlateReader {
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
       const before = Atomics.load(versions, slot)
       const index = fields[at + INDEX]!
-      const task = { index, attempt: fields[at + ATTEMPT]!, startedAt: fields[at + STARTED_AT]! }
+      const attempt = fields[at + ATTEMPT]!
+      const startedAt = fields[at + STARTED_AT]!
+      const progress = fields[at + PROGRESS]!
       // Adding nothing is a load that the reads above cannot be moved behind.
-      if ((before & 1) === 0 && Atomics.add(versions, slot, 0) === before) return index === NOTHING ? null : task
+      if ((before & 1) === 0 && Atomics.add(versions, slot, 0) === before) {
+        return index === NOTHING ? null : { index, attempt, startedAt, progress: progressOf(progress) }
+      }
     }
     return null
   }
@@ -96,13 +117,18 @@ export class MemorySlateWriter implements SlateWriter {
     this.#fields = fields
   }
 
-  mark(slot: number, task: InService): void {
+  mark(slot: number, task: BegunTask): void {
     const at = slot * FIELDS
     Atomics.add(this.#versions, slot, 1)
     this.#fields[at + INDEX] = task.index
     this.#fields[at + ATTEMPT] = task.attempt
     this.#fields[at + STARTED_AT] = task.startedAt
+    this.#fields[at + PROGRESS] = UNSAID
     Atomics.add(this.#versions, slot, 1)
+  }
+
+  progress(slot: number, fraction: number): void {
+    this.#fields[slot * FIELDS + PROGRESS] = fraction
   }
 
   wipe(slot: number): void {
@@ -115,6 +141,7 @@ export class MemorySlateWriter implements SlateWriter {
 /** A slot of a file: its version before and after the fields, so that a reader sees whether it read half a write. */
 const PLACES = FIELDS + 2
 const SLOT_BYTES = PLACES * Float64Array.BYTES_PER_ELEMENT
+const PROGRESS_BYTE = (1 + PROGRESS) * Float64Array.BYTES_PER_ELEMENT
 
 /** For processes: a write of a slot takes one microsecond, and what was written outlives the process. */
 export class FileSlateReader implements SlateReader {
@@ -168,7 +195,12 @@ export class FileSlateReader implements SlateReader {
       }
       const index = places[at + 1 + INDEX]!
       if (index === NOTHING) continue
-      tasks.push({ index, attempt: places[at + 1 + ATTEMPT]!, startedAt: places[at + 1 + STARTED_AT]! })
+      tasks.push({
+        index,
+        attempt: places[at + 1 + ATTEMPT]!,
+        startedAt: places[at + 1 + STARTED_AT]!,
+        progress: progressOf(places[at + 1 + PROGRESS]!),
+      })
     }
     return { tasks, torn }
   }
@@ -177,27 +209,34 @@ export class FileSlateReader implements SlateReader {
 export class FileSlateWriter implements SlateWriter {
   readonly #fd: number
   readonly #places = new Float64Array(PLACES)
+  readonly #said = new Float64Array(1)
   #version = 0
 
   constructor(path: string) {
     this.#fd = openSync(path, 'r+')
   }
 
-  mark(slot: number, task: InService): void {
+  mark(slot: number, task: BegunTask): void {
     this.#write(slot, task.index, task)
+  }
+
+  progress(slot: number, fraction: number): void {
+    this.#said[0] = fraction
+    writeSync(this.#fd, this.#said, 0, Float64Array.BYTES_PER_ELEMENT, slot * SLOT_BYTES + PROGRESS_BYTE)
   }
 
   wipe(slot: number): void {
     this.#write(slot, NOTHING, { attempt: 0, startedAt: 0 })
   }
 
-  #write(slot: number, index: number, { attempt, startedAt }: Omit<InService, 'index'>): void {
+  #write(slot: number, index: number, { attempt, startedAt }: Omit<BegunTask, 'index'>): void {
     this.#version += 1
     const places = this.#places
     places[0] = this.#version
     places[1 + INDEX] = index
     places[1 + ATTEMPT] = attempt
     places[1 + STARTED_AT] = startedAt
+    places[1 + PROGRESS] = UNSAID
     places[PLACES - 1] = this.#version
     writeSync(this.#fd, places, 0, SLOT_BYTES, slot * SLOT_BYTES)
   }

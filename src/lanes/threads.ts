@@ -37,6 +37,11 @@ class PortLine implements Line {
     this.run = { transferList: [port2] }
   }
 
+  /** A thread's buffers cannot be told from the server's. */
+  memoryMb(): null {
+    return null
+  }
+
   send(message: ToLane): void {
     this.#port.postMessage(message)
   }

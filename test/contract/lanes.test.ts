@@ -88,7 +88,7 @@ describe.each<LaneKind>(['THREAD', 'PROCESS'])('a lane of kind %s', (kind) => {
             10_000,
             sizes.reduce((sum, size) => sum + size, 0),
           )
-          const source = { kind: 'range' as const, from, step: 1, count }
+          const source = { kind: 'range' as const, from, to: from + count, step: 1, count }
           const { lane, listener } = await open(computeJob({ function: 'sumOfSquares', source }))
           let first = 0
           for (const size of sizes) {
@@ -287,6 +287,51 @@ describe.each<LaneKind>(['THREAD', 'PROCESS'])('a lane of kind %s', (kind) => {
     })
   })
 
+  describe('the progress of a task', () => {
+    const progressOf = (lane: Lane) => lane.inService().map(({ index, progress }) => [index, progress])
+
+    it('is what its function says of it, while it keeps the event loop to itself', async () => {
+      const { lane, listener } = await open()
+      lane.grant(grantOf([echo(1), { do: 'spin', progress: 0.375 }]))
+      await eventually(() => lane.inService().some(({ progress }) => progress !== null))
+      expect(progressOf(lane)).toEqual([[1, 0.375]])
+      lane.kill()
+      const { inService } = await listener.untilDeath()
+      expect(inService.map(({ index, progress }) => [index, progress])).toEqual([[1, 0.375]])
+    })
+
+    it('is each one’s own, and of the next in its place nothing', async () => {
+      const { lane, listener } = await open(computeJob({ slots: 2 }))
+      const keys = ['a', 'b', 'c'].map((key) => `${kind}-progress-${key}`)
+      const [a = '', b = '', c = ''] = keys
+      lane.grant(grantOf([gates.input(a, { progress: 0.25 }), gates.input(b, { progress: 7 }), gates.input(c)]))
+      await gates.reached(a, b)
+      expect(progressOf(lane)).toEqual([
+        [0, 0.25],
+        [1, 1],
+      ])
+      gates.open(a)
+      await gates.reached(c)
+      expect(progressOf(lane)).toEqual([
+        [2, null],
+        [1, 1],
+      ])
+      gates.open(b)
+      gates.open(c)
+      await listener.untilRows(3)
+      expect(lane.inService()).toEqual([])
+    })
+
+    it('is told by the functions that are built in', async () => {
+      const { lane, listener } = await open(computeJob({ function: 'monteCarloPi' }))
+      lane.grant(grantOf([{ samples: 10_000_000_000 }]))
+      await eventually(() => (lane.inService()[0]?.progress ?? 0) > 0)
+      lane.kill()
+      const { inService } = await listener.untilDeath()
+      expect(inService[0]?.progress).toBeLessThan(1)
+    })
+  })
+
   describe('time limits', () => {
     it('end an asynchronous task at once, and what it comes to later is nobody’s', async () => {
       const { lane, listener } = await open(computeJob({ timeoutMs: 100 }))
@@ -361,7 +406,10 @@ describe.each<LaneKind>(['THREAD', 'PROCESS'])('a lane of kind %s', (kind) => {
 
     it('is heard between tasks of a lane that is never idle', async () => {
       const { lane, listener } = await open(
-        computeJob({ function: 'sumOfSquares', source: { kind: 'range', from: 200_000, step: 0, count: 1e6 } }),
+        computeJob({
+          function: 'sumOfSquares',
+          source: { kind: 'range', from: 200_000, to: 200_001, step: 0, count: 1e6 },
+        }),
       )
       lane.grant({ first: 0, count: 100_000, indexes: null, inputs: null, attempts: null })
       await listener.untilRows(1)
@@ -471,6 +519,9 @@ describe.each<LaneKind>(['THREAD', 'PROCESS'])('a lane of kind %s', (kind) => {
       expect(status).toMatchObject({ kind, busy: true })
       pool.release(first.lane)
       expect(pool.statuses().find(({ lane }) => lane === first.lane.name)!.busy).toBe(false)
+      // Of a thread nobody can tell it, of a process Linux can.
+      if (kind === 'PROCESS' && process.platform === 'linux') expect(status!.memoryMb).toBeGreaterThan(10)
+      else expect(status!.memoryMb).toBeNull()
       const second = await run([{ do: 'pid' }])
       expect(second.lane).toBe(first.lane)
       expect(second.rows[0]!.output).toBe(first.rows[0]!.output)
@@ -613,7 +664,7 @@ describe.each<LaneKind>(['THREAD', 'PROCESS'])('a lane of kind %s', (kind) => {
     }
 
     it('send what a template and a list say', async () => {
-      const source = { kind: 'template' as const, template: `${url}/json/{i}`, from: 10, step: 5, count: 300 }
+      const source = { kind: 'template' as const, template: `${url}/json/{i}`, from: 10, to: 1505, step: 5, count: 300 }
       const { lane, listener } = await open(fetchJob({ source }))
       lane.grant({ first: 0, count: 300, indexes: null, inputs: null, attempts: null })
       const rows = await listener.untilRows(300)

@@ -271,7 +271,7 @@ describe.each(stores)('store %s', (_name, create) => {
 
     it('gives more than one step of each', async () => {
       const count = 60_000
-      const run = await launch({ spec: { source: { kind: 'range', from: 0, step: 1, count } } })
+      const run = await launch({ spec: { source: { kind: 'range', from: 0, to: count, step: 1, count } } })
       const tasks = Array.from({ length: count }, (_, index) => ({
         index,
         startedMs: index,

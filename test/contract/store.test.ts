@@ -29,7 +29,14 @@ describe.each(stores)('store %s', (_name, create) => {
           concurrency: 64,
           failFast: true,
           timeoutMs: 30_000,
-          source: { kind: 'template', template: 'http://127.0.0.1/{i}', from: 1, step: 2, count: 1_000_000 },
+          source: {
+            kind: 'template',
+            template: 'http://127.0.0.1/{i}',
+            from: 1,
+            to: 2_000_000,
+            step: 2,
+            count: 1_000_000,
+          },
           stages: [
             {
               kind: 'FETCH',

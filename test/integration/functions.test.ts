@@ -2,6 +2,7 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { BUILTINS } from '../../src/functions/builtins/index.js'
 import type { ApiClient, Variables } from '../support/api.js'
 import { FUNCTIONS_DIR, startTestServer, type TestServer } from '../support/server.js'
 
@@ -81,7 +82,9 @@ describe('a folder of functions', () => {
     const { functions } = await api.ask<{ functions: { name: string }[] }>(
       '{ functions { name description inputSchema outputSchema example } }',
     )
-    expect(functions.map(({ name }) => name)).toEqual(['act', 'countPrimes', 'half', 'notFive', 'same', 'sumOfSquares'])
+    expect(functions.map(({ name }) => name)).toEqual(
+      [...BUILTINS.map(({ name }) => name), 'act', 'half', 'notFive', 'same'].sort(),
+    )
     expect(functions.find(({ name }) => name === 'half')).toEqual({
       name: 'half',
       description: 'Half of a number.',
@@ -277,7 +280,7 @@ describe('a function in a lane', () => {
     const id = await api.start(launch)
     await api.running(id, 1)
     const { functions } = await api.ask<{ functions: object[] }>('{ functions { name } }')
-    expect(functions).toHaveLength(6)
+    expect(functions).toHaveLength(BUILTINS.length + 4)
     expect(await api.run(id, 'status')).toEqual({ status: 'RUNNING' })
     expect(await api.ended(id)).toBe('FAILED')
     expect(await api.run(id, 'errors { code count }')).toEqual({ errors: [{ code: 'TIMEOUT', count: 2 }] })

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type ApiClient, drain, take } from '../support/api.js'
 import { type Origin, startOrigin } from '../support/origin.js'
-import { startTestServer, type TestServer } from '../support/server.js'
+import { FUNCTIONS_DIR, startTestServer, type TestServer } from '../support/server.js'
 
 interface Progress {
   total: number
@@ -39,7 +39,7 @@ let api: ApiClient
 
 beforeAll(async () => {
   origin = await startOrigin()
-  server = await startTestServer()
+  server = await startTestServer({ HEDDLE_FUNCTIONS_DIR: FUNCTIONS_DIR })
   api = server.api
 })
 
@@ -193,6 +193,39 @@ describe('a run of 300 fetches, followed over SSE', () => {
     origin.release('/hold/flight')
     await api.ended(id)
     expect(await api.run(id, 'inFlight { index }')).toEqual({ inFlight: [] })
+  })
+})
+
+describe('a function that says how far it is', () => {
+  interface InFlight {
+    inFlight: { index: number; progress: number | null }[]
+  }
+
+  it.each(['THREADS', 'PROCESSES'])('has it shown while it runs, under %s', async (strategy) => {
+    const inputs = [{ do: 'spin', progress: 0.625 }, { do: 'spin' }]
+    const options = { strategy, lanes: 2, timeoutMs: 2_000 }
+    const id = await api.start(api.launchCompute({ function: 'act', source: { inputs }, options }))
+    await api.running(id, 2)
+    const shown = new Map<number, Set<number | null>>([
+      [0, new Set()],
+      [1, new Set()],
+    ])
+    while (!shown.get(0)?.has(0.625) || shown.get(1)?.size === 0) {
+      const { inFlight } = await api.run<InFlight>(id, 'inFlight { index progress }')
+      for (const { index, progress } of inFlight) shown.get(index)?.add(progress)
+    }
+    expect([...(shown.get(0) ?? [])].filter((progress) => progress !== null)).toEqual([0.625])
+    expect([...(shown.get(1) ?? [])]).toEqual([null])
+    await api.ended(id)
+  })
+
+  it('has nothing shown of a fetch', async () => {
+    const id = await api.start(api.launchFetch({ source: { urls: held('unsaid', 1) } }))
+    await origin.arrived('/hold/unsaid', 1)
+    await api.running(id, 1)
+    expect(await api.run(id, 'inFlight { progress }')).toEqual({ inFlight: [{ progress: null }] })
+    origin.release('/hold/unsaid')
+    await api.ended(id)
   })
 })
 

@@ -74,7 +74,7 @@ export class FakeLane implements Lane {
 
   inService(): InService[] {
     return this.held.flatMap(({ index, attempt, startedAt }) =>
-      startedAt === null ? [] : [{ index, attempt, startedAt }],
+      startedAt === null ? [] : [{ index, attempt, startedAt, progress: null }],
     )
   }
 
@@ -191,7 +191,7 @@ export class FakeLanePool implements LanePool {
   }
 
   statuses(): LaneStatus[] {
-    return this.lanes.map(({ name, kind }) => ({ lane: name, kind, busy: true, tasksDone: 0 }))
+    return this.lanes.map(({ name, kind }) => ({ lane: name, kind, busy: true, tasksDone: 0, memoryMb: null }))
   }
 
   /** Ends all lanes, whatever they do. */

@@ -28,7 +28,7 @@ export function batchSpec(overrides: Partial<BatchSpec> = {}): BatchSpec {
     failFast: false,
     retry: { maxAttempts: 3, backoffMs: 200, maxBackoffMs: 10_000, unsafe: false },
     timeoutMs: null,
-    source: { kind: 'range', from: 0, step: 1, count: 10 },
+    source: { kind: 'range', from: 0, to: 10, step: 1, count: 10 },
     stages: [{ kind: 'COMPUTE', name: 'square', function: 'square', chunkSize: null, reduce: null }],
     ...overrides,
   }

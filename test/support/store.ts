@@ -129,7 +129,7 @@ export function newRun({ spec, ...rest }: Partial<Omit<NewRun, 'spec'>> & { spec
       failFast: false,
       retry: { maxAttempts: 3, backoffMs: 200, maxBackoffMs: 10_000, unsafe: false },
       timeoutMs: null,
-      source: { kind: 'range', from: 0, step: 1, count: 100 },
+      source: { kind: 'range', from: 0, to: 100, step: 1, count: 100 },
       stages: [{ kind: 'COMPUTE', name: 'compute', function: 'sumOfSquares', chunkSize: null, reduce: null }],
       ...spec,
     },

@@ -1,4 +1,5 @@
 import type { ComputeFunction } from '../function.js'
+import { checkpoint } from './checkpoint.js'
 import { N_SCHEMA, readN } from './naturalNumber.js'
 
 /** Odd numbers sieved at a time: 128 KiB stay in a core's cache. */
@@ -12,7 +13,7 @@ export const countPrimes: ComputeFunction = {
   inputSchema: N_SCHEMA,
   outputSchema: { type: 'integer', minimum: 0 },
   example: 1_000_000,
-  run(input, { signal }) {
+  run(input, context) {
     const n = readN(input)
     if (n <= 2) return 0
     const odds = Math.floor(n / 2)
@@ -22,7 +23,7 @@ export const countPrimes: ComputeFunction = {
     let count = 0
     const next = primes.map((prime) => (prime * prime - 1) / 2)
     for (let start = 0; start < odds; start += SEGMENT) {
-      if (signal.aborted) throw new Error('ended early: the task was aborted')
+      checkpoint(context, start / odds)
       const length = Math.min(SEGMENT, odds - start)
       composite.fill(0)
       markMultiples(composite, { primes, next, start, length })

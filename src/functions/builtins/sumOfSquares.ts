@@ -1,4 +1,5 @@
 import type { ComputeFunction } from '../function.js'
+import { checkpoint } from './checkpoint.js'
 import { MAX_N, N_SCHEMA, readN } from './naturalNumber.js'
 
 /** The sum is kept as high × UNIT + low: low stays small enough that adding to it is exact. */
@@ -28,12 +29,12 @@ export const sumOfSquares: ComputeFunction = {
     description: 'A number below 2^53, else a decimal string.',
   },
   example: 10_000_000,
-  run(input, { signal }) {
+  run(input, context) {
     const n = readN(input)
     if (n <= PLAIN_N) return plainSum(n)
     let total = 0n
     for (let from = 0; from < n; from += BLOCK) {
-      if (signal.aborted) throw new Error('ended early: the task was aborted')
+      checkpoint(context, from / n)
       total += sumOfSquaresBetween(from, Math.min(n, from + BLOCK))
     }
     return total

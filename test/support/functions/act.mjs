@@ -90,5 +90,8 @@ export default {
   description: 'Does what its input says.',
   inputSchema: { type: 'object', properties: { do: { enum: Object.keys(acts) } }, required: ['do'] },
   example: { do: 'echo', value: 1 },
-  run: (input, context) => acts[input.do](input, context),
+  run: (input, context) => {
+    if ('progress' in input) context.progress(input.progress)
+    return acts[input.do](input, context)
+  },
 }

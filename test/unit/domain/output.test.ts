@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { exactInteger, toJsonText } from '../../../src/domain/output.js'
+import { exactInteger, isTooDeep, toJsonText } from '../../../src/domain/output.js'
 
 describe('toJsonText', () => {
   it.each<[unknown, string]>([
@@ -83,5 +83,17 @@ describe('toJsonText', () => {
         expect(toJsonText(value)).toBe(JSON.stringify(exactInteger(value)))
       }),
     )
+  })
+})
+
+describe('isTooDeep', () => {
+  const nested = (levels: number, inside = '') => '['.repeat(levels) + inside + ']'.repeat(levels)
+
+  it('counts the levels of lists and objects, and no brackets within strings', () => {
+    expect(isTooDeep(nested(500, '1'))).toBe(false)
+    expect(isTooDeep(nested(501))).toBe(true)
+    expect(isTooDeep(`${'{"a":'.repeat(501)}1${'}'.repeat(501)}`)).toBe(true)
+    expect(isTooDeep(`[${Array(1000).fill('[{}]').join()}]`)).toBe(false)
+    expect(isTooDeep(JSON.stringify(['"[\\'.repeat(1000)]))).toBe(false)
   })
 })

@@ -11,7 +11,7 @@ const NOW_MS = 10_000
 function death(changes: Partial<DeadLane> = {}): DeadLane {
   return {
     error: GONE,
-    inService: [{ index: 3, attempt: 1, startedAt: 9000 }],
+    inService: [{ index: 3, attempt: 1, startedAt: 9000, progress: null }],
     unreported: new Map([
       [3, 1],
       [4, 1],
@@ -23,8 +23,8 @@ function death(changes: Partial<DeadLane> = {}): DeadLane {
 }
 
 const both = [
-  { index: 3, attempt: 1, startedAt: 8000 },
-  { index: 5, attempt: 2, startedAt: 9500 },
+  { index: 3, attempt: 1, startedAt: 8000, progress: null },
+  { index: 5, attempt: 2, startedAt: 9500, progress: null },
 ]
 
 describe('judgeDeath', () => {
@@ -76,7 +76,7 @@ describe('judgeDeath', () => {
   })
 
   it('measures no negative time, whatever the clocks say', () => {
-    const inService = [{ index: 3, attempt: 1, startedAt: NOW_MS + 0.01 }]
+    const inService = [{ index: 3, attempt: 1, startedAt: NOW_MS + 0.01, progress: null }]
     const { ended } = judgeDeath(death({ inService }), { timeoutMs: null, nowMs: NOW_MS })
     expect(ended[0]?.serviceMs).toBe(0)
   })

@@ -109,7 +109,7 @@ describe('Sessions', () => {
     clock.advance(250)
     grant(held[0]!, 7, 1)
     expect(sessions.inFlight(runStartedAt)).toEqual([
-      { stage: 0, index: 7, attempt: 1, lane: 'thread-0', startedMs: 250 },
+      { stage: 0, index: 7, attempt: 1, lane: 'thread-0', startedMs: 250, progress: null },
     ])
     expect(sessions.inFlight(clock.epochMs() + 1)[0]?.startedMs).toBe(0)
   })

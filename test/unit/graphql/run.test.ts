@@ -237,11 +237,21 @@ describe('Run.inFlight and Run.errors', () => {
   it('tell what is in service, with the inputs read at once', async () => {
     const services = testServices()
     const { key } = services.runs.add()
-    const tasks = [4, 7, 9].map((index) => ({ stage: 0, index, attempt: 1, lane: 'thread-1', startedMs: index * 10 }))
+    const times = { stage: 0, attempt: 1, lane: 'thread-1' }
+    const tasks = [4, 7, 9].map((index) => ({
+      ...times,
+      index,
+      startedMs: index * 10,
+      progress: index === 4 ? null : index / 10,
+    }))
     services.runs.setInFlight(key, tasks)
-    const { data } = await execute(services, ask('inFlight(first: 2) { stage index input attempt lane startedMs }'), {
-      id: runId(key),
-    })
+    const { data } = await execute(
+      services,
+      ask('inFlight(first: 2) { stage index input attempt lane startedMs progress }'),
+      {
+        id: runId(key),
+      },
+    )
     expect(data.run.inFlight).toEqual(tasks.slice(0, 2).map((task) => ({ ...task, input: task.index })))
     expect(services.runs.calls.inputs).toBe(1)
   })

@@ -10,7 +10,7 @@ describe('Query.system', () => {
       runningTasks: 2,
       oldestQueuedMs: 12.5,
       lanes: [
-        { lane: 'thread-1', kind: 'THREAD', busy: true, tasksDone: 7 },
+        { lane: 'thread-1', kind: 'THREAD', busy: true, tasksDone: 7, memoryMb: null },
         { lane: 'process-1', kind: 'PROCESS', busy: false, tasksDone: 0, memoryMb: 60 },
       ],
     }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { Backlog } from '../../../src/lanes/backlog.js'
 import type { Grant } from '../../../src/lanes/protocol.js'
 
-const range = { kind: 'range' as const, from: 100, step: 10, count: 1_000 }
+const range = { kind: 'range' as const, from: 100, to: 10_100, step: 10, count: 1_000 }
 
 function walk(backlog: Backlog) {
   const items: { index: number; attempt: number; input: unknown; endsGrant: boolean }[] = []

@@ -4,7 +4,7 @@ import type { FunctionContext } from '../../../src/functions/function.js'
 import { ComputeJob } from '../../../src/lanes/compute.js'
 import type { InService } from '../../../src/lanes/lane.js'
 import type { JobSpec, ResultBlock } from '../../../src/lanes/protocol.js'
-import type { SlateWriter } from '../../../src/lanes/slate.js'
+import type { BegunTask, SlateWriter } from '../../../src/lanes/slate.js'
 import { Strays } from '../../../src/lanes/strays.js'
 import { computeJob, grantOf, Listener, Outcome } from '../../support/lanes.js'
 
@@ -12,8 +12,14 @@ import { computeJob, grantOf, Listener, Outcome } from '../../support/lanes.js'
 class Slate implements SlateWriter {
   readonly marked = new Map<number, InService>()
 
-  mark(slot: number, { index, attempt, startedAt }: InService): void {
-    this.marked.set(slot, { index, attempt, startedAt })
+  mark(slot: number, { index, attempt, startedAt }: BegunTask): void {
+    this.marked.set(slot, { index, attempt, startedAt, progress: null })
+  }
+
+  progress(slot: number, fraction: number): void {
+    const task = this.marked.get(slot)
+    if (!task) throw new Error(`nothing is marked in slot ${slot}`)
+    task.progress = fraction
   }
 
   wipe(slot: number): void {
@@ -159,6 +165,56 @@ describe('ComputeJob', () => {
     await turn()
     expect(strays.settled).toBe(1)
     expect(listener.rows).toHaveLength(2)
+  })
+
+  it('shows how far a synchronous task says it is, and says nothing of the next one', async () => {
+    const seen: (number | null | undefined)[] = []
+    const { job, slate, listener } = setUp((_input, { index, progress }) => {
+      seen.push(slate.marked.get(0)?.progress)
+      progress((index + 1) / 4)
+      seen.push(slate.marked.get(0)?.progress)
+      if (index === 1) throw new Error('no more')
+    })
+    job.grant(grantOf(count(3)))
+    await listener.untilRows(3)
+    expect(seen).toEqual([null, 0.25, null, 0.5, null, 0.75])
+  })
+
+  it('shows how far each asynchronous task is, in its own place', async () => {
+    const open = [deferred<void>(), deferred<void>()]
+    const { job, slate, listener } = setUp(
+      async (_input, { index, progress }) => {
+        progress(0.1 * (index + 1))
+        await open[index]!.promise
+      },
+      { slots: 2 },
+    )
+    job.grant(grantOf(count(2)))
+    while (slate.marked.size < 2) await turn()
+    expect([...slate.marked.values()].map(({ index, progress }) => [index, progress])).toEqual([
+      [0, 0.1],
+      [1, 0.2],
+    ])
+    for (const { resolve } of open) resolve()
+    await listener.untilRows(2)
+  })
+
+  it('takes nothing of the progress from tasks that have ended, however they did', async () => {
+    const left: ((fraction: number) => void)[] = []
+    const { job, slate, listener } = setUp(
+      (_input, { index, progress }) => {
+        left.push(progress)
+        if (index === 1) throw new Error('no more')
+        if (index === 2) return new Promise(() => {})
+        for (const tell of left.slice(0, -1)) tell(0.9)
+        return slate.marked.get(0)?.progress
+      },
+      { timeoutMs: 20 },
+    )
+    job.grant(grantOf(count(4)))
+    const rows = await listener.untilRows(4)
+    expect(rows.map(({ error }) => error?.code)).toEqual([undefined, 'FUNCTION_ERROR', 'TIMEOUT', undefined])
+    expect(rows[3]!.output).toBe('null')
   })
 
   it('gives each asynchronous task a signal of its own, and tasks after it another', async () => {

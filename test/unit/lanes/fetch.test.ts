@@ -61,6 +61,9 @@ function setUp(slots: number) {
     },
     slateFor: () => ({
       mark: (slot, { index }) => void marked.set(slot, index),
+      progress: () => {
+        throw new Error('a fetch says nothing of its progress')
+      },
       wipe: (slot) => void marked.delete(slot),
     }),
     cpu: null,

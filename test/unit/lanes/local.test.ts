@@ -14,6 +14,7 @@ function setUp() {
   const state = { inService: [] as InService[], ends: 0 }
   const carrier: Carrier = {
     slate: { prepare: () => null, read: () => [...state.inService], close: () => {} },
+    memoryMb: () => null,
     send: (message) => void sent.push(message),
     end: () => {
       state.ends += 1
@@ -32,7 +33,7 @@ function blockOf(job: number, outcomes: Outcome[]): ResultBlock {
   return { job, columns: block.take(), laneCpuMs: 0, reduction: null }
 }
 
-const task = { index: 1, attempt: 1, startedAt: 5 }
+const task = { index: 1, attempt: 1, startedAt: 5, progress: null }
 
 describe('LocalLane', () => {
   it('counts what it owes and what was done', () => {

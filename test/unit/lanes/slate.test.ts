@@ -40,14 +40,32 @@ describe.each([
     writer.mark(2, { index: 0, attempt: 1, startedAt: 1_700_000_000_000.25 })
     writer.mark(0, { index: 9_999_999, attempt: 255, startedAt: 5 })
     expect(reader.read()).toEqual([
-      { index: 9_999_999, attempt: 255, startedAt: 5 },
-      { index: 0, attempt: 1, startedAt: 1_700_000_000_000.25 },
+      { index: 9_999_999, attempt: 255, startedAt: 5, progress: null },
+      { index: 0, attempt: 1, startedAt: 1_700_000_000_000.25, progress: null },
     ])
     writer.mark(0, { index: 7, attempt: 2, startedAt: 6 })
     writer.wipe(2)
-    expect(reader.read()).toEqual([{ index: 7, attempt: 2, startedAt: 6 }])
+    expect(reader.read()).toEqual([{ index: 7, attempt: 2, startedAt: 6, progress: null }])
     writer.wipe(0)
     expect(reader.read()).toEqual([])
+    reader.close()
+  })
+
+  it('says how far a task said it is, of that task alone', () => {
+    const { reader, writer } = create(3)
+    const progress = () => reader.read().map((task) => task.progress)
+    for (const slot of [0, 1, 2]) writer.mark(slot, { index: slot, attempt: 1, startedAt: 1 })
+    writer.progress(1, 0.25)
+    writer.progress(2, 0)
+    expect(progress()).toEqual([null, 0.25, 0])
+    writer.progress(1, 1)
+    writer.wipe(2)
+    expect(progress()).toEqual([null, 1])
+    writer.mark(1, { index: 3, attempt: 1, startedAt: 1 })
+    writer.mark(2, { index: 4, attempt: 1, startedAt: 1 })
+    expect(progress()).toEqual([null, null, null])
+    writer.progress(2, 1 / 3)
+    expect(reader.read()[2]).toEqual({ index: 4, attempt: 1, startedAt: 1, progress: 1 / 3 })
     reader.close()
   })
 
@@ -58,7 +76,7 @@ describe.each([
     const memory = reader.prepare(500)
     const writer = memory ? new MemorySlateWriter(memory) : first
     writer.mark(499, { index: 3, attempt: 1, startedAt: 1 })
-    expect(reader.read()).toEqual([{ index: 3, attempt: 1, startedAt: 1 }])
+    expect(reader.read()).toEqual([{ index: 3, attempt: 1, startedAt: 1, progress: null }])
     expect(reader.prepare(500)).toBeNull()
     expect(reader.prepare(10)).toBeNull()
     reader.close()
@@ -80,7 +98,10 @@ describe('a slate that is written while it is read', () => {
         parentPort.postMessage('ready')
         for (let at = 1; ; at += 1) {
           const task = { index: at, attempt: at, startedAt: at }
-          for (const slate of slates) slate.mark(0, task)
+          for (const slate of slates) {
+            slate.mark(0, task)
+            slate.progress(0, at)
+          }
         }
       })
       `,
@@ -96,7 +117,10 @@ describe('a slate that is written while it is read', () => {
       while (changes < 200) {
         const [task] = reader.read()
         if (!task) continue
-        expect(task).toEqual({ index: task.index, attempt: task.index, startedAt: task.index })
+        const { index, attempt, startedAt, progress } = task
+        expect([attempt, startedAt]).toEqual([index, index])
+        // Of no other task; or nothing yet.
+        if (progress !== null) expect(progress).toBe(index)
         expect(task.index).toBeGreaterThanOrEqual(last)
         if (task.index > last) changes += 1
         last = task.index
@@ -108,7 +132,7 @@ describe('a slate that is written while it is read', () => {
 })
 
 describe('a slate whose writer stopped in the middle of a write', () => {
-  const task = (index: number) => ({ index, attempt: 1, startedAt: 1 })
+  const task = (index: number) => ({ index, attempt: 1, startedAt: 1, progress: null })
 
   it('says nothing of that slot, in memory', () => {
     const reader = new MemorySlateReader()
@@ -116,8 +140,8 @@ describe('a slate whose writer stopped in the middle of a write', () => {
     const writer = new MemorySlateWriter(shared)
     writer.mark(0, task(5))
     writer.mark(1, task(6))
-    // The versions lie behind three numbers for each of the 64 slots.
-    const versions = new Int32Array(shared, 64 * 3 * Float64Array.BYTES_PER_ELEMENT)
+    // The versions lie behind four numbers for each of the 64 slots.
+    const versions = new Int32Array(shared, 64 * 4 * Float64Array.BYTES_PER_ELEMENT)
     versions[0] = versions[0]! + 1
     expect(reader.read()).toEqual([task(6)])
   })
@@ -147,7 +171,7 @@ describe('a slate in a file', () => {
     reader.unlink()
     expect(existsSync(path)).toBe(false)
     writer.mark(0, { index: 4, attempt: 1, startedAt: 2 })
-    expect(reader.read()).toEqual([{ index: 4, attempt: 1, startedAt: 2 }])
+    expect(reader.read()).toEqual([{ index: 4, attempt: 1, startedAt: 2, progress: null }])
     reader.close()
   })
 

@@ -2,8 +2,9 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { countPrimes } from '../../../../src/functions/builtins/countPrimes.js'
 import { MAX_N } from '../../../../src/functions/builtins/naturalNumber.js'
+import { abortedAtLook, functionContext, listeningContext } from '../../../support/builtin.js'
 
-const context = { signal: new AbortController().signal, index: 0, attempt: 1 }
+const context = functionContext()
 const count = (n: unknown) => countPrimes.run(n, context)
 
 /** By trial division. */
@@ -57,11 +58,15 @@ describe('countPrimes', () => {
     for (const n of [-1, 2.5, 'x', MAX_N + 1, null]) expect(() => count(n)).toThrow(RangeError)
   })
 
+  it('says how far it is', () => {
+    const { context: listening, said } = listeningContext()
+    countPrimes.run(4 * 2 ** 18, listening)
+    expect(said).toEqual([0, 0.25, 0.5, 0.75])
+  })
+
   it('ends early once its signal is aborted', () => {
-    let looks = 0
-    const signal = new AbortController().signal
-    Object.defineProperty(signal, 'aborted', { get: () => ++looks >= 3 })
-    expect(() => countPrimes.run(MAX_N, { ...context, signal })).toThrow('aborted')
-    expect(looks).toBe(3)
+    const { context: aborted, looks } = abortedAtLook(3)
+    expect(() => countPrimes.run(MAX_N, aborted)).toThrow('aborted')
+    expect(looks()).toBe(3)
   })
 })

@@ -2,8 +2,9 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { MAX_N } from '../../../../src/functions/builtins/naturalNumber.js'
 import { sumOfSquares, sumOfSquaresBetween } from '../../../../src/functions/builtins/sumOfSquares.js'
+import { abortedAtLook, functionContext, listeningContext } from '../../../support/builtin.js'
 
-const context = { signal: new AbortController().signal, index: 0, attempt: 1 }
+const context = functionContext()
 const sum = (n: unknown) => sumOfSquares.run(n, context) as number | bigint
 
 /** (n - 1)·n·(2n - 1) / 6. */
@@ -68,12 +69,15 @@ describe('sumOfSquares', () => {
     },
   )
 
+  it('says how far it is', () => {
+    const { context: listening, said } = listeningContext()
+    sumOfSquares.run(4 * 2 ** 21, listening)
+    expect(said).toEqual([0, 0.25, 0.5, 0.75])
+  })
+
   it('ends early once its signal is aborted', () => {
-    let looks = 0
-    const signal = new AbortController().signal
-    // Aborted from the third look on: a flag that another thread sets.
-    Object.defineProperty(signal, 'aborted', { get: () => ++looks >= 3 })
-    expect(() => sumOfSquares.run(MAX_N, { ...context, signal })).toThrow('aborted')
-    expect(looks).toBe(3)
+    const { context: aborted, looks } = abortedAtLook(3)
+    expect(() => sumOfSquares.run(MAX_N, aborted)).toThrow('aborted')
+    expect(looks()).toBe(3)
   })
 })

@@ -46,6 +46,12 @@ export class Demand implements FetchingRun {
     return goesOn() ? Math.min(plan.concurrency, this.claimed + pending.ready) : this.claimed
   }
 
+  get usable(): number {
+    const { plan, sessions } = this.options
+    const onTheWay = this.#expected * Math.ceil(plan.concurrency / plan.lanes)
+    return Math.max(this.claimed, Math.min(this.wanted, sessions.slots + onTheWay))
+  }
+
   /** Lanes that the run could use now, those it holds included. */
   get want(): number {
     const { plan, sessions, goesOn } = this.options

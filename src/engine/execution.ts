@@ -323,6 +323,8 @@ export class RunExecution implements ScheduledRun, SessionListener {
   #afterResults(): void {
     if (this.#phase === 'running') this.#backoff.set(this.#pending.nextDueMs)
     this.#endIfDrained()
+    // The last items may wait behind long ones in the lane that was handed them, while there could be another one.
+    if (this.#pending.ready === 0 && this.#sessions.size < this.plan.lanes) this.#sessions.recall()
     this.#demand.changed()
     this.#demand.offer()
     this.#states.showRunning()

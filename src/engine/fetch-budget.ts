@@ -9,8 +9,10 @@ export interface FetchingRun {
   readonly held: number
   /** Fetches that it may have in flight now. */
   readonly claimed: number
-  /** Those, and what else it could have in flight. */
+  /** Those, and what else it could have in flight, if it had the lanes. */
   readonly wanted: number
+  /** Of those, what the lanes that it has, and those on their way, can have in flight. */
+  readonly usable: number
   /** Takes what there is room for. */
   pump(): void
   /** Has given back what it was handed ahead of that. */
@@ -60,6 +62,8 @@ export class FetchBudget {
   #open = 0
   /** A lane had to be turned down, as there was no room when it could be had: the next free fetch is the line's. */
   #isOwed = false
+  /** The members want more than there is. */
+  #isShort = false
   #lastOrder = 0
   #offering = false
 
@@ -77,7 +81,11 @@ export class FetchBudget {
     if (!waits) this.#expecting.delete(run)
     if (!waits) this.#leaveLine(run)
     else if (!wasExpecting) this.#enterLine(run)
-    if ((isMember && !wasMember) || (waits && !wasInLine && !wasExpecting)) this.#makeWayFor(run)
+    const comes = (isMember && !wasMember) || (waits && !wasInLine && !wasExpecting)
+    const wasShort = this.#isShort
+    this.#isShort = this.#wantedByMembers > this.options.maxInFlight
+    // A member may want more than before, too: the back-off of what had failed is over.
+    if (comes || (this.#isShort && !wasShort)) this.#makeWayFor(run)
     // What one of the line has taken, the next ones do not ask for any more.
     if (isMember && wasExpecting) this.#open = Math.min(this.#open, Math.max(0, this.#free))
     this.#admit()
@@ -90,7 +98,7 @@ export class FetchBudget {
    */
   expect(run: FetchingRun): boolean {
     if (!this.#places.has(run)) return true
-    const hasRoom = this.#free > 0
+    const hasRoom = this.roomFor(run).room > 0
     this.#isOwed = !hasRoom
     if (hasRoom) {
       this.#expecting.add(run)
@@ -114,15 +122,34 @@ export class FetchBudget {
     return this.#admitted.has(run) || this.#expecting.has(run)
   }
 
+  /** Runs of higher priority have theirs first; those of one priority share what is left. */
   roomFor(run: FetchingRun): FetchRoom {
-    const isMember = this.#members.has(run)
-    const isExpecting = this.#expecting.has(run)
-    const wants = Array.from(this.#members, ({ wanted }) => wanted)
-    for (const { wanted } of this.#expecting) wants.push(wanted)
-    if (!isMember && !isExpecting) wants.push(run.wanted)
-    const left = this.#free + (isExpecting ? 1 : 0) - (isMember && this.#isOwed ? 1 : 0)
-    const room = Math.min(left, this.#level(wants) - run.claimed)
-    return { room, isScarce: this.#isScarce(wants) }
+    const { above, equals } = this.#claimsBeside(run)
+    const kept = this.#expecting.has(run) ? 1 : 0
+    const owed = this.#members.has(run) && this.#owes(run) ? 1 : 0
+    const share = levelOf([...equals, run.wanted], Math.max(0, this.options.maxInFlight - above))
+    const room = Math.min(this.#free + kept - owed, Math.max(kept, share) - run.claimed)
+    return { room, isScarce: this.#isScarce(run, above, equals) }
+  }
+
+  /** What the others could have in flight: all of higher priority together, and each of the same one. */
+  #claimsBeside(run: FetchingRun): { above: number; equals: number[] } {
+    let above = 0
+    const equals: number[] = []
+    for (const runs of [this.#members, this.#expecting]) {
+      for (const other of runs) {
+        if (other === run) continue
+        if (other.priority > run.priority) above += other.usable
+        else if (other.priority === run.priority) equals.push(other.usable)
+      }
+    }
+    return { above, equals }
+  }
+
+  /** Whether the next free fetch is not this run's but the line's. */
+  #owes(run: FetchingRun): boolean {
+    const [first] = this.#isOwed ? this.#line : []
+    return first !== undefined && first.run.priority >= run.priority
   }
 
   /** There may be room: soon, once for all changes of this turn of the event loop, each run takes its part. */
@@ -142,12 +169,17 @@ export class FetchBudget {
     this.#members.add(run)
   }
 
-  /** What the others were handed ahead while there was enough for all would be fetched before the newcomer has its share. */
-  #makeWayFor(newcomer: FetchingRun): void {
-    let wanted = newcomer.wanted
-    for (const run of this.#members) if (run !== newcomer) wanted += run.wanted
+  /** What the others were handed ahead while there was enough for all would be fetched before this one has its share. */
+  #makeWayFor(run: FetchingRun): void {
+    const wanted = this.#wantedByMembers + (this.#members.has(run) ? 0 : run.wanted)
     if (wanted <= this.options.maxInFlight) return
-    for (const run of this.#members) if (run !== newcomer) run.recall()
+    for (const other of this.#members) if (other !== run && other.priority <= run.priority) other.recall()
+  }
+
+  get #wantedByMembers(): number {
+    let sum = 0
+    for (const { usable } of this.#members) sum += usable
+    return sum
   }
 
   #enterLine(run: FetchingRun): void {
@@ -179,7 +211,9 @@ export class FetchBudget {
   #admit(): void {
     const waiting = this.#places.size
     if (waiting === 0 && this.#admitted.size === 0) return
-    this.#open = Math.min(Math.max(this.#open, this.#free), this.options.maxLanes, waiting)
+    const [first] = this.#line
+    const free = first && this.roomFor(first.run).room > 0 ? this.#free : 0
+    this.#open = Math.min(Math.max(this.#open, free), this.options.maxLanes, waiting)
     const before = this.#admitted
     const admitted = new Set<FetchingRun>()
     for (const { run } of this.#line) {
@@ -192,22 +226,23 @@ export class FetchBudget {
   }
 
   /** Those in line count as one, and only while it is room that they wait for: they are often more than lanes. */
-  #isScarce(wants: readonly number[]): boolean {
+  #isScarce(run: FetchingRun, above: number, equals: readonly number[]): boolean {
     const [first] = this.#open === 0 ? this.#line : []
-    const wanted = wants.reduce((sum, one) => sum + one, first?.run.wanted ?? 0)
-    return wanted > this.options.maxInFlight && wants.length + (first ? 1 : 0) > 1
+    const waiting = first && first.run !== run && first.run.priority >= run.priority ? first.run.wanted : 0
+    const beside = equals.reduce((sum, one) => sum + one, above + waiting)
+    return beside > 0 && beside + run.wanted > this.options.maxInFlight
   }
+}
 
-  /** What each may have: max-min fair, so that what one does not want goes to the others. */
-  #level(wants: readonly number[]): number {
-    let left = this.options.maxInFlight
-    let sharing = wants.length
-    for (const wanted of [...wants].sort((a, b) => a - b)) {
-      // Rounded up: the last ones then wait for their turn, but nothing is left unused.
-      if (wanted * sharing > left) return Math.ceil(left / sharing)
-      left -= wanted
-      sharing -= 1
-    }
-    return this.options.maxInFlight
+/** What each may have: max-min fair, so that what one does not want goes to the others. */
+function levelOf(wants: readonly number[], capacity: number): number {
+  let left = capacity
+  let sharing = wants.length
+  for (const wanted of [...wants].sort((a, b) => a - b)) {
+    // Rounded up: the last ones then wait for their turn, but nothing is left unused.
+    if (wanted * sharing > left) return Math.ceil(left / sharing)
+    left -= wanted
+    sharing -= 1
   }
+  return capacity
 }

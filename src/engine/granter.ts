@@ -12,14 +12,14 @@ import type { Batch, PendingItems } from './pending.js'
 import type { LaneSession } from './session.js'
 import type { Sessions } from './sessions.js'
 
-/** Tasks longer than this are not handed out ahead: an idle lane elsewhere would have to wait for them. */
+/** Computes longer than this are not handed out ahead: an idle lane elsewhere would have to wait for them. */
 const LONG_TASK_MS = 20
 /** Until items that could not be read are read again. */
 const REREAD_MS = 500
 /** A run gives up when its items could not be read for this long. */
 const MAX_UNREADABLE_MS = 10_000
 
-/** Of shorter fetches a lane gets what it ends in this time ahead: until its results are here and the next ones there. */
+/** Of fetches a lane gets what it ends in this time ahead: until its results are here and the next ones there. */
 const AHEAD_MS = 40
 /** And at most this many for each slot. */
 const MAX_AHEAD = 32
@@ -102,13 +102,14 @@ export class Granter {
 
   /**
    * Some more than fit, so that a slot that becomes free has its next item there: of short ones a lane ends several times its
-   * slots between two messages. Towards the end several lanes share what is left; a single one gets all of it.
+   * slots between two messages. A single lane gets some of whatever length, to the end. Several share what is left, and get
+   * nothing ahead of what takes long or was never seen: it would wait for one lane's slots while another lane is idle.
    */
   #fetchesAhead({ slots }: LaneSession): number {
     const { pending, plan } = this.options
-    const isShort = this.#taskMs < LONG_TASK_MS
-    const ahead = isShort ? Math.ceil(slots * Math.min(MAX_AHEAD, Math.max(1, AHEAD_MS / this.#taskMs))) : slots >> 1
-    return Math.min(ahead, plan.lanes === 1 ? pending.ready : Math.floor(pending.ready / (2 * plan.lanes)))
+    const ahead = Math.floor(slots * Math.min(MAX_AHEAD, AHEAD_MS / this.#taskMs))
+    if (plan.lanes === 1) return Math.min(Math.max(ahead, slots >> 1), pending.ready)
+    return Math.min(ahead, Math.floor(pending.ready / (2 * plan.lanes)))
   }
 
   #computeRoom(session: LaneSession): number {

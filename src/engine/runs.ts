@@ -175,17 +175,23 @@ export class Runs implements Engine {
   }
 
   load(): EngineLoad {
-    let queuedTasks = 0
     let runningTasks = 0
     let oldest = Number.POSITIVE_INFINITY
     for (const live of this.#live.values()) {
-      const { counts } = live.ledger.visible
       runningTasks += live.running
-      queuedTasks += counts.total - doneOf(counts) - live.running
       if (live.waitsForLane) oldest = Math.min(oldest, live.record.createdAt.getTime())
     }
     const oldestQueuedMs = Number.isFinite(oldest) ? Math.max(0, this.options.clock.now().getTime() - oldest) : null
-    return { queuedTasks, runningTasks, oldestQueuedMs, lanes: this.options.lanes.statuses() }
+    return { queuedTasks: this.#queuedTasks, runningTasks, oldestQueuedMs, lanes: this.options.lanes.statuses() }
+  }
+
+  get #queuedTasks(): number {
+    let queued = 0
+    for (const { ledger, running } of this.#live.values()) {
+      const { counts } = ledger.visible
+      queued += counts.total - doneOf(counts) - running
+    }
+    return queued
   }
 
   async #launch({ launch, userErrors }: CheckResult, space: string): Promise<LaunchOutcome> {
@@ -223,11 +229,13 @@ export class Runs implements Engine {
   }
 
   #refusal({ spec }: CheckedLaunch): LaunchOutcome | null {
-    const queuedTasks = this.load().queuedTasks + this.#launching
+    const queuedTasks = this.#queuedTasks + this.#launching
     const { maxQueuedTasks } = this.options.limits
-    if (queuedTasks + spec.source.count <= maxQueuedTasks) return null
-    const message = `${queuedTasks} tasks wait already, and at most ${maxQueuedTasks} may`
-    return refusal('QUEUE_FULL', ['input', 'source'], message, QUEUE_FULL_RETRY_MS)
+    const { count } = spec.source
+    if (queuedTasks + count <= maxQueuedTasks) return null
+    const message = `${queuedTasks} tasks wait already: with these ${count} it would be more than ${maxQueuedTasks}`
+    // More than may ever wait will not fit later either.
+    return refusal('QUEUE_FULL', ['input', 'source'], message, count <= maxQueuedTasks ? QUEUE_FULL_RETRY_MS : null)
   }
 
   async #resume(record: RunRecord): Promise<void> {
@@ -264,13 +272,15 @@ export class Runs implements Engine {
 
   /** What was started goes on as it was started. */
   #plan(record: RunRecord): Execution {
-    const { spec, effectiveStrategy, lanes, concurrency } = record
-    const { defaultLanes, maxInFlight } = this.options.limits
+    const { spec, effectiveStrategy, concurrency } = record
+    const { defaultLanes, maxLanes, maxInFlight } = this.options.limits
+    const lanes = record.lanes ?? spec.lanes
     return planExecution({
       kind: spec.stages[0]!.kind,
       strategy: effectiveStrategy ?? spec.strategy,
       concurrency: concurrency ?? spec.concurrency,
-      lanes: lanes ?? spec.lanes,
+      // The server may have been started with fewer since: the concurrency is for the lanes that can be had.
+      lanes: lanes === null ? null : Math.min(lanes, maxLanes),
       items: spec.source.count,
       defaultLanes,
       maxInFlight,

@@ -32,6 +32,7 @@ export interface SessionListener {
 export class LaneSession {
   readonly #outstanding = new Outstanding()
   #cancelled = false
+  #recalled = false
   #killedFor: KillReason | null = null
   #stopWatching: (() => void) | null = null
   #stopGrace: (() => void) | null = null
@@ -75,6 +76,7 @@ export class LaneSession {
 
   grant(grant: Grant): void {
     this.#outstanding.add(grant)
+    this.#recalled = false
     this.lane.grant(grant)
     if (this.job.timeoutMs !== null) this.#watch(this.job.timeoutMs)
   }
@@ -83,9 +85,11 @@ export class LaneSession {
     return this.lane.inService().filter(({ index }) => this.#outstanding.has(index))
   }
 
-  /** Asks for what was handed out ahead. */
+  /** Asks for what was handed out ahead, once for what was granted so far. */
   recall(): void {
-    if (this.#outstanding.size > this.job.slots) this.lane.recall()
+    if (this.#recalled || this.#outstanding.size <= this.job.slots) return
+    this.#recalled = true
+    this.lane.recall()
   }
 
   /** Asks the lane to end early; a lane that does not listen is ended. */

@@ -17,6 +17,10 @@ class Run implements FetchingRun {
     budget.note(this)
   }
 
+  get usable(): number {
+    return this.wanted
+  }
+
   pump(): void {
     this.pumped += 1
     this.claimed += Math.max(0, Math.min(this.wanted - this.claimed, this.budget.roomFor(this).room))
@@ -51,6 +55,10 @@ class Guest implements FetchingRun {
     private readonly release = () => {},
   ) {
     budget.note(this)
+  }
+
+  get usable(): number {
+    return this.isLeaving ? this.claimed : this.wanted
   }
 
   pump(): void {
@@ -257,6 +265,23 @@ describe('FetchBudget', () => {
     expect([first.recalled, second.recalled]).toEqual([2, 0])
   })
 
+  it('has it given back, too, when one that is there comes to want more', () => {
+    const budget = budgetOf(10)
+    const first = new Run(budget, 9)
+    const second = new Run(budget, 1)
+    expect([first.recalled, second.recalled]).toEqual([0, 0])
+    second.wanted = 5
+    budget.note(second)
+    expect([first.recalled, second.recalled]).toEqual([1, 0])
+    budget.note(second)
+    expect(first.recalled).toBe(1)
+    second.wanted = 1
+    budget.note(second)
+    second.wanted = 2
+    budget.note(second)
+    expect(first.recalled).toBe(2)
+  })
+
   it('moves towards equal shares as fetches end', async () => {
     const budget = budgetOf(10)
     const first = new Run(budget, 100)
@@ -345,6 +370,51 @@ describe('FetchBudget', () => {
         expect(served.size).toBe(runs.length)
       }),
     )
+  })
+})
+
+describe('FetchBudget, runs of different priority', () => {
+  it('gives a higher one all that it can use, as the fetches of the others end, and the others what it leaves', async () => {
+    const budget = budgetOf(10)
+    const low = new Guest(budget, 100, 0)
+    low.come()
+    const high = new Guest(budget, 6, 1)
+    low.end(1)
+    expect(high.come()).toBe(true)
+    expect(low.recalled).toBeGreaterThan(0)
+    for (let ended = 0; ended < 20; ended += 1) {
+      low.end(1)
+      await settle()
+      expect(low.claimed + high.claimed).toBe(10)
+    }
+    expect([low.claimed, high.claimed]).toEqual([4, 6])
+    high.wanted = 30
+    high.end(0)
+    for (let ended = 0; ended < 4; ended += 1) {
+      low.end(1)
+      await settle()
+    }
+    // Nothing is left for the lower one, and it gives its lane back.
+    expect([low.claimed, low.held, high.claimed]).toEqual([0, 0, 10])
+    high.end(3)
+    await settle()
+    expect([low.mayAsk, high.claimed]).toEqual([false, 10])
+    high.wanted = 2
+    high.end(8)
+    expect(low.come()).toBe(true)
+    await settle()
+    expect([low.claimed, high.claimed]).toEqual([8, 2])
+  })
+
+  it('keeps nothing for what lanes cannot take that a run does not have', () => {
+    const budget = budgetOf(64)
+    const narrow = new Guest(budget, 64)
+    Object.defineProperty(narrow, 'usable', { value: 16 })
+    narrow.come()
+    narrow.claimed = 16
+    const wide = new Guest(budget, 64)
+    expect(wide.come()).toBe(true)
+    expect([wide.claimed, budget.roomFor(narrow).room]).toEqual([48, 0])
   })
 })
 

@@ -22,7 +22,7 @@ interface Setup extends Partial<BatchSpec> {
 
 function setup({ items = 1000, lanes = 1, fetchRoom, isScarce = false, read, ended = [], ...changes }: Setup = {}) {
   const clock = new ManualClock()
-  const source = changes.source ?? { kind: 'range' as const, from: 0, step: 1, count: items }
+  const source = changes.source ?? { kind: 'range' as const, from: 0, to: items, step: 1, count: items }
   const spec = batchSpec({ lanes, ...changes, source })
   const kind = spec.stages[0]!.kind
   const { strategy, concurrency } = spec
@@ -105,6 +105,33 @@ describe('Granter, fetches', () => {
   it('fills the slots and half as many ahead, while there are enough', () => {
     expect(setup(fetches).fill()).toEqual([12])
     expect(setup({ ...fetches, items: 8 }).fill()).toEqual([8])
+  })
+
+  it('hands out ahead what a lane ends in 40 ms, and at most 32 for each slot', () => {
+    for (const [serviceMs, ahead] of [
+      [0.1, 256],
+      [10, 32],
+      [40, 8],
+      [500, 4],
+    ] as const) {
+      const { granter, fill } = setup(fetches)
+      granter.observe(columnsOf([{ index: 0, serviceMs }]))
+      expect(fill()).toEqual([8 + ahead])
+    }
+  })
+
+  it('hands several lanes nothing out ahead of long ones, or before it knows how long they take', () => {
+    const several: Setup = { ...fetches, strategy: 'THREADS', lanes: 2 }
+    expect(setup(several).fill()).toEqual([4])
+    for (const [serviceMs, ahead] of [
+      [500, 0],
+      [40, 4],
+      [10, 16],
+    ] as const) {
+      const { granter, fill } = setup(several)
+      granter.observe(columnsOf([{ index: 0, serviceMs }]))
+      expect(fill()).toEqual([4 + ahead])
+    }
   })
 
   it('hands nothing out ahead while others wait', () => {

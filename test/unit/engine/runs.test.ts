@@ -734,6 +734,35 @@ describe('Runs, fetches that find no room', () => {
   })
 })
 
+describe('Runs, handing out', () => {
+  it('calls the last items back from a lane that is busy with long ones, for another lane', async () => {
+    const world = new World()
+    const key = await world.compute({ items: 6, chunkSize: 3, options: { strategy: 'THREADS', lanes: 2 } })
+    const [slow, quick] = world.pool.busy
+    expect([slow?.held.length, quick?.held.length]).toEqual([3, 3])
+    await world.end(quick, OK)
+    expect(slow?.recalled).toBe(true)
+    // The first one goes on; the others are given back.
+    slow?.end([1, 2], () => NOT_STARTED)
+    await world.settle()
+    expect(world.pool.busy.map(({ held }) => held.map(({ index }) => index))).toEqual([[0], [2, 1]])
+    for (const lane of world.pool.busy) await world.end(lane, OK)
+    expect(world.record(key)).toMatchObject({ status: 'SUCCEEDED', counts: { succeeded: 6 } })
+  })
+})
+
+describe('Runs, taken up with fewer lanes', () => {
+  it('have as many in flight on the lanes that can be had', async () => {
+    const world = new World({ maxInFlight: 8, maxLanes: 4 })
+    const key = await world.fetch({ items: 40, options: { strategy: 'THREADS', lanes: 4, concurrency: 8 } })
+    expect(world.pool.busy.map(({ job }) => job?.slots)).toEqual([2, 2, 2, 2])
+    world.limits.maxLanes = 2
+    await world.crash()
+    expect(world.pool.busy.map(({ job }) => job?.slots)).toEqual([4, 4])
+    expect(world.record(key)).toMatchObject({ lanes: 4, concurrency: 8 })
+  })
+})
+
 describe('Runs, launching', () => {
   it('refuses what would be too much together, also of launches at the same time', async () => {
     const world = new World({ maxQueuedTasks: 15 })
@@ -741,6 +770,12 @@ describe('Runs, launching', () => {
       world.runs.launchCompute({ function: 'any', source: { range: { from: 0, to: items, step: 1 } } }, '')
     const outcomes = await Promise.all([launch(10), launch(10)])
     expect(outcomes.map(({ userErrors }) => userErrors[0]?.code ?? 'OK')).toEqual(['OK', 'QUEUE_FULL'])
+    expect(outcomes[1]?.userErrors[0]).toMatchObject({
+      message: '10 tasks wait already: with these 10 it would be more than 15',
+      retryAfterMs: 5000,
+    })
+    // That many will not fit later either.
+    expect((await launch(16)).userErrors[0]).toMatchObject({ code: 'QUEUE_FULL', retryAfterMs: null })
   })
 
   it('answers a repeated launch with the first one, though the queue is full of it', async () => {

@@ -3,10 +3,9 @@
 import { mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from './clock.js'
-import { type Config, ConfigError } from './config.js'
+import type { Config } from './config.js'
 import { Runs } from './engine/runs.js'
 import { MemoryEventBus } from './events/memory.js'
-import { invalidDestinations } from './fetching/destination.js'
 import { BUILTINS } from './functions/builtins/index.js'
 import { createRegistry, type FunctionRegistry } from './functions/registry.js'
 import { createHttpServer } from './http/server.js'
@@ -49,11 +48,6 @@ const GATHER_MS = 40
 
 /** Starts everything, in the order in which each part needs the others. Rejects with a clear error where one cannot. */
 export async function startApp(config: Config, log: Log, files: AppFiles = BUILT_FILES): Promise<App> {
-  const problems = invalidDestinations(config.allowHosts)
-  if (problems.length > 0) {
-    const expected = 'expected a name, an address or a CIDR range'
-    throw new ConfigError(problems.map((entry) => `HEDDLE_ALLOW_HOSTS has "${entry}", ${expected}`))
-  }
   mkdirSync(config.dataDir, { recursive: true })
   const functions = await loadFunctions(config, log)
   const store = await createStore({

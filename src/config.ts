@@ -3,6 +3,7 @@
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { invalidDestinations } from './domain/destinations.js'
 import type { LogLevel } from './log.js'
 
 export interface Config {
@@ -193,6 +194,9 @@ export function readConfig(env: Environment = process.env): Config {
   }
   if (!config.databaseUrl.startsWith('file:')) {
     read.problems.push(`DATABASE_URL is "${config.databaseUrl}", expected file: and a path`)
+  }
+  for (const entry of invalidDestinations(config.allowHosts)) {
+    read.problems.push(`HEDDLE_ALLOW_HOSTS has "${entry}", expected a name, an address or a CIDR range`)
   }
   for (const origin of config.origins) {
     if (!URL.canParse(origin) || new URL(origin).origin !== origin) {

@@ -54,8 +54,9 @@ export interface FetchOptions {
  */
 export type Source =
   | { kind: 'list'; form: 'urls' | 'requests' | 'inputs'; count: number }
-  | { kind: 'template'; template: string; from: number; step: number; count: number }
-  | { kind: 'range'; from: number; step: number; count: number }
+  /** `to` as asked: the last item may lie before it. */
+  | { kind: 'template'; template: string; from: number; to: number; step: number; count: number }
+  | { kind: 'range'; from: number; to: number; step: number; count: number }
 
 /** A source whose items follow from the index alone. */
 export type CompactSource = Exclude<Source, { kind: 'list' }>
@@ -85,8 +86,11 @@ export interface BatchSpec {
 }
 
 /** The number that `{i}` stands for in a template, or the input of a range, at `index`. */
-export function numberAt(source: CompactSource, index: number): number {
-  return source.from + source.step * index
+export function numberAt(source: Pick<CompactSource, 'from' | 'step'>, index: number): number {
+  const distance = source.step * index
+  // Two numbers of opposite signs can lie further apart than doubles are exact.
+  if (Number.isSafeInteger(distance)) return source.from + distance
+  return Number(BigInt(source.from) + BigInt(source.step) * BigInt(index))
 }
 
 /** The input of the item at `index`, of a source that follows from the index. */

@@ -82,6 +82,11 @@ export function resolveStrategy(strategy: Exclude<Strategy, 'CLUSTER'>, kind: St
   return kind === 'FETCH' ? 'ASYNC' : 'THREADS'
 }
 
+/** In flight where a launch does not say, over all lanes; null: one a lane, as many as the machine gives. */
+export function defaultConcurrency(strategy: Exclude<Strategy, 'CLUSTER'>, kind: StageKind): number | null {
+  return ROWS[resolveStrategy(strategy, kind)].defaultConcurrency[kind]
+}
+
 /** In flight as executed = min(asked or default, lanes × in flight per lane, items). */
 export function planExecution(request: ExecutionRequest): Execution {
   const strategy = resolveStrategy(request.strategy, request.kind)

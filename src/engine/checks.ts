@@ -7,17 +7,42 @@ import { MAX_BACKOFF_MS, MAX_INT, MAX_LABELS, MAX_NAME_LENGTH, MAX_TIMEOUT_MS } 
 
 /** RFC 9110: what a method and a header name are made of. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what a header value must not have
-const HEADER_VALUE = /^[^\u0000-\u0008\u000a-\u001f\u007f]*$/
+/** Bytes alone: what is past U+00FF cannot be sent. */
+const HEADER_VALUE = /^[\t\u0020-\u007e\u0080-\u00ff]*$/
 /** Headers that the connection owns. */
-const FRAMING = new Set(['content-length', 'transfer-encoding', 'connection', 'upgrade', 'expect', 'te', 'trailer'])
+const FRAMING = new Set([
+  'content-length',
+  'transfer-encoding',
+  'connection',
+  'keep-alive',
+  'upgrade',
+  'expect',
+  'te',
+  'trailer',
+])
 /** Methods that undici or HTTP itself keep for other uses. */
 const TUNNELS = new Set(['CONNECT', 'TRACE'])
 
 /** Shows a value in a message: whole where it is short. */
 export function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value)
+  const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value))
   return text.length > 80 ? `${text.slice(0, 77)}...` : text
+}
+
+/** Whether each % begins the code of a byte, and the bytes are UTF-8. */
+function isEncoded(text: string): boolean {
+  if (!text.includes('%')) return true
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Characters are code points here: an emoji is one or some, whatever it takes in UTF-16. */
+function isLonger(text: string, maxLength: number): boolean {
+  return text.length > maxLength && (text.length > 2 * maxLength || [...text].length > maxLength)
 }
 
 export class Checker {
@@ -37,8 +62,7 @@ export class Checker {
 
   text(value: string | null | undefined, path: Path, maxLength: number = MAX_NAME_LENGTH): string | null {
     if (value === null || value === undefined) return null
-    if (value.length < 1 || value.length > maxLength)
-      this.invalid(path, value, `a text of 1 to ${maxLength} characters`)
+    if (value === '' || isLonger(value, maxLength)) this.invalid(path, value, `a text of 1 to ${maxLength} characters`)
     return value
   }
 
@@ -47,7 +71,8 @@ export class Checker {
       this.invalid(path, value, 'an absolute URL')
       return
     }
-    const { protocol } = new URL(value)
+    const { protocol, username, password } = new URL(value)
+    if (!isEncoded(username + password)) this.invalid(path, value, 'a URL whose user name and password can be decoded')
     if (protocol === 'http:' || protocol === 'https:') return
     this.problems.add(
       'UNSUPPORTED_SCHEME',
@@ -57,7 +82,11 @@ export class Checker {
   }
 
   headers(headers: readonly Header[] | null | undefined, path: Path): Header[] {
+    const host = headers?.findIndex(({ name }) => name.toLowerCase() === 'host') ?? -1
     headers?.forEach(({ name, value }, at) => {
+      if (at > host && host >= 0 && name.toLowerCase() === 'host') {
+        this.problems.add('INVALID', [...path, at, 'name'], `the header ${shown(name)} is there twice`)
+      }
       if (!TOKEN.test(name)) this.invalid([...path, at, 'name'], name, 'the name of an HTTP header')
       else if (FRAMING.has(name.toLowerCase()))
         this.invalid([...path, at, 'name'], name, 'a header that a request may set')
@@ -73,7 +102,7 @@ export class Checker {
     const seen = new Set<string>()
     labels.forEach(({ name, value }, at) => {
       this.text(name, [...path, at, 'name'])
-      if (value.length > MAX_NAME_LENGTH)
+      if (isLonger(value, MAX_NAME_LENGTH))
         this.invalid([...path, at, 'value'], value, `at most ${MAX_NAME_LENGTH} characters`)
       if (seen.has(name)) this.problems.add('INVALID', [...path, at, 'name'], `the label ${shown(name)} is there twice`)
       seen.add(name)

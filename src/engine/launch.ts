@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import type { BatchSpec, CompactSource, Source, StageSpec } from '../domain/batch.js'
 import { compactInput } from '../domain/batch.js'
 import { type Path, Problems, type UserError } from '../domain/problems.js'
+import { defaultConcurrency } from '../domain/strategy.js'
 import type { FunctionCatalog } from '../functions/function.js'
 import { Checker, shown } from './checks.js'
 import type { LaunchComputeInput, LaunchFetchInput, LaunchOptionsInput } from './engine.js'
@@ -85,15 +86,24 @@ export class LaunchChecks {
     const path = [...SOURCE, 'template']
     if (!input) {
       this.#problems.add('INVALID', SOURCE, 'null is not a source: one of urls, requests and template is expected')
-      return { kind: 'template', template: '', from: 1, step: 1, count: 0 }
+      return { kind: 'template', template: '', from: 1, to: 0, step: 1, count: 0 }
     }
     const { template, from, to, step } = input
     const count = this.#count({ from, to, step }, true, path)
-    const source: CompactSource = { kind: 'template', template, from, step, count }
+    const source: CompactSource = { kind: 'template', template, from, to, step, count }
     if (!template.includes('{i}'))
       this.#check.invalid([...path, 'template'], template, 'a URL with {i} where the number goes')
-    else this.#check.url(compactInput(source, 0) as string, [...path, 'template'])
+    else this.#templateUrls(source, [...path, 'template'])
     return source
+  }
+
+  /** The first and the last one: what is between them differs in digits alone. */
+  #templateUrls(source: CompactSource, path: Path): void {
+    const before = this.#problems.count
+    this.#check.url(compactInput(source, 0) as string, path)
+    if (this.#problems.count === before && source.count > 1) {
+      this.#check.url(compactInput(source, source.count - 1) as string, path)
+    }
   }
 
   #computeSource({ source: { inputs, range }, function: name }: LaunchComputeInput, known: boolean): CheckedSource {
@@ -107,22 +117,25 @@ export class LaunchChecks {
     }
     if (!range) {
       this.#problems.add('INVALID', SOURCE, 'null is not a source: one of inputs and range is expected')
-      return { source: { kind: 'range', from: 0, step: 1, count: 0 }, items: null }
+      return { source: { kind: 'range', from: 0, to: 0, step: 1, count: 0 }, items: null }
     }
-    const { from, step } = range
+    const { from, to, step } = range
     const count = this.#count(range, false, [...SOURCE, 'range'])
     if (known && count > 0 && this.#problems.count === 0) {
       this.#inputProblems(this.functions.validateRange(name, { from, step, count }), [...SOURCE, 'range'], range)
     }
-    return { source: { kind: 'range', from, step, count }, items: null }
+    return { source: { kind: 'range', from, to, step, count }, items: null }
   }
 
   #inputProblems(problems: { path: (string | number)[]; message: string }[], path: Path, value: unknown): void {
+    if (problems.length === 0) return
+    // Once for all problems of a value: it may be large, and so may they be many.
+    const given = shown(value)
     for (const problem of problems) {
       this.#problems.add(
         'INVALID',
         [...path, ...problem.path],
-        `${shown(value)} does not fit the function: ${problem.message}`,
+        `${given} does not fit the function: ${problem.message}`,
       )
     }
   }
@@ -149,8 +162,7 @@ export class LaunchChecks {
     }
     if (numbers.step === 0) this.#check.invalid([...path, 'step'], 0, 'a step: it never arrives')
     if (this.#problems.count > before) return 0
-    const steps = (numbers.to - numbers.from) / numbers.step
-    const count = included ? Math.floor(steps) + 1 : Math.ceil(steps)
+    const count = countOf(numbers, included)
     if (count < 1) {
       this.#problems.add(
         'INVALID',
@@ -167,8 +179,8 @@ export class LaunchChecks {
   #finish({ source, items }: CheckedSource, stage: StageSpec, options: LaunchOptionsInput): CheckResult {
     const check = this.#check
     const path = [...INPUT, 'options']
-    const strategy = options.strategy ?? 'AUTO'
-    if (strategy === 'CLUSTER') {
+    const strategy = options.strategy === 'CLUSTER' ? 'AUTO' : (options.strategy ?? 'AUTO')
+    if (options.strategy === 'CLUSTER') {
       this.#problems.add('CLUSTER_UNAVAILABLE', [...path, 'strategy'], 'no worker host is connected')
     }
     const timeoutMs = check.timeoutMs(options.timeoutMs, [...path, 'timeoutMs'])
@@ -177,8 +189,10 @@ export class LaunchChecks {
       name: check.text(options.name, [...path, 'name']),
       labels: check.labels(options.labels, [...path, 'labels']),
       priority: check.whole(options.priority, [...path, 'priority'], [-MAX_INT, MAX_INT]) ?? 0,
-      strategy: strategy === 'CLUSTER' ? 'AUTO' : strategy,
-      concurrency: check.whole(options.concurrency, [...path, 'concurrency'], [1, MAX_INT]),
+      strategy,
+      concurrency:
+        check.whole(options.concurrency, [...path, 'concurrency'], [1, MAX_INT]) ??
+        defaultConcurrency(strategy, stage.kind),
       lanes: check.whole(options.lanes, [...path, 'lanes'], [1, this.limits.maxLanes]),
       failFast: options.failFast ?? false,
       retry: check.retry(options.retry, [...path, 'retry']),
@@ -190,6 +204,15 @@ export class LaunchChecks {
     if (this.#problems.count > 0) return { launch: null, userErrors: this.#problems.list() }
     return { launch: { spec, items, idempotencyKey, inputHash: hashOf({ spec, items }) }, userErrors: null }
   }
+}
+
+/** Exact, as numbers of opposite signs can lie further apart than doubles are. */
+function countOf(numbers: { from: number; to: number; step: number }, included: boolean): number {
+  const [from, to, step] = [BigInt(numbers.from), BigInt(numbers.to), BigInt(numbers.step)]
+  const distance = step > 0n ? to - from : from - to
+  const width = step > 0n ? step : -step
+  if (distance < 0n) return 0
+  return Number(included ? distance / width + 1n : (distance + width - 1n) / width)
 }
 
 /** SHA-256 over the value's JSON with all keys in order. */

@@ -1,8 +1,9 @@
 /** The fetcher that lanes use: undici connections, kept per origin for the life of the fetcher. */
 
+import type { AllowedDestinations } from '../domain/destinations.js'
 import { Aborts } from './aborts.js'
 import { Connector, type Resolve } from './connector.js'
-import { type AllowedDestinations, createDestinationPolicy } from './destination.js'
+import { createDestinationPolicy } from './destination.js'
 import type { Fetcher, FetchOutcome } from './fetcher.js'
 import { Pools } from './pools.js'
 import { Exchange } from './request.js'

@@ -4,6 +4,7 @@ import { isUtf8 } from 'node:buffer'
 import { TextDecoder } from 'node:util'
 import type { BodyPolicy } from '../domain/batch.js'
 import { TaskFailure } from '../domain/errors.js'
+import { isTooDeep, MAX_JSON_DEPTH } from '../domain/output.js'
 
 export interface OutputRequest {
   policy: Exclude<BodyPolicy, 'DISCARD'>
@@ -31,6 +32,9 @@ export function toOutput(body: Buffer, request: OutputRequest): string {
       : compactJson(checkedJson(body, request.contentType))
   if (Buffer.byteLength(output) > request.maxBytes) {
     throw new TaskFailure('OUTPUT_TOO_LARGE', `the output is larger than ${request.maxBytes} bytes`)
+  }
+  if (isTooDeep(output)) {
+    throw new TaskFailure('OUTPUT_TOO_LARGE', `the output is nested more than ${MAX_JSON_DEPTH} levels deep`)
   }
   return output
 }

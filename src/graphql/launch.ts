@@ -59,7 +59,7 @@ const UrlTemplateInput = builder.inputType('UrlTemplateInput', {
     from: t.float({
       required: true,
       defaultValue: 1,
-      description: 'The first number. A whole number up to 2^53, as the two below.',
+      description: 'The first number. A whole number up to 2^53, as to and step.',
     }),
     to: t.float({ required: true, description: 'The last number, included.' }),
     step: t.float({ required: true, defaultValue: 1, description: 'From one number to the next.' }),

@@ -3,18 +3,35 @@
 import type { Header, Json } from '../domain/batch.js'
 
 const MASK = '***'
-const SECRET_NAME = /auth|cookie|token|secret|key|password|session/i
+const SECRET_NAME = /auth|cookie|token|secret|key|passw|pwd|session|jwt|bearer|credential|signature/i
 /** The scheme, and what stands before the last @ of the authority. */
 const USERINFO = /^(\s*[a-z][a-z0-9+.-]*:[/\\]{2})[^/?#\\]*@/i
+/** In the place of a user name, to be replaced. */
+const USER = 'heddle-masks-this-user'
 
 /** The headers, with the values of those whose name says that it is a secret left out. */
 export function maskHeaders(headers: readonly Header[]): Header[] {
   return headers.map(({ name, value }) => ({ name, value: SECRET_NAME.test(name) ? MASK : value }))
 }
 
-/** The URL without its user name and password. */
+/** The URL with its user name and password masked. */
 export function maskUrl(url: string): string {
-  return url.replace(USERINFO, `$1${MASK}@`)
+  if (!url.includes('@')) return url
+  const masked = url.replace(USERINFO, `$1${MASK}@`)
+  return masked === url && hasUserinfo(url) ? maskParsed(new URL(url)) : masked
+}
+
+/** Also where it is written as nobody writes it: parsers forgive missing and surplus slashes, tabs and line breaks. */
+function hasUserinfo(url: string): boolean {
+  if (!URL.canParse(url)) return false
+  const { username, password } = new URL(url)
+  return username !== '' || password !== ''
+}
+
+function maskParsed(url: URL): string {
+  url.username = USER
+  url.password = ''
+  return url.href.replace(USER, MASK)
 }
 
 /** The input of a fetch, a URL or a request, without its secrets. */

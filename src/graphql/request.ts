@@ -1,6 +1,6 @@
 /** What was asked at launch, as Run.request tells it: the shape of the launch's input, defaults filled in. */
 
-import { type BatchSpec, type Json, numberAt, type Source, type StageSpec } from '../domain/batch.js'
+import type { BatchSpec, Json, Source, StageSpec } from '../domain/batch.js'
 import { maskHeaders, maskUrl } from './masking.js'
 
 /** A list is told by its count, secrets are masked. */
@@ -14,12 +14,12 @@ function sourceOf(source: Source): Json {
     case 'list':
       return { [source.form]: source.count }
     case 'template': {
-      const { template, from, step, count } = source
-      return { template: { template: maskUrl(template), from, to: numberAt(source, count - 1), step, count } }
+      const { template, from, to, step, count } = source
+      return { template: { template: maskUrl(template), from, to, step, count } }
     }
     case 'range': {
-      const { from, step, count } = source
-      return { range: { from, to: numberAt(source, count), step, count } }
+      const { from, to, step, count } = source
+      return { range: { from, to, step, count } }
     }
   }
 }

@@ -1,12 +1,13 @@
 /** Finding runs: by id, by filter, in pages. */
 
 import { parseRunId } from '../domain/ids.js'
+import { MAX_LABELS } from '../engine/limits.js'
 import type { RunFilter, RunOrder } from '../store/store.js'
 import { builder } from './builder.js'
 import type { ApiContext } from './context.js'
 import { present } from './filters.js'
 import { LabelInput } from './label.js'
-import { type CursorForm, type PageArgs, pageRequest, toConnection } from './pages.js'
+import { type CursorForm, type PageArgs, pageRequest, sizeWithin, toConnection } from './pages.js'
 import { RunType } from './refs.js'
 import { RunKindType, RunStatusType } from './run.js'
 import { StrategyType } from './strategy.js'
@@ -33,7 +34,7 @@ export const RunFilterInput = builder.inputType('RunFilter', {
       description:
         "With a task that fetched from this host, as URL.host has it: with its port where that is not the scheme's own.",
     }),
-    labels: t.field({ type: [LabelInput], description: 'With all of these labels.' }),
+    labels: t.field({ type: [LabelInput], description: 'With all of these labels, 64 at most.' }),
     createdAfter: t.field({ type: 'DateTime', description: 'Launched at this instant or later.' }),
     createdBefore: t.field({ type: 'DateTime', description: 'Launched before this instant.' }),
   }),
@@ -53,8 +54,16 @@ function cursorForm(order: RunOrder): CursorForm {
 
 export type RunFilterArg = typeof RunFilterInput.$inferInput
 
+/** Throws BAD_USER_INPUT for more labels than a run can have. */
 export function runFilter(filter: RunFilterArg | null | undefined): RunFilter {
-  return present(filter ?? {})
+  const { kind, status, strategy, labels, ...rest } = filter ?? {}
+  if (labels) sizeWithin('labels', labels.length, MAX_LABELS)
+  return present({ ...rest, kind: once(kind), status: once(status), strategy: once(strategy), labels })
+}
+
+/** Each value once: a statement of the store has a length that it ends at. */
+function once<Value>(values: readonly Value[] | null | undefined): Value[] | null {
+  return values ? [...new Set(values)] : null
 }
 
 interface RunPageArgs extends PageArgs {

@@ -1,6 +1,7 @@
 /** DateTime and JSON: what they accept, what they refuse, and with which words. */
 
 import { GraphQLError, Kind, print, type ValueNode, valueFromASTUntyped } from 'graphql'
+import { MAX_JSON_DEPTH } from '../domain/output.js'
 import { builder } from './builder.js'
 
 const INSTANT = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/
@@ -23,9 +24,6 @@ function isDayOfCalendar(parts: RegExpExecArray): boolean {
   return day >= 1 && day <= new Date(Date.UTC(year, month, 0)).getUTCDate()
 }
 
-/** Deeper values overflow the stack of whatever walks them later. */
-const MAX_JSON_DEPTH = 500
-
 /**
  * A JSON value from a request's variables. A whole number past 2^53 has lost its last digits by the time it is here, so
  * it is refused rather than computed with. Throws with the reason.
@@ -47,6 +45,7 @@ export function parseJsonLiteral(node: ValueNode, variables?: Record<string, unk
   if (depth > MAX_JSON_DEPTH) throw tooDeep(node)
   switch (node.kind) {
     case Kind.INT:
+    case Kind.FLOAT:
       return refuseInexact(Number(node.value), node.value, node)
     case Kind.LIST:
       return node.values.map((item) => parseJsonLiteral(item, variables, depth + 1))
@@ -66,6 +65,9 @@ export function parseJsonLiteral(node: ValueNode, variables?: Record<string, unk
 
 /** JSON has no way to write what lies between: from 1e21 on, JSON.stringify writes an exponent, as a float's author would. */
 function refuseInexact(value: number, text: string, node?: ValueNode): number {
+  if (!Number.isFinite(value)) {
+    throw new GraphQLError(`JSON cannot represent ${text}: it is past all numbers`, node ? { nodes: node } : {})
+  }
   if (!Number.isInteger(value) || Number.isSafeInteger(value) || /[eE]/.test(text)) return value
   throw new GraphQLError(
     `JSON cannot represent ${text} exactly: write whole numbers from 2^53 on as decimal strings`,

@@ -55,7 +55,7 @@ const FetchDetailType = builder.objectRef<FetchDetail>('FetchDetail').implement(
     'What is known of a request beyond its times: of the last attempt. Phases, in milliseconds, are null where the connection was there already.',
   fields: (t) => ({
     url: t.string({
-      description: 'What was asked for, without its user name and password.',
+      description: 'What was asked for, user name and password masked.',
       resolve: ({ url }) => maskUrl(url),
     }),
     finalUrl: t.string({
@@ -143,7 +143,8 @@ builder.objectFields(TaskType, (t) => ({
   }),
   lane: t.string({
     nullable: true,
-    description: 'The lane of the last attempt; null where it never started, as the three after it.',
+    description:
+      'The lane of the last attempt; null where it never started, as are startedMs, queueWaitMs and serviceMs.',
     resolve: ({ record }) => record.lane,
   }),
   startedMs: t.float({

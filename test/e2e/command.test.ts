@@ -91,12 +91,13 @@ describe('the command', () => {
     expect(problems).toHaveLength(12)
   })
 
-  it('ends with 2 where an allowed destination is none', async () => {
-    const settings = { HEDDLE_ALLOW_HOSTS: '127.0.0.1,no name,10.0.0.0/33', HEDDLE_DATA_DIR: dataDir() }
+  it('ends with 2 where an allowed destination is none, and tells it with all else', async () => {
+    const settings = { HEDDLE_ALLOW_HOSTS: '127.0.0.1,no name,10.0.0.0/33', PORT: '77777', HEDDLE_DATA_DIR: dataDir() }
     const { code, stdout, stderr } = await runToEnd([], settings)
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     expect(stderr).toContain('HEDDLE_ALLOW_HOSTS')
     expect(stderr).toContain('no name')
+    expect(stderr).toContain('77777')
     expect(stderr).toContain('10.0.0.0/33')
     expect(stderr).not.toContain('127.0.0.1')
   })

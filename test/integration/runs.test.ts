@@ -177,7 +177,7 @@ describe('what was asked', () => {
           labels: [],
           priority: 0,
           strategy: 'AUTO',
-          concurrency: null,
+          concurrency: 64,
           lanes: null,
           failFast: false,
           retry: { maxAttempts: 3, backoffMs: 200, maxBackoffMs: 10000, unsafe: false },
@@ -223,7 +223,7 @@ describe('what was asked', () => {
       function: 'countPrimes',
       reduction: 10,
       request: {
-        source: { range: { from: 10, to: 40, step: 10, count: 3 } },
+        source: { range: { from: 10, to: 35, step: 10, count: 3 } },
         function: 'countPrimes',
         chunkSize: 2,
         reduce: 'MAX',

@@ -28,7 +28,7 @@ describe('LaunchChecks.fetch', () => {
       labels: [],
       priority: 0,
       strategy: 'AUTO',
-      concurrency: null,
+      concurrency: 64,
       lanes: null,
       failFast: false,
       retry: { maxAttempts: 3, backoffMs: 200, maxBackoffMs: 10_000, unsafe: false },
@@ -42,6 +42,60 @@ describe('LaunchChecks.fetch', () => {
         },
       ],
     })
+  })
+
+  it('has a default concurrency where it does not depend on the machine', () => {
+    const of = (strategy: 'SEQUENTIAL' | 'ASYNC' | 'THREADS') => {
+      const urls = ['http://a.example/']
+      return [
+        checkFetch({ source: { urls }, options: { strategy } }).launch?.spec.concurrency,
+        checkCompute({ function: 'square', source: { inputs: [1] }, options: { strategy } }).launch?.spec.concurrency,
+      ]
+    }
+    expect([of('SEQUENTIAL'), of('ASYNC'), of('THREADS')]).toEqual([
+      [1, 1],
+      [64, 16],
+      [64, null],
+    ])
+  })
+
+  it('takes a launch that names a default for the same as one that leaves it out, and another end for another', () => {
+    const hashOf = (to: number, options = {}) =>
+      checkFetch({ source: { template: { template: 'http://a.example/{i}', from: 1, to, step: 4 } }, options }).launch
+        ?.inputHash
+    expect(hashOf(10)).toBe(hashOf(10, { concurrency: 64, strategy: 'AUTO' }))
+    expect(hashOf(10)).not.toBe(hashOf(12))
+  })
+
+  it('counts characters, not what they take in UTF-16', () => {
+    const of = (characters: number) =>
+      problemsOf(
+        checkFetch({ source: { urls: ['http://a.example/'] }, options: { idempotencyKey: '🧵'.repeat(characters) } }),
+      )
+    expect([of(200), of(201)]).toEqual([[], ['INVALID input.options.idempotencyKey']])
+  })
+
+  it('refuses what could never be sent', () => {
+    const result = checkFetch({
+      source: {
+        requests: [
+          { url: 'http://u:%zz@a.example/' },
+          {
+            url: 'http://a.example/',
+            headers: [
+              { name: 'Host', value: 'b.example' },
+              { name: 'host', value: 'c.example' },
+            ],
+          },
+        ],
+      },
+    })
+    expect(problemsOf(result)).toEqual([
+      'INVALID input.source.requests.0.url',
+      'INVALID input.source.requests.1.headers.1.name',
+    ])
+    const template = { template: 'http://a.example:{i}/', from: 65_534, to: 65_540, step: 1 }
+    expect(problemsOf(checkFetch({ source: { template } }))).toEqual(['INVALID input.source.template.template'])
   })
 
   it('tells all problems at once, each at its place', () => {
@@ -121,6 +175,18 @@ describe('LaunchChecks.fetch', () => {
     expect(launch?.items).toEqual([{ url: 'http://a.example/', method: 'POST', headers: [], body: 'x' }])
   })
 
+  it('refuses headers that could not be sent', () => {
+    const headers = [
+      { name: 'x-text', value: '日本' },
+      { name: 'Keep-Alive', value: 'timeout=5' },
+      { name: 'x-latin', value: 'é' },
+    ]
+    expect(problemsOf(checkFetch({ source: { urls: ['http://a.example/'] }, fetch: { headers } }))).toEqual([
+      'INVALID input.fetch.headers.0.value',
+      'INVALID input.fetch.headers.1.name',
+    ])
+  })
+
   it('names at most a hundred problems, and says how many more there are', () => {
     const many = new LaunchChecks({ ...limits, maxInlineItems: 1000 }, functions)
     const { userErrors } = many.fetch({ source: { urls: Array.from({ length: 250 }, () => 'nonsense') } })
@@ -141,6 +207,18 @@ describe('LaunchChecks.compute', () => {
     expect(problemsOf(result)).toEqual(['INVALID input.source.inputs.1.n', 'INVALID input.source.inputs.3.n'])
   })
 
+  it('writes a value out once, however many problems it has', () => {
+    const problems = Array.from({ length: 500 }, (_, at) => ({ path: [at], message: 'must be integer' }))
+    let written = 0
+    const input = { toJSON: () => ++written }
+    const { userErrors } = new LaunchChecks(limits, { ...functions, validate: () => problems }).compute({
+      function: 'square',
+      source: { inputs: [input] },
+    })
+    expect(userErrors).toHaveLength(100)
+    expect(written).toBe(1)
+  })
+
   it('counts the numbers of a range, its end excluded', () => {
     const of = (from: number, to: number, step = 1) =>
       checkCompute({ function: 'square', source: { range: { from, to, step } } }).launch?.spec.source.count
@@ -151,6 +229,13 @@ describe('LaunchChecks.compute', () => {
     expect(problemsOf(checkCompute({ function: 'square', source: { range: { from: -1, to: 3, step: 1 } } }))).toEqual([
       'INVALID input.source.range',
     ])
+  })
+
+  it('counts exactly over the whole width of numbers', () => {
+    const of = (from: number, to: number, step: number) =>
+      checkFetch({ source: { template: { template: 'http://a.example/{i}', from, to, step } } }).launch?.spec.source
+        .count
+    expect([of(-(2 ** 53), 2 ** 53 - 1, 2 ** 53), of(-(2 ** 53), 2 ** 53, 2 ** 53)]).toEqual([2, 3])
   })
 
   it('gives equal inputs equal hashes, whatever the order of their keys and what was left to the defaults', () => {

@@ -12,7 +12,7 @@ const NEVER: TaskError = { code: 'FUNCTION_ERROR', message: 'no', retryable: fal
 
 function setup(changes: Partial<RunRecord> = {}) {
   const clock = new ManualClock()
-  const spec = batchSpec({ source: { kind: 'range', from: 0, step: 1, count: 10 } })
+  const spec = batchSpec({ source: { kind: 'range', from: 0, to: 10, step: 1, count: 10 } })
   const record = runRecord({ spec, startedAt: clock.now(), ...changes })
   const told: string[] = []
   const bus = new MemoryEventBus()

@@ -162,7 +162,7 @@ describe('Views.reduction', () => {
 describe('Views.inputs', () => {
   it('follows from the index for a range, and is read for a list', async () => {
     const { views, asked } = setup({ items: async (_, indexes) => new Map(indexes.map((index) => [index, 'x'])) })
-    const range = runRecord({ spec: batchSpec({ source: { kind: 'range', from: 5, step: 2, count: 10 } }) })
+    const range = runRecord({ spec: batchSpec({ source: { kind: 'range', from: 5, to: 25, step: 2, count: 10 } }) })
     expect(await views.inputs(range, [0, 3])).toEqual(
       new Map([
         [0, 5],

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createDestinationPolicy, invalidDestinations } from '../../../src/fetching/destination.js'
+import { invalidDestinations } from '../../../src/domain/destinations.js'
+import { createDestinationPolicy } from '../../../src/fetching/destination.js'
 
 const open = createDestinationPolicy([])
 

@@ -21,6 +21,12 @@ describe('JSON', () => {
     expect(json(' [ 1 ,\r\n\t" a  \\" b ", "\\\\" , {"c d" : " "} ] \n')).toBe('[1," a  \\" b ","\\\\",{"c d":" "}]')
   })
 
+  it('refuses what is nested so deeply that nothing could send it on', () => {
+    const deep = (levels: number) => '['.repeat(levels) + ']'.repeat(levels)
+    expect(json(deep(500))).toBe(deep(500))
+    expect(() => json(deep(501))).toThrow(expect.objectContaining({ code: 'OUTPUT_TOO_LARGE' }))
+  })
+
   it('means the same as what came, whatever came', () => {
     fc.assert(
       fc.property(fc.json(), fc.constantFrom(0, 1, 2, '\t'), (document, indent) => {

@@ -12,6 +12,9 @@ describe('maskHeaders', () => {
     'client-secret',
     'x-session-id',
     'password',
+    'x-passwd',
+    'x-jwt',
+    'x-amz-credential',
   ])('hides the value of %s', (name) => {
     expect(maskHeaders([{ name, value: 'hidden' }])).toEqual([{ name, value: '***' }])
   })
@@ -28,7 +31,12 @@ describe('maskUrl', () => {
     ['http://a@b:c@example.com/{i}', 'http://***@example.com/{i}'],
     ['https://example.com/a@b', 'https://example.com/a@b'],
     ['https://example.com?mail=a@b', 'https://example.com?mail=a@b'],
+    ['http:user:pass@example.com/a', 'http://***@example.com/a'],
+    ['http:///user:pass@example.com/a', 'http://***@example.com/a'],
+    ['ht\ntp://user:pass@example.com/a', 'http://***@example.com/a'],
+    ['http:/\t/user@example.com/a', 'http://***@example.com/a'],
     ['not a url', 'not a url'],
+    ['not@a url', 'not@a url'],
   ])('shows %s as %s', (url, shown) => {
     expect(maskUrl(url)).toBe(shown)
   })

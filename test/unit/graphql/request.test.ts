@@ -44,10 +44,17 @@ describe('requestOf', () => {
     expect(requestOf(batchSpec({ kind: 'FETCH', source, stages: [FETCH] }))).toMatchObject({ source: { urls: 300 } })
   })
 
-  it('tells a template with the last number that is asked for, and without its secrets', () => {
-    const source = { kind: 'template', template: 'https://u:p@a.example/{i}', from: 1, step: 3, count: 4 } as const
+  it('tells a template as it was asked for, without its secrets', () => {
+    const source = {
+      kind: 'template',
+      template: 'https://u:p@a.example/{i}',
+      from: 1,
+      to: 12,
+      step: 3,
+      count: 4,
+    } as const
     expect(requestOf(batchSpec({ kind: 'FETCH', source, stages: [FETCH] }))).toMatchObject({
-      source: { template: { template: 'https://***@a.example/{i}', from: 1, to: 10, step: 3, count: 4 } },
+      source: { template: { template: 'https://***@a.example/{i}', from: 1, to: 12, step: 3, count: 4 } },
       fetch: {
         bodyPolicy: 'TEXT',
         headers: [

@@ -20,6 +20,11 @@ describe('Query.runs', () => {
     expect((await execute(services, RUNS, { orderBy: null, last: 1 })).data.runs.nodes).toEqual([{ id: ids[2] }])
   })
 
+  it('refuses more labels than a run can have', async () => {
+    const labels = Array.from({ length: 65 }, (_, at) => ({ name: `name ${at}`, value: '' }))
+    expect((await execute(testServices(), RUNS, { filter: { labels } })).codes).toEqual(['BAD_USER_INPUT'])
+  })
+
   it('filters, and takes null for no filter', async () => {
     const services = testServices()
     const fetches = services.runs.add({ spec: batchSpec({ kind: 'FETCH' }) })

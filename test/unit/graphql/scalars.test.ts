@@ -40,6 +40,10 @@ describe('JSON in variables', () => {
     expect(() => parseJsonValue(value)).toThrow('write whole numbers from 2^53 on as decimal strings')
   })
 
+  it('refuses what is past all numbers: it would become null', () => {
+    expect(() => parseJsonValue(JSON.parse('[1e400]'))).toThrow('JSON cannot represent Infinity')
+  })
+
   it('refuses what is nested too deeply, without overflowing the stack itself', () => {
     let value: unknown = 1
     for (let depth = 0; depth < 100_000; depth += 1) value = [value]
@@ -59,6 +63,8 @@ describe('JSON in documents', () => {
 
   it('refuses whole numbers that lose digits, and takes floats', () => {
     expect(() => literal('[9007199254740993]')).toThrow('JSON cannot represent 9007199254740993 exactly')
+    expect(() => literal('9007199254740993.0')).toThrow('JSON cannot represent 9007199254740993.0 exactly')
+    expect(() => literal('-1e400')).toThrow('JSON cannot represent -1e400')
     expect(literal('1e300')).toBe(1e300)
   })
 

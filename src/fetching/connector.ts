@@ -103,7 +103,7 @@ export class Connector {
     if (refusal !== null) return new Socket().destroy(new TaskFailure('DESTINATION_FORBIDDEN', refusal))
     const tcp = {
       host: hostname,
-      port: Number(target.port) || (protocol === 'https:' ? 443 : 80),
+      port: target.port === '' ? (protocol === 'https:' ? 443 : 80) : Number(target.port),
       lookup: this.#checkedLookup(onLookup),
       autoSelectFamily: true,
       autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS,

@@ -123,7 +123,7 @@ function joined(before: string | null, value: Buffer): string {
   return before === null ? text : `${before},${text}`
 }
 
-const SECONDS = /^\d{1,10}$/
+const SECONDS = /^\d+$/
 const WEEKDAY = /^(mon|tue|wed|thu|fri|sat|sun)/i
 
 /** Milliseconds from now of a Retry-After header, which has seconds or a date; null for anything else. */

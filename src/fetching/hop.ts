@@ -23,9 +23,6 @@ export interface HopOptions {
   request: Dispatcher.DispatchOptions
 }
 
-/** They may be sent twice: browsers and proxies do the same (RFC 9110, 9.2.2). */
-const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
-
 export class Hop implements Dispatcher.DispatchHandler, BodyListener {
   body: Body | null = null
   readonly #pool: OriginPool
@@ -33,7 +30,6 @@ export class Hop implements Dispatcher.DispatchHandler, BodyListener {
   readonly #request: Dispatcher.DispatchOptions
   #connection: Connection | null = null
   #stage: Stage = Stage.CONNECTING
-  #reused = false
   /** A byte of the answer is here. */
   #answered = false
   /** undici is done with it: the connection is not ours any more. */
@@ -51,8 +47,8 @@ export class Hop implements Dispatcher.DispatchHandler, BodyListener {
     this.#request = options.request
   }
 
-  start(fresh = false): void {
-    this.#connection = this.#pool.take(fresh)
+  start(): void {
+    this.#connection = this.#pool.take()
     this.#connection.send(this.#request, this)
   }
 
@@ -68,10 +64,8 @@ export class Hop implements Dispatcher.DispatchHandler, BodyListener {
       abort()
       return
     }
-    const times = this.#connection?.takeTimes() ?? null
-    this.#reused = times === null
     this.#stage = Stage.WAITING
-    this.#phases.sent(times)
+    this.#phases.sent(this.#connection?.takeTimes() ?? null)
   }
 
   onResponseStarted(): void {
@@ -114,9 +108,7 @@ export class Hop implements Dispatcher.DispatchHandler, BodyListener {
     this.#ended = true
     this.#pool.discard(this.#connection as Connection)
     if (this.#stopped) return
-    const failure = toFailure(error, this.#stage)
-    if (this.#lostRace(failure)) this.#startAgain()
-    else this.#fail(failure)
+    this.#fail(toFailure(error, this.#stage))
   }
 
   onBodyEnd(): void {
@@ -134,18 +126,5 @@ export class Hop implements Dispatcher.DispatchHandler, BodyListener {
   #fail(failure: TaskFailure): void {
     this.stop()
     this.listener.onFailure(failure)
-  }
-
-  /** The origin closed the idle connection just as the request went out: it has not seen it. */
-  #lostRace(failure: TaskFailure): boolean {
-    const unseen = this.#reused && !this.#answered && this.#stage === Stage.WAITING && !this.#pool.closed
-    return unseen && failure.code === 'CONNECTION_RESET' && IDEMPOTENT.has(this.#request.method)
-  }
-
-  /** On a new connection, which cannot lose that race: so it happens once. */
-  #startAgain(): void {
-    this.#ended = false
-    this.#stage = Stage.CONNECTING
-    this.start(true)
   }
 }

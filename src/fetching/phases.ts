@@ -1,4 +1,4 @@
-/** Where a request's time went. Over redirects and a second try the times of a phase add up. */
+/** Where a request's time went. Over redirects the times of a phase add up. */
 
 import type { FetchDetail } from '../domain/task.js'
 

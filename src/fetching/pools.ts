@@ -79,7 +79,6 @@ export class OriginPool {
   /** The last one used is taken first, so that the others get to be closed. */
   readonly #idle: Connection[] = []
   lastUsedMs = 0
-  closed = false
 
   constructor(
     private readonly origin: string,
@@ -90,13 +89,11 @@ export class OriginPool {
     return this.#all.size > this.#idle.length
   }
 
-  /** An idle connection, or a new one where there is none or `fresh` asks for it. Goes back by release or discard. */
-  take(fresh: boolean): Connection {
-    while (!fresh) {
-      const connection = this.#idle.pop()
-      if (connection === undefined) break
-      if (connection.alive) return connection
-      this.#all.delete(connection)
+  /** An idle connection, or a new one where there is none. Goes back by release or discard. */
+  take(): Connection {
+    for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
+      if (idle.alive) return idle
+      this.#all.delete(idle)
     }
     const connection = new Connection(this.origin, this.connector)
     this.#all.add(connection)
@@ -114,7 +111,6 @@ export class OriginPool {
   }
 
   async close(): Promise<void> {
-    this.closed = true
     await Promise.all([...this.#all].map((connection) => connection.close()))
     this.#all.clear()
     this.#idle.length = 0

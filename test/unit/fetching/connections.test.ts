@@ -69,30 +69,15 @@ describe('connections', () => {
 })
 
 describe('a connection that the origin closes as the request goes out', () => {
-  it('costs a second try on a new one', async () => {
+  // Whether the origin has seen it nobody can tell: the run tries again, if it may, and counts it.
+  it.each(['GET', 'PUT', 'POST'])('fails a %s, which is sent once', async (method) => {
     await get(fetcher, `${origin.url}/ok`)
-    const { error, detail } = await get(fetcher, `${origin.url}/race`)
-    expect(error).toBeNull()
-    expect(detail).toMatchObject({ status: 200, bytes: 3, reusedConnection: false })
-    expect(origin.requests('/race')).toBe(2)
-    expect(origin.connections).toBe(2)
-  })
-
-  it.each(['PUT', 'DELETE', 'OPTIONS'])('also with %s, body and all', async (method) => {
-    await get(fetcher, `${origin.url}/ok`)
-    expect((await get(fetcher, `${origin.url}/race`, { method, body: 'again' })).error).toBeNull()
-  })
-
-  it.each(['POST', 'PATCH'])('but not with %s, which may have had its effect', async (method) => {
-    await get(fetcher, `${origin.url}/ok`)
-    expect((await get(fetcher, `${origin.url}/race`, { method })).error?.code).toBe('CONNECTION_RESET')
+    const { error, detail } = await get(fetcher, `${origin.url}/race`, { method })
+    expect(error?.code).toBe('CONNECTION_RESET')
+    expect(detail).toMatchObject({ status: null, reusedConnection: true })
     expect(origin.requests('/race')).toBe(1)
-  })
-
-  it('nor a third one', async () => {
-    await get(fetcher, `${origin.url}/ok`)
-    expect((await get(fetcher, `${origin.url}/gone?how=end`)).error?.code).toBe('CONNECTION_RESET')
-    expect(origin.requests('/gone')).toBe(2)
+    expect((await get(fetcher, `${origin.url}/race`, { method })).error).toBeNull()
+    expect(origin.connections).toBe(2)
   })
 })
 
@@ -173,7 +158,7 @@ describe('pools', () => {
     const [eldest, second, busy] = ['http://1.test', 'http://2.test', 'http://0.test'].map((name, place) =>
       bounded.of(name, 3 - place),
     ) as [OriginPool, OriginPool, OriginPool]
-    const connection = busy.take(false)
+    const connection = busy.take()
     for (let i = 3; i < 256; i += 1) bounded.of(`http://${i}.test`, 10)
     bounded.of('http://last.test', 10)
     expect(bounded.of('http://0.test', 10)).toBe(busy)
@@ -185,12 +170,12 @@ describe('pools', () => {
 
   it('give out again what is alive, the last one first', () => {
     const pool = new OriginPool('http://a.test', connector)
-    const taken = pool.take(false)
+    const taken = pool.take()
     expect(pool.busy).toBe(true)
     pool.release(taken)
     expect(pool.busy).toBe(false)
     // It was never opened: there is nothing to use again.
-    expect(pool.take(false)).not.toBe(taken)
+    expect(pool.take()).not.toBe(taken)
     return pool.close()
   })
 })

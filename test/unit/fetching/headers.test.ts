@@ -66,6 +66,7 @@ describe('parseRetryAfter', () => {
 
   it.each([
     ['0', 0],
+    ['99999999999', 99_999_999_999_000],
     ['120', 120_000],
     [' 7 ', 7000],
     ['Sun, 06 Nov 1994 08:49:37 GMT', 7000],
@@ -76,10 +77,7 @@ describe('parseRetryAfter', () => {
     expect(parseRetryAfter(header, now)).toBe(expected)
   })
 
-  it.each([null, '', '-5', '1.5', 'soon', '5 s', 'Sun, 99 Nov 1994 08:49:37 GMT', '99999999999'])(
-    '%j is none',
-    (header) => {
-      expect(parseRetryAfter(header, now)).toBeNull()
-    },
-  )
+  it.each([null, '', '-5', '1.5', 'soon', '5 s', 'Sun, 99 Nov 1994 08:49:37 GMT'])('%j is none', (header) => {
+    expect(parseRetryAfter(header, now)).toBeNull()
+  })
 })

@@ -80,6 +80,7 @@ export function readBody(req: IncomingMessage, maxBytes: number): Promise<string
     if (Number(req.headers['content-length'] ?? 0) > maxBytes) return refuse()
     req.on('data', take)
     req.once('end', () => resolve(Buffer.concat(chunks).toString()))
-    req.once('error', reject)
+    // Its sender has gone, and is nobody's fault here.
+    req.once('error', () => reject(apiError('BAD_USER_INPUT', 'The body has no end', 400)))
   })
 }

@@ -103,6 +103,14 @@ function eventStream(
 /** The next event as it is sent; null at the end. A source that fails ends with its error. */
 async function nextEvent(events: AsyncIterator<Result>, policy: ErrorPolicy): Promise<Uint8Array | null> {
   const result = await events.next().catch((error: unknown) => ({ done: false, value: { errors: [error] } }) as const)
-  if (result.done) return null
-  return ENCODER.encode(`event: next\ndata: ${JSON.stringify(toPublicResult(result.value, policy))}\n\n`)
+  return result.done ? null : ENCODER.encode(`event: next\ndata: ${textOf(result.value, policy)}\n\n`)
+}
+
+/** What cannot be written is told as a fault of the server: a stream that broke here would leave its client waiting. */
+function textOf(result: Result, policy: ErrorPolicy): string {
+  try {
+    return JSON.stringify(toPublicResult(result, policy))
+  } catch (error) {
+    return JSON.stringify(toPublicResult({ errors: [error] }, policy))
+  }
 }

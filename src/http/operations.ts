@@ -1,6 +1,6 @@
 /** The one implementation of the API behind every transport: what an operation passes through, in order. */
 
-import { NoSchemaIntrospectionCustomRule } from 'graphql'
+import { execute, NoSchemaIntrospectionCustomRule, subscribe } from 'graphql'
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga'
 import type { Clock } from '../clock.js'
 import { type ApiContext, type ApiServices, createContext } from '../graphql/context.js'
@@ -49,6 +49,7 @@ export function createOperations(options: OperationsOptions): Operations {
     plugins: [
       useBoundedBody(MAX_BODY_BYTES),
       useBoundedNesting(),
+      useOrderedFields(),
       introspection ? useGraphiqlPolicy() : useNoIntrospection(),
       useErrorCodes(policy),
       useEventStream({ clock, policy, pingMs: PING_MS, closing }),
@@ -74,6 +75,18 @@ function refusingOverflow<Result>(read: () => Result): Result {
   } catch (error) {
     if (error instanceof RangeError) throw apiError('BAD_USER_INPUT', 'The document is nested too deeply', 400)
     throw error
+  }
+}
+
+/** Yoga's own executor answers with the fields in the order in which they were resolved, not in which they were asked for. */
+function useOrderedFields(): Plugin {
+  return {
+    onExecute({ setExecuteFn }) {
+      setExecuteFn(execute)
+    },
+    onSubscribe({ setSubscribeFn }) {
+      setSubscribeFn(subscribe)
+    },
   }
 }
 

@@ -40,6 +40,8 @@ const DEFAULT_CLOSE_GRACE_MS = 2000
 const HEADERS_TIMEOUT_MS = 15_000
 const REQUEST_TIMEOUT_MS = 60_000
 const KEEP_ALIVE_MS = 65_000
+/** What a request has besides where it offers to go on in another protocol. */
+const OFFER_HEADERS: ReadonlySet<string> = new Set(['connection', 'upgrade', 'http2-settings'])
 
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   return new ApiServer(options)
@@ -144,10 +146,26 @@ class ApiServer implements HttpServer {
   #upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     // Until a WebSocket has taken over, nobody else hears of a connection that breaks.
     socket.on('error', () => socket.destroy())
-    if (this.#closing.signal.aborted) refuseUpgrade(socket, 503)
+    if (req.headers.upgrade?.toLowerCase() !== 'websocket') this.#declineUpgrade(req, socket, head)
+    else if (this.#closing.signal.aborted) refuseUpgrade(socket, 503)
     else if (pathOf(req) !== GRAPHQL_PATH) refuseUpgrade(socket, 404)
     else if (isForeignOrigin(req, this.#options.origins)) refuseUpgrade(socket, 403)
     else this.#sockets.upgrade(req, socket, head)
+  }
+
+  /**
+   * Clients that would rather speak HTTP/2 offer it with their first request, and are to be answered in what they speak now.
+   * Node has left the connection to us: it gets the request again, without the offer.
+   */
+  #declineUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const lines = [`${req.method} ${req.url} HTTP/${req.httpVersion}`]
+    for (let at = 0; at < req.rawHeaders.length; at += 2) {
+      const name = req.rawHeaders[at] ?? ''
+      if (!OFFER_HEADERS.has(name.toLowerCase())) lines.push(`${name}: ${req.rawHeaders[at + 1]}`)
+    }
+    if (/\bclose\b/i.test(req.headers.connection ?? '')) lines.push('connection: close')
+    socket.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]))
+    this.#server.emit('connection', socket)
   }
 }
 

@@ -81,6 +81,16 @@ describe('useEventStream', () => {
     expect(await read()).toBeUndefined()
   })
 
+  it('tells an event that cannot be written as an error, and goes on', async () => {
+    const events = source()
+    const { read } = open(events)
+    expect(await read()).toBe(PING)
+    events.give({ data: { a: 1n } })
+    expect(await read()).toContain('"code":"INTERNAL"')
+    events.give({ data: { a: 1 } })
+    expect(await read()).toBe('event: next\ndata: {"data":{"a":1}}\n\n')
+  })
+
   it('sends a single result as an event', async () => {
     const { read } = open({ data: { a: 1 } })
     expect([await read(), await read(), await read(), await read()]).toEqual([

@@ -35,6 +35,17 @@ describe('GraphQL over HTTP', () => {
   })
 })
 
+describe('an answer over HTTP', () => {
+  it('has its fields in the order in which they were asked for', async () => {
+    const { post } = setUp()
+    const { body } = await post({
+      query: '{ runs { totalCount nodes { id } pageInfo { hasNextPage } } functions { name } }',
+    })
+    expect(Object.keys(body.data)).toEqual(['runs', 'functions'])
+    expect(Object.keys(body.data.runs)).toEqual(['totalCount', 'nodes', 'pageInfo'])
+  })
+})
+
 describe('errors over HTTP', () => {
   it.each([
     ['syntax', { query: '{' }],

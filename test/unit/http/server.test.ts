@@ -124,7 +124,18 @@ describe('the API', () => {
     await new Promise((resolve) => socket.once('connect', resolve))
     socket.destroy()
     expect((await post(QUERY)).status).toBe(200)
-    expect(services.logged.filter(({ level }) => level === 'fatal')).toEqual([])
+    expect(services.logged.filter(({ level }) => level === 'fatal' || level === 'error')).toEqual([])
+  })
+
+  it('answers in HTTP/1.1 who would rather speak HTTP/2', async () => {
+    const offer = 'host: x\r\nconnection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n'
+    const body = JSON.stringify({ query: `{ __typename } # ${'x'.repeat(200_000)}` })
+    const head = `POST /graphql HTTP/1.1\r\n${offer}content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`
+    // The connection stays open for what follows.
+    const answers = await raw(`${head}${body}GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`)
+    expect(answers.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200'])
+    expect(answers).toContain('{"data":{"__typename":"Query"}}')
+    expect(await raw(`GET /health HTTP/1.1\r\n${offer.replace('Upgrade,', 'Upgrade, close,')}\r\n`)).toContain('"ok"')
   })
 
   it('survives requests that make no sense', async () => {

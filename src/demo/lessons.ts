@@ -52,16 +52,20 @@ function manyLanes(
 ): string[] {
   const best = fastest(parallel)
   if (best === undefined) return []
-  const gain = asynchronous.wallMs / best.wallMs
-  const named = parallel
-    .map(({ strategy, speedup, wallMs }) => `${strategy} ${speedup === null ? seconds(wallMs) : times(speedup)}`)
-    .join(', ')
+  const gainOf = ({ wallMs }: Row) => asynchronous.wallMs / wallMs
+  const isGain = (row: Row) => gainOf(row) >= CLEARLY
+  const named = (rows: readonly Row[]) =>
+    rows
+      .map(({ strategy, speedup, wallMs }) => `${strategy} ${speedup === null ? seconds(wallMs) : times(speedup)}`)
+      .join(', ')
+  const [gainers, others] = [parallel.filter(isGain), parallel.filter((row) => !isGain(row))]
   const cores = machine.cores === 1 ? '1 core' : `${machine.cores} cores`
   const busy = busyShare(best)
   return [
-    gain >= CLEARLY
-      ? `Lanes of their own used the ${cores} (${named}): ${best.strategy} was ${times(gain)} as fast as ASYNC.`
-      : `Lanes of their own gained nothing over the event loop here (${named}; ${cores}).`,
+    isGain(best)
+      ? `Lanes of their own used the ${cores} (${named(gainers)}): ${best.strategy} was ${times(gainOf(best))} as fast as ASYNC.`
+      : `Lanes of their own gained nothing over the event loop here (${named(others)}; ${cores}).`,
+    ...(isGain(best) && others.length > 0 ? [`This time ${named(others)} gained nothing.`] : []),
     ...(work === 'COMPUTING' && busy < UNDISTURBED
       ? [`But the lanes of ${best.strategy} had a core for only ${percent(busy)} of their time: they shared it.`]
       : []),

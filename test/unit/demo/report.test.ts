@@ -148,6 +148,13 @@ describe('lessonOf', () => {
     )
   })
 
+  it('says of which lanes the gain was', () => {
+    const rows = computing.rows.map((row) => (row.strategy === 'PROCESSES' ? { ...row, wallMs: 2000 } : row))
+    const lesson = lessonOf({ ...computing, rows: toRows(rows) }, machine)
+    expect(lesson).toContain('Lanes of their own used the 2 cores (THREADS 1.96x): THREADS was')
+    expect(lesson).toContain('This time PROCESSES 1.00x gained nothing.')
+  })
+
   it('says the opposite where the figures do', () => {
     const slow = { ...computing, rows: toRows(computing.rows.map((row) => ({ ...row, wallMs: 2000 }))) }
     expect(lessonOf(slow, { cores: 1 })).toContain('Lanes of their own gained nothing over the event loop here')

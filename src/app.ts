@@ -44,7 +44,7 @@ const BUILT_FILES: AppFiles = {
 const EXTRA_WARM_LANES = 1
 
 /** What a client may wait longer to see a task ended, while many end. */
-const GATHER_MS = 40
+const GATHER_MS = 20
 
 /** Starts everything, in the order in which each part needs the others. Rejects with a clear error where one cannot. */
 export async function startApp(config: Config, log: Log, files: AppFiles = BUILT_FILES): Promise<App> {

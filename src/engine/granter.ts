@@ -20,9 +20,9 @@ const REREAD_MS = 500
 const MAX_UNREADABLE_MS = 10_000
 
 /** Of fetches a lane gets what it ends in this time ahead: until its results are here and the next ones there. */
-const AHEAD_MS = 40
+const AHEAD_MS = 80
 /** And at most this many for each slot. */
-const MAX_AHEAD = 32
+const MAX_AHEAD = 64
 
 interface Options {
   record: RunRecord

@@ -12,6 +12,9 @@ import type { Entry } from './ledger.js'
 const MAX_COMMIT_WEIGHT = 8_192
 /** Of the entries that wait; past it nothing new is granted until the writer has caught up. */
 const MAX_BACKLOG_WEIGHT = 32_768
+/** After a commit of as much the next one gathers several times as long: what it costs besides its rows weighs most then. */
+const MANY_WEIGHT = 1_024
+const GATHER_MANY = 4
 /** After a commit that failed. */
 const RETRY_MS = 1_000
 
@@ -27,7 +30,10 @@ export interface RecordedRun {
 interface Options {
   store: Pick<Store, 'commit'>
   clock: Clock
-  /** From the start of one commit to that of the next at least, unless there is enough for a full one: a small commit costs almost as much as a larger one. */
+  /**
+   * From the start of one commit to that of the next at least, unless there is enough for a full one: a small commit costs almost
+   * as much as a larger one. Four times as long after one of many rows.
+   */
   gatherMs: number
   /** Called when rows may be granted again after a full backlog. */
   onDrained(): void
@@ -42,6 +48,7 @@ export class Recorder {
   #pumping: Promise<void> | null = null
   #stopped = false
   #lastCommitMs = Number.NEGATIVE_INFINITY
+  #lastCommitWeight = 0
   /** Set while a commit that failed waits for another try. */
   #endWait: (() => void) | null = null
 
@@ -96,7 +103,8 @@ export class Recorder {
   }
 
   async #gather(): Promise<void> {
-    const { clock, gatherMs } = this.options
+    const { clock } = this.options
+    const gatherMs = this.options.gatherMs * (this.#lastCommitWeight < MANY_WEIGHT ? 1 : GATHER_MANY)
     const waitMs = this.#lastCommitMs + gatherMs - clock.monotonicMs()
     if (waitMs > 0 && this.#backlogWeight < MAX_COMMIT_WEIGHT && !this.#stopped) {
       await new Promise<void>((resolve) => clock.setTimer(resolve, waitMs))
@@ -145,6 +153,7 @@ export class Recorder {
       if (queued.length > 0) this.#queue.set(run, queued)
       taken.push({ run, entries, left: queued.length })
     }
+    this.#lastCommitWeight = weight
     return taken
   }
 

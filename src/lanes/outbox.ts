@@ -8,12 +8,15 @@ import type { JobSpec, ResultBlock } from './protocol.js'
 /** A loop that keeps the event loop to itself sends what it has after this long, and then lets the event loop turn. */
 export const TURN_MS = 4
 /** Results of asynchronous tasks wait this long for others, unless nothing was sent lately. */
-const GATHER_MS = 16
+const GATHER_MS = 8
+/** And this long where the last message had many: each costs the lane and the server the same, whatever is in it. */
+const GATHER_MANY_MS = 32
+const MANY = 128
 /** So many results of a job go one by one: those of a small batch are then never late, whatever comes after them. */
 const EAGER_FIRST = 32
 /** And so many after a long task, as there may be more like it. */
 const EAGER_AFTER_LONG = 8
-/** So that large outputs do not pile up while a turn lasts. */
+/** So that large outputs do not pile up meanwhile. */
 const MAX_CHARS = 1024 * 1024
 
 interface OutboxOptions {
@@ -28,6 +31,7 @@ export class Outbox {
   readonly block: BlockBuilder
   readonly #options: OutboxOptions
   #sentMs = Number.NEGATIVE_INFINITY
+  #sentCount = 0
   #eager = EAGER_FIRST
   #cpuMs: number
   #timer: NodeJS.Timeout | null = null
@@ -62,14 +66,17 @@ export class Outbox {
     this.#cpuMs = cpuMs
     this.#sentMs = performance.now()
     this.#eager -= this.block.count
+    this.#sentCount = this.block.count
     fold?.reset()
     send({ job: spec.job, columns: this.block.take(), laneCpuMs, reduction })
   }
 
   /** A lone result goes when this turn of the event loop ends; one of many waits a moment for the others. */
   flushSoon(): void {
+    if (this.block.chars > MAX_CHARS) this.flush()
     if (this.#timer || this.#immediate || this.block.count === 0) return
-    if (performance.now() - this.#sentMs >= GATHER_MS) this.#immediate = setImmediate(() => this.flush())
-    else this.#timer = setTimeout(() => this.flush(), GATHER_MS)
+    const gatherMs = this.#sentCount < MANY ? GATHER_MS : GATHER_MANY_MS
+    if (performance.now() - this.#sentMs >= gatherMs) this.#immediate = setImmediate(() => this.flush())
+    else this.#timer = setTimeout(() => this.flush(), gatherMs)
   }
 }

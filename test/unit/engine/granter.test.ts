@@ -107,11 +107,11 @@ describe('Granter, fetches', () => {
     expect(setup({ ...fetches, items: 8 }).fill()).toEqual([8])
   })
 
-  it('hands out ahead what a lane ends in 40 ms, and at most 32 for each slot', () => {
+  it('hands out ahead what a lane ends in 80 ms, and at most 64 for each slot', () => {
     for (const [serviceMs, ahead] of [
-      [0.1, 256],
-      [10, 32],
-      [40, 8],
+      [0.1, 512],
+      [10, 64],
+      [40, 16],
       [500, 4],
     ] as const) {
       const { granter, fill } = setup(fetches)
@@ -125,8 +125,8 @@ describe('Granter, fetches', () => {
     expect(setup(several).fill()).toEqual([4])
     for (const [serviceMs, ahead] of [
       [500, 0],
-      [40, 4],
-      [10, 16],
+      [40, 8],
+      [10, 32],
     ] as const) {
       const { granter, fill } = setup(several)
       granter.observe(columnsOf([{ index: 0, serviceMs }]))

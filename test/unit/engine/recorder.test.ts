@@ -176,6 +176,26 @@ describe('Recorder', () => {
     expect(disk.commits).toHaveLength(3)
   })
 
+  it('gathers for longer after a commit of many rows', async () => {
+    const { disk, clock, recorder } = setup({ gatherMs: 5 })
+    const run = new Run()
+    recorder.add(run, rows(0, 2_000))
+    await settle()
+    await disk.answer()
+    recorder.add(run, rows(2_000, 1))
+    clock.advance(19)
+    await settle()
+    expect(disk.commits).toHaveLength(1)
+    clock.advance(1)
+    await settle()
+    expect(disk.commits).toHaveLength(2)
+    await disk.answer()
+    recorder.add(run, rows(2_001, 1))
+    clock.advance(5)
+    await settle()
+    expect(disk.commits).toHaveLength(3)
+  })
+
   it('gives up when it is told to, and leaves no timer behind', async () => {
     const { disk, clock, recorder } = setup()
     const run = new Run()

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { createFold } from '../../../src/domain/reduction.js'
 import { Outbox, TURN_MS } from '../../../src/lanes/outbox.js'
 import type { ResultBlock } from '../../../src/lanes/protocol.js'
@@ -84,6 +84,26 @@ describe('Outbox', () => {
       'x'.repeat(1024 * 1024 + 1),
     )
     expect(box.outbox.isDue(performance.now() - TURN_MS)).toBe(true)
+    box.outbox.flushSoon()
+    expect(box.blocks).toHaveLength(1)
+  })
+
+  it('gathers for longer after a message of many', () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+    try {
+      const box = setUp()
+      warmUp(box)
+      const waitedMs = (count: number) => {
+        const begunMs = performance.now()
+        for (let index = 0; index < count; index += 1) box.add(index)
+        box.outbox.flushSoon()
+        vi.advanceTimersToNextTimer()
+        return performance.now() - begunMs
+      }
+      expect([waitedMs(127), waitedMs(128), waitedMs(5), waitedMs(1)]).toEqual([8, 8, 32, 8])
+    } finally {
+      vi.useRealTimers()
+    }
   })
 
   it('sends results that come together in one block, without being asked again', async () => {

@@ -1,83 +1,16 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer, type Server, type ServerResponse } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createReducer } from '../../src/domain/reduction.js'
 import type { LaneKind } from '../../src/domain/strategy.js'
-import type { Lane, LanePool } from '../../src/lanes/lane.js'
-import type { JobSpec } from '../../src/lanes/protocol.js'
-import {
-  computeJob,
-  eventually,
-  FUNCTIONS_DIR,
-  Gates,
-  grantOf,
-  LANE_ENTRY,
-  Listener,
-  Outcome,
-  testPool,
-} from '../support/lanes.js'
+import type { Lane } from '../../src/lanes/lane.js'
+import { laneSuite } from '../support/lane-suite.js'
+import { computeJob, eventually, grantOf, Listener, Outcome, testPool } from '../support/lanes.js'
 
 const echo = (value: unknown) => ({ do: 'echo', value })
 
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
-  }
-}
-
 describe.each<LaneKind>(['THREAD', 'PROCESS'])('a lane of kind %s', (kind) => {
-  let pool: LanePool
-  const gates = new Gates()
-
-  beforeAll(async () => {
-    process.env.REDIS_URL = 'redis://secret'
-    process.env.HEDDLE_TOKENS = 'secret:admin'
-    pool = testPool({ env: { TZ: 'UTC' } })
-    await gates.listen()
-  })
-
-  afterAll(async () => {
-    delete process.env.REDIS_URL
-    delete process.env.HEDDLE_TOKENS
-    await pool.close()
-    await gates.close()
-  })
-
-  let held: Lane[] = []
-  afterEach(() => {
-    for (const lane of held) {
-      try {
-        pool.release(lane)
-      } catch {
-        // A test that failed half-way is not to fail the next one too.
-        lane.kill()
-      }
-    }
-    held = []
-  })
-
-  async function open(job: JobSpec = computeJob()): Promise<{ lane: Lane; listener: Listener; job: JobSpec }> {
-    const lane = await pool.acquire(kind)
-    held.push(lane)
-    const listener = new Listener()
-    lane.open(job, listener)
-    return { lane, listener, job }
-  }
-
-  /** Runs these inputs as one grant to its end. */
-  async function run(inputs: unknown[], options: Parameters<typeof computeJob>[0] = {}) {
-    const { lane, listener } = await open(computeJob(options))
-    lane.grant(grantOf(inputs))
-    await listener.untilRows(inputs.length)
-    return { lane, listener, rows: listener.rows }
-  }
+  const suite = laneSuite(kind)
+  const { gates, open, run } = suite
 
   describe('results', () => {
     it('come complete, in order and right, for any number of items in grants of any size', async () => {
@@ -97,7 +30,7 @@ describe.each<LaneKind>(['THREAD', 'PROCESS'])('a lane of kind %s', (kind) => {
             first += granted
           }
           const rows = await listener.untilRows(count)
-          pool.release(lane)
+          suite.pool.release(lane)
           expect(rows.map(({ index }) => index)).toEqual(Array.from({ length: count }, (_, index) => index))
           for (const { index, outcome, output, attempt, serviceMs } of rows) {
             const n = from + index
@@ -344,7 +277,7 @@ describe.each<LaneKind>(['THREAD', 'PROCESS'])('a lane of kind %s', (kind) => {
         null,
       ])
       await gates.left(keys.heedful)
-      pool.release(lane)
+      suite.pool.release(lane)
       // A lane in which something goes on is not for others.
       const other = await open()
       expect(other.lane).not.toBe(lane)
@@ -505,286 +438,10 @@ describe.each<LaneKind>(['THREAD', 'PROCESS'])('a lane of kind %s', (kind) => {
       const { lane, listener } = await open()
       lane.grant(grantOf([{ do: 'exit', code: 0 }]))
       await listener.untilDeath()
-      pool.release(lane)
-      expect(pool.statuses().map(({ lane: name }) => name)).not.toContain(lane.name)
+      suite.pool.release(lane)
+      expect(suite.pool.statuses().map(({ lane: name }) => name)).not.toContain(lane.name)
       const { rows } = await run([echo('again')])
       expect(rows[0]!.output).toBe('"again"')
     })
-  })
-
-  describe('the pool', () => {
-    it('gives a warm lane to the next one who asks', async () => {
-      const first = await run([{ do: 'pid' }, echo(1)])
-      const [status] = pool.statuses().filter(({ lane }) => lane === first.lane.name)
-      expect(status).toMatchObject({ kind, busy: true })
-      pool.release(first.lane)
-      expect(pool.statuses().find(({ lane }) => lane === first.lane.name)!.busy).toBe(false)
-      // Of a thread nobody can tell it, of a process Linux can.
-      if (kind === 'PROCESS' && process.platform === 'linux') expect(status!.memoryMb).toBeGreaterThan(10)
-      else expect(status!.memoryMb).toBeNull()
-      const second = await run([{ do: 'pid' }])
-      expect(second.lane).toBe(first.lane)
-      expect(second.rows[0]!.output).toBe(first.rows[0]!.output)
-      const after = pool.statuses().find(({ lane }) => lane === first.lane.name)!
-      expect(after.tasksDone).toBe(status!.tasksDone + 1)
-    })
-
-    it('takes no lane back that still owes results', async () => {
-      const { lane, listener } = await open()
-      const key = `${kind}-owing`
-      lane.grant(grantOf([gates.input(key)]))
-      expect(() => pool.release(lane)).toThrow('still owes 1 result')
-      expect(() => lane.open(computeJob(), listener)).toThrow('still owes 1 result')
-      await gates.reached(key)
-      gates.open(key)
-      await listener.untilRows(1)
-    })
-
-    it('has no more lanes than it may, named by the lowest free numbers', async () => {
-      const small = testPool({ maxLanes: 2 })
-      const word = kind.toLowerCase()
-      const [one, two] = await Promise.all([small.acquire(kind), small.acquire(kind)])
-      expect([one.name, two.name]).toEqual([`${word}-1`, `${word}-2`])
-      await expect(small.acquire(kind)).rejects.toThrow('all 2 lanes are in use')
-      const listener = new Listener()
-      one.open(computeJob(), listener)
-      one.kill()
-      await listener.untilDeath()
-      expect((await small.acquire(kind)).name).toBe(`${word}-1`)
-      await small.close()
-    })
-
-    it('lets idle lanes end but for some', async () => {
-      const brief = testPool({ keepWarm: 1, idleMs: 5 })
-      const lanes = await Promise.all([brief.acquire(kind), brief.acquire(kind), brief.acquire(kind)])
-      for (const lane of lanes) brief.release(lane)
-      await eventually(() => brief.statuses().length === 1)
-      const [left] = brief.statuses()
-      expect((await brief.acquire(kind)).name).toBe(left!.lane)
-      await brief.close()
-    })
-
-    it('tells why a lane cannot start', async () => {
-      const broken = testPool({ entry: new URL('./nowhere.js', LANE_ENTRY) })
-      await expect(broken.acquire(kind)).rejects.toThrow(/-1 could not start: .*nowhere\.js/)
-      expect(broken.statuses()).toEqual([])
-      await broken.close()
-      const functionsDir = await mkdtemp(join(tmpdir(), 'heddle-functions-'))
-      await writeFile(join(functionsDir, 'leaver.mjs'), 'process.exit(4)')
-      const left = testPool({ functionsDir })
-      await expect(left.acquire(kind)).rejects.toThrow(/-1 (ended while it started|could not start)/)
-      await left.close()
-      await rm(functionsDir, { recursive: true })
-    })
-
-    it('tells the lane of a death on the way', async () => {
-      const { lane } = await open()
-      const listener = new Listener()
-      const first = new Listener()
-      lane.open(computeJob(), first)
-      lane.kill()
-      await first.untilDeath()
-      lane.open(computeJob(), listener)
-      expect(await listener.untilDeath()).toEqual(await first.untilDeath())
-    })
-
-    it('ends everything when it closes, whatever it does', async () => {
-      const closing = testPool()
-      const lanes = await Promise.all([closing.acquire(kind), closing.acquire(kind), closing.acquire(kind)])
-      const listeners = lanes.map((lane) => {
-        const listener = new Listener()
-        lane.open(computeJob(), listener)
-        lane.grant(grantOf([{ do: 'pid' }]))
-        return listener
-      })
-      await Promise.all(listeners.map((listener) => listener.untilRows(1)))
-      const pids = listeners.map(({ rows }) => Number(rows[0]!.output)).filter((pid) => pid !== process.pid)
-      expect(pids).toHaveLength(kind === 'PROCESS' ? 3 : 0)
-      lanes[0]!.grant(grantOf([{ do: 'spin' }], 1))
-      lanes[1]!.grant(grantOf([gates.input(`${kind}-closing`)], 1))
-      closing.release(lanes[2]!)
-      await gates.reached(`${kind}-closing`)
-      await eventually(() => lanes[0]!.inService().length === 1)
-      const starting = closing.acquire(kind === 'THREAD' ? 'PROCESS' : 'THREAD')
-      const refused = expect(starting).rejects.toThrow()
-      await Promise.all([closing.close(), closing.close()])
-      await refused
-      expect(pids.filter(isAlive)).toEqual([])
-      expect(listeners.map(({ deaths }) => deaths.length)).toEqual([1, 1, 0])
-      expect(closing.statuses()).toEqual([])
-      await expect(closing.acquire(kind)).rejects.toThrow('closed')
-    })
-
-    it('keeps the server’s secrets to itself', async () => {
-      const { rows } = await run([{ do: 'environment' }])
-      const environment = JSON.parse(rows[0]!.output!) as Record<string, string>
-      expect(environment).toMatchObject({ TZ: 'UTC' })
-      expect(JSON.stringify(environment)).not.toContain('secret')
-      expect(Object.keys(environment).filter((name) => !['TZ', 'TINYPOOL_WORKER_ID'].includes(name))).toEqual([])
-    })
-  })
-
-  describe('fetch jobs', () => {
-    let origin: Server
-    let url: string
-    const open_: ServerResponse[] = []
-    let closed = 0
-    let connections = 0
-
-    beforeAll(async () => {
-      origin = createServer((request, response) => {
-        if (request.url?.startsWith('/json')) {
-          response.setHeader('content-type', 'application/json')
-          response.end(JSON.stringify({ path: request.url, method: request.method }))
-        } else if (request.url === '/busy') {
-          response.writeHead(503, { 'retry-after': '7' }).end()
-        } else {
-          open_.push(response)
-          response.on('close', () => {
-            closed += 1
-          })
-        }
-      })
-      origin.on('connection', () => {
-        connections += 1
-      })
-      origin.listen(0, '127.0.0.1')
-      await once(origin, 'listening')
-      url = `http://127.0.0.1:${(origin.address() as { port: number }).port}`
-    })
-
-    afterAll(() => {
-      origin.closeAllConnections()
-      origin.close()
-    })
-
-    function fetchJob(options: Partial<JobSpec> = {}): JobSpec {
-      const fetch = { bodyPolicy: 'JSON' as const, maxBytes: 1e6, maxRedirects: 5, headers: [], okStatuses: null }
-      return computeJob({ work: { kind: 'FETCH', fetch }, slots: 8, timeoutMs: 30_000, ...options })
-    }
-
-    it('send what a template and a list say', async () => {
-      const source = { kind: 'template' as const, template: `${url}/json/{i}`, from: 10, to: 1505, step: 5, count: 300 }
-      const { lane, listener } = await open(fetchJob({ source }))
-      lane.grant({ first: 0, count: 300, indexes: null, inputs: null, attempts: null })
-      const rows = await listener.untilRows(300)
-      expect(rows.map(({ index }) => index).sort((a, b) => a - b)).toEqual(Array.from({ length: 300 }, (_, at) => at))
-      for (const { index, output, outcome, fetch, serviceMs } of rows) {
-        expect(outcome).toBe(Outcome.SUCCEEDED)
-        expect(JSON.parse(output!)).toEqual({ path: `/json/${10 + 5 * index}`, method: 'GET' })
-        expect(fetch).toMatchObject({ url: `${url}/json/${10 + 5 * index}`, status: 200 })
-        expect(serviceMs).toBeGreaterThan(0)
-      }
-      expect(connections).toBeLessThanOrEqual(8)
-
-      const list = new Listener()
-      lane.open(fetchJob(), list)
-      const post = { url: `${url}/json/post`, method: 'POST', headers: [], body: 'x' }
-      lane.grant(grantOf([`${url}/json/get`, post, `${url}/busy`]))
-      await list.untilRows(3)
-      const byIndex = list.rows.sort((a, b) => a.index - b.index)
-      expect(byIndex.map(({ output }) => output && JSON.parse(output))).toEqual([
-        { path: '/json/get', method: 'GET' },
-        { path: '/json/post', method: 'POST' },
-        null,
-      ])
-      expect(byIndex[2]!.error).toMatchObject({ code: 'HTTP_STATUS', retryable: true })
-      const retries = list.blocks.flatMap(({ columns }) => columns.errors.map(({ retryAfterMs }) => retryAfterMs))
-      expect(retries).toHaveLength(1)
-      expect(retries[0]).toBeGreaterThan(6_000)
-      // Connections outlive a job.
-      expect(connections).toBeLessThanOrEqual(8)
-    })
-
-    it('are cancelled down to the socket', async () => {
-      const { lane, listener } = await open(fetchJob({ slots: 2 }))
-      lane.grant(grantOf([`${url}/hang/1`, `${url}/hang/2`, `${url}/hang/3`]))
-      await eventually(() => open_.length === 2)
-      expect(lane.inService().map(({ index }) => index)).toEqual([0, 1])
-      lane.cancel()
-      await listener.untilRows(3)
-      await eventually(() => closed === 2)
-      const outcomes = new Map(listener.rows.map(({ index, outcome }) => [index, outcome]))
-      expect(outcomes).toEqual(
-        new Map([
-          [0, Outcome.CANCELLED],
-          [1, Outcome.CANCELLED],
-          [2, Outcome.NOT_STARTED],
-        ]),
-      )
-      expect(listener.rows.map(({ fetch }) => fetch !== null)).toEqual(
-        listener.rows.map(({ outcome }) => outcome === Outcome.CANCELLED),
-      )
-      expect(lane.inService()).toEqual([])
-      open_.length = 0
-    })
-
-    it('cancelled before they could begin give everything back', async () => {
-      const { lane, listener } = await open(fetchJob())
-      lane.grant(grantOf([`${url}/hang/4`]))
-      lane.cancel()
-      await listener.untilRows(1)
-      expect([Outcome.CANCELLED, Outcome.NOT_STARTED]).toContain(listener.rows[0]!.outcome)
-    })
-  })
-})
-
-describe('a child process', () => {
-  it('does not hear the signals that the terminal sends to all', async () => {
-    const pool = testPool()
-    const lane = await pool.acquire('PROCESS')
-    const listener = new Listener()
-    lane.open(computeJob(), listener)
-    lane.grant(grantOf([{ do: 'pid' }]))
-    const pid = Number((await listener.untilRows(1))[0]!.output)
-    process.kill(pid, 'SIGINT')
-    process.kill(pid, 'SIGTERM')
-    lane.grant(grantOf([echo('still here')], 1))
-    await listener.untilRows(2)
-    process.kill(pid, 'SIGKILL')
-    const { error } = await listener.untilDeath()
-    expect(error).toMatchObject({ code: 'LANE_DIED', message: 'process-1 was ended by SIGKILL' })
-    await pool.close()
-  })
-
-  it('has a limit for memory that is not JavaScript’s, and none for process.abort', async () => {
-    const pool = testPool()
-    const [hog, quitter] = await Promise.all([pool.acquire('PROCESS'), pool.acquire('PROCESS')])
-    const [hogged, quit] = [new Listener(), new Listener()]
-    hog.open(computeJob(), hogged)
-    quitter.open(computeJob(), quit)
-    hog.grant(grantOf([{ do: 'hogBuffers' }]))
-    quitter.grant(grantOf([{ do: 'abort' }]))
-    expect((await hogged.untilDeath()).error.code).toBe('OUT_OF_MEMORY')
-    expect((await quit.untilDeath()).error).toMatchObject({
-      code: 'LANE_DIED',
-      message: 'process-2 exited with code 134',
-    })
-    await pool.close()
-  })
-
-  it('ends when its server was killed, even if a function spins', async () => {
-    const options = { allowHosts: [], laneMemoryMb: 64, maxLanes: 2, keepWarm: 0 }
-    const script = `
-      const { createLanePool } = await import(${JSON.stringify(new URL('./pool.js', LANE_ENTRY).href)})
-      const pool = createLanePool({ ...${JSON.stringify(options)}, entry: new URL(process.argv[1]), functionsDir: process.argv[2] })
-      const job = (job) => ({ job, work: { kind: 'COMPUTE', function: 'act', reduce: null }, source: null, slots: 1, timeoutMs: null, maxOutputBytes: 1e6 })
-      for (const last of ['spin', 'pid']) {
-        const lane = await pool.acquire('PROCESS')
-        lane.open(job(1), { onResults: ({ columns }) => console.log(columns.outputs.text), onDeath() {} })
-        lane.grant({ first: 0, count: 2, indexes: null, inputs: [{ do: 'pid' }, { do: last }], attempts: null })
-      }
-    `
-    const argv = ['--input-type=module', '-e', script, LANE_ENTRY.href, FUNCTIONS_DIR]
-    const server = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] })
-    const pids = new Set<number>()
-    server.stdout.on('data', (data) => {
-      for (const line of String(data).split('\n')) if (line) pids.add(Number(line))
-    })
-    await eventually(() => pids.size === 2)
-    expect([...pids].every(isAlive)).toBe(true)
-    server.kill('SIGKILL')
-    await once(server, 'exit')
-    await eventually(() => ![...pids].some(isAlive))
   })
 })

@@ -1,0 +1,134 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import type { LaneKind } from '../../src/domain/strategy.js'
+import { laneSuite } from '../support/lane-suite.js'
+import { computeJob, eventually, grantOf, LANE_ENTRY, Listener, testPool } from '../support/lanes.js'
+
+const echo = (value: unknown) => ({ do: 'echo', value })
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+describe.each<LaneKind>(['THREAD', 'PROCESS'])('a pool of lanes of kind %s', (kind) => {
+  const suite = laneSuite(kind)
+  const { gates, open, run } = suite
+
+  describe('the pool', () => {
+    it('gives a warm lane to the next one who asks', async () => {
+      const first = await run([{ do: 'pid' }, echo(1)])
+      const [status] = suite.pool.statuses().filter(({ lane }) => lane === first.lane.name)
+      expect(status).toMatchObject({ kind, busy: true })
+      suite.pool.release(first.lane)
+      expect(suite.pool.statuses().find(({ lane }) => lane === first.lane.name)!.busy).toBe(false)
+      // Of a thread nobody can tell it, of a process Linux can.
+      if (kind === 'PROCESS' && process.platform === 'linux') expect(status!.memoryMb).toBeGreaterThan(10)
+      else expect(status!.memoryMb).toBeNull()
+      const second = await run([{ do: 'pid' }])
+      expect(second.lane).toBe(first.lane)
+      expect(second.rows[0]!.output).toBe(first.rows[0]!.output)
+      const after = suite.pool.statuses().find(({ lane }) => lane === first.lane.name)!
+      expect(after.tasksDone).toBe(status!.tasksDone + 1)
+    })
+
+    it('takes no lane back that still owes results', async () => {
+      const { lane, listener } = await open()
+      const key = `${kind}-owing`
+      lane.grant(grantOf([gates.input(key)]))
+      expect(() => suite.pool.release(lane)).toThrow('still owes 1 result')
+      expect(() => lane.open(computeJob(), listener)).toThrow('still owes 1 result')
+      await gates.reached(key)
+      gates.open(key)
+      await listener.untilRows(1)
+    })
+
+    it('has no more lanes than it may, named by the lowest free numbers', async () => {
+      const small = testPool({ maxLanes: 2 })
+      const word = kind.toLowerCase()
+      const [one, two] = await Promise.all([small.acquire(kind), small.acquire(kind)])
+      expect([one.name, two.name]).toEqual([`${word}-1`, `${word}-2`])
+      await expect(small.acquire(kind)).rejects.toThrow('all 2 lanes are in use')
+      const listener = new Listener()
+      one.open(computeJob(), listener)
+      one.kill()
+      await listener.untilDeath()
+      expect((await small.acquire(kind)).name).toBe(`${word}-1`)
+      await small.close()
+    })
+
+    it('lets idle lanes end but for some', async () => {
+      const brief = testPool({ keepWarm: 1, idleMs: 5 })
+      const lanes = await Promise.all([brief.acquire(kind), brief.acquire(kind), brief.acquire(kind)])
+      for (const lane of lanes) brief.release(lane)
+      await eventually(() => brief.statuses().length === 1)
+      const [left] = brief.statuses()
+      expect((await brief.acquire(kind)).name).toBe(left!.lane)
+      await brief.close()
+    })
+
+    it('tells why a lane cannot start', async () => {
+      const broken = testPool({ entry: new URL('./nowhere.js', LANE_ENTRY) })
+      await expect(broken.acquire(kind)).rejects.toThrow(/-1 could not start: .*nowhere\.js/)
+      expect(broken.statuses()).toEqual([])
+      await broken.close()
+      const functionsDir = await mkdtemp(join(tmpdir(), 'heddle-functions-'))
+      await writeFile(join(functionsDir, 'leaver.mjs'), 'process.exit(4)')
+      const left = testPool({ functionsDir })
+      await expect(left.acquire(kind)).rejects.toThrow(/-1 (ended while it started|could not start)/)
+      await left.close()
+      await rm(functionsDir, { recursive: true })
+    })
+
+    it('tells the lane of a death on the way', async () => {
+      const { lane } = await open()
+      const listener = new Listener()
+      const first = new Listener()
+      lane.open(computeJob(), first)
+      lane.kill()
+      await first.untilDeath()
+      lane.open(computeJob(), listener)
+      expect(await listener.untilDeath()).toEqual(await first.untilDeath())
+    })
+
+    it('ends everything when it closes, whatever it does', async () => {
+      const closing = testPool()
+      const lanes = await Promise.all([closing.acquire(kind), closing.acquire(kind), closing.acquire(kind)])
+      const listeners = lanes.map((lane) => {
+        const listener = new Listener()
+        lane.open(computeJob(), listener)
+        lane.grant(grantOf([{ do: 'pid' }]))
+        return listener
+      })
+      await Promise.all(listeners.map((listener) => listener.untilRows(1)))
+      const pids = listeners.map(({ rows }) => Number(rows[0]!.output)).filter((pid) => pid !== process.pid)
+      expect(pids).toHaveLength(kind === 'PROCESS' ? 3 : 0)
+      lanes[0]!.grant(grantOf([{ do: 'spin' }], 1))
+      lanes[1]!.grant(grantOf([gates.input(`${kind}-closing`)], 1))
+      closing.release(lanes[2]!)
+      await gates.reached(`${kind}-closing`)
+      await eventually(() => lanes[0]!.inService().length === 1)
+      const starting = closing.acquire(kind === 'THREAD' ? 'PROCESS' : 'THREAD')
+      const refused = expect(starting).rejects.toThrow()
+      await Promise.all([closing.close(), closing.close()])
+      await refused
+      expect(pids.filter(isAlive)).toEqual([])
+      expect(listeners.map(({ deaths }) => deaths.length)).toEqual([1, 1, 0])
+      expect(closing.statuses()).toEqual([])
+      await expect(closing.acquire(kind)).rejects.toThrow('closed')
+    })
+
+    it('keeps the server’s secrets to itself', async () => {
+      const { rows } = await run([{ do: 'environment' }])
+      const environment = JSON.parse(rows[0]!.output!) as Record<string, string>
+      expect(environment).toMatchObject({ TZ: 'UTC' })
+      expect(JSON.stringify(environment)).not.toContain('secret')
+      expect(Object.keys(environment).filter((name) => !['TZ', 'TINYPOOL_WORKER_ID'].includes(name))).toEqual([])
+    })
+  })
+})

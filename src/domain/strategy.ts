@@ -77,7 +77,7 @@ export interface Execution {
 }
 
 /** AUTO without a probe: waiting fans out on one event loop, computing goes to threads. */
-export function resolveStrategy(strategy: Exclude<Strategy, 'CLUSTER'>, kind: StageKind): EffectiveStrategy {
+function resolveStrategy(strategy: Exclude<Strategy, 'CLUSTER'>, kind: StageKind): EffectiveStrategy {
   if (strategy !== 'AUTO') return strategy
   return kind === 'FETCH' ? 'ASYNC' : 'THREADS'
 }

@@ -33,8 +33,6 @@ const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
 const BODILESS: ReadonlySet<number> = new Set([204, 205, 304])
 /** A redirect's own body is read so that the connection can be kept, if it is small. */
 const MAX_REDIRECT_BODY_BYTES = 65_536
-/** setTimeout fires at once for more than this. */
-const LONGEST_TIMER_MS = 2_147_483_647
 
 export class Exchange implements HopListener, Abortable {
   place = -1
@@ -216,7 +214,7 @@ export class Exchange implements HopListener, Abortable {
   }
 
   #arm(delayMs: number): void {
-    this.#timer = setTimeout(expire, Math.min(delayMs, LONGEST_TIMER_MS), this)
+    this.#timer = setTimeout(expire, delayMs, this)
   }
 
   /** The timer counts from the turn of the event loop in which it was set, which may have begun long before. */

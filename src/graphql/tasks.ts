@@ -11,7 +11,7 @@ import { type Connection, type CursorForm, type PageArgs, pageRequest, toConnect
 import { RunType, type TaskNode, TaskType, taskNodes } from './refs.js'
 import { TaskStatusType } from './task.js'
 
-export const TaskOrderType = builder.enumType('TaskOrder', {
+const TaskOrderType = builder.enumType('TaskOrder', {
   description: 'In which order tasks are listed.',
   values: {
     INDEX: { description: 'By index, then by stage.' },
@@ -21,7 +21,7 @@ export const TaskOrderType = builder.enumType('TaskOrder', {
   } as const,
 })
 
-export const TaskFilterInput = builder.inputType('TaskFilter', {
+const TaskFilterInput = builder.inputType('TaskFilter', {
   description: 'Which tasks: those that match all that is given.',
   fields: (t) => ({
     status: t.field({ type: [TaskStatusType], description: 'Of one of these statuses. No task is SKIPPED.' }),
@@ -55,7 +55,7 @@ interface TaskPageArgs extends PageArgs {
   orderBy?: TaskOrder | null | undefined
 }
 
-export async function taskPage(
+async function taskPage(
   run: RunView,
   args: TaskPageArgs,
   { engine, store }: ApiContext,

@@ -63,7 +63,7 @@ function parseParams(text: string): GraphQLParams {
 }
 
 /** The whole body as text. What is too large is let run off unread, so that its sender gets to see the answer. */
-export function readBody(req: IncomingMessage, maxBytes: number): Promise<string> {
+function readBody(req: IncomingMessage, maxBytes: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let size = 0

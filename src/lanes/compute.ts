@@ -29,9 +29,6 @@ export interface ComputeSetting {
 /** Shorter tasks are not worth the two microseconds that their CPU time costs. */
 const MIN_CPU_TASK_MS = 0.5
 
-/** setTimeout fires at once for more than this. */
-const LONGEST_TIMER_MS = 2_147_483_647
-
 /** A task that waits for its promise. */
 interface Pending {
   slot: number
@@ -194,7 +191,7 @@ export class ComputeJob implements Job {
     this.#places[task.slot]!.spare = null
     const { timeoutMs } = this.#spec
     if (timeoutMs !== null) {
-      const leftMs = Math.min(timeoutMs - (performance.now() - task.startedMs), LONGEST_TIMER_MS)
+      const leftMs = timeoutMs - (performance.now() - task.startedMs)
       const reason = () => new DOMException(`more than ${timeoutMs} ms`, 'TimeoutError')
       task.timer = setTimeout(() => this.#giveUp(task, reason(), timeoutError(timeoutMs)), leftMs)
     }

@@ -1,4 +1,4 @@
-/** Exact decimals: any decimal string and any double is one, and so is every sum of them. */
+/** Exact decimals: every decimal string and every double is one, and so is each sum of them. */
 
 import type { Json } from './batch.js'
 import { exactInteger } from './output.js'

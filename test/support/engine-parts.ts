@@ -38,32 +38,34 @@ export function batchSpec(changes: Partial<BatchSpec> = {}): BatchSpec {
   }
 }
 
-let lastId = 0
-
-/** A run that has been launched and has not started. */
-export function runRecord(changes: Partial<RunRecord> = {}): RunRecord {
-  lastId += 1
-  const spec = changes.spec ?? batchSpec()
+/** The record of a launch: nothing of it has started. */
+export function queuedRecord(launched: Pick<RunRecord, 'id' | 'key' | 'spec' | 'createdAt'>): RunRecord {
   return {
-    id: lastId,
-    key: toRunKey(lastId.toString(16).padStart(32, '0')),
+    ...launched,
     status: 'QUEUED',
-    spec,
     effectiveStrategy: null,
     concurrency: null,
     lanes: null,
-    counts: { total: spec.source.count, succeeded: 0, failed: 0, cancelled: 0, skipped: 0, bytes: 0 },
+    counts: { total: launched.spec.source.count, succeeded: 0, failed: 0, cancelled: 0, skipped: 0, bytes: 0 },
     times: { service: emptyMoments(), queueWait: emptyMoments(), cpuMs: 0, firstStartMs: null, lastEndMs: null },
     sequence: 1,
     lastTaskSequence: 0,
     finalThroughput: 0,
     reduction: null,
     failure: null,
-    createdAt: new Date(STARTED_AT - 100),
     startedAt: null,
     finishedAt: null,
-    ...changes,
   }
+}
+
+let lastId = 0
+
+/** A run that has been launched and has not started. */
+export function runRecord(changes: Partial<RunRecord> = {}): RunRecord {
+  lastId += 1
+  const spec = changes.spec ?? batchSpec()
+  const key = toRunKey(lastId.toString(16).padStart(32, '0'))
+  return { ...queuedRecord({ id: lastId, key, spec, createdAt: new Date(STARTED_AT - 100) }), ...changes }
 }
 
 /** A task as a lane reports it. */

@@ -2,11 +2,12 @@ import { type BatchSpec, compactInput, type Json } from '../../src/domain/batch.
 import { type RunKey, toRunKey } from '../../src/domain/ids.js'
 import { doneOf, isFinalRunStatus, type RunRecord, type RunStatus } from '../../src/domain/run.js'
 import type { InFlightTask, TaskRecord } from '../../src/domain/task.js'
-import { addMoment, distributionFromValues, emptyMoments } from '../../src/domain/timing.js'
+import { addMoment, distributionFromValues } from '../../src/domain/timing.js'
 import type { Engine, EngineLoad, LaunchOutcome, RunView } from '../../src/engine/engine.js'
 import { MemoryEventBus } from '../../src/events/memory.js'
 import type { StoreReads } from '../../src/graphql/context.js'
 import type { ErrorGroup, Page, PageRequest, RunFilter, TaskFilter } from '../../src/store/store.js'
+import { batchSpec as computeSpec, queuedRecord } from './engine-parts.js'
 
 interface HeldRun {
   record: RunRecord
@@ -17,21 +18,12 @@ interface HeldRun {
 
 /** A batch of `count` numbers for `square`, if nothing else is said. */
 export function batchSpec(overrides: Partial<BatchSpec> = {}): BatchSpec {
-  return {
-    kind: 'COMPUTE',
-    name: null,
-    labels: [],
-    priority: 0,
+  return computeSpec({
     strategy: 'AUTO',
-    concurrency: null,
-    lanes: null,
-    failFast: false,
-    retry: { maxAttempts: 3, backoffMs: 200, maxBackoffMs: 10_000, unsafe: false },
-    timeoutMs: null,
     source: { kind: 'range', from: 0, to: 10, step: 1, count: 10 },
     stages: [{ kind: 'COMPUTE', name: 'square', function: 'square', chunkSize: null, reduce: null }],
     ...overrides,
-  }
+  })
 }
 
 /** Engine, store and bus in one: runs that a test makes and moves by hand. */
@@ -48,26 +40,9 @@ export class FakeRuns {
   add(overrides: Partial<Omit<RunRecord, 'id' | 'key'>> = {}, items: Json[] = []): RunRecord {
     const id = this.#runs.size + 1
     const spec = overrides.spec ?? batchSpec()
-    const record: RunRecord = {
-      id,
-      key: toRunKey(`00000000-0000-4000-8000-${String(id).padStart(12, '0')}`),
-      status: 'QUEUED',
-      spec,
-      effectiveStrategy: null,
-      concurrency: null,
-      lanes: null,
-      counts: { total: spec.source.count, succeeded: 0, failed: 0, cancelled: 0, skipped: 0, bytes: 0 },
-      times: { service: emptyMoments(), queueWait: emptyMoments(), cpuMs: 0, firstStartMs: null, lastEndMs: null },
-      sequence: 1,
-      lastTaskSequence: 0,
-      finalThroughput: 0,
-      reduction: null,
-      failure: null,
-      createdAt: new Date(Date.UTC(2026, 10, 22, 18, id)),
-      startedAt: null,
-      finishedAt: null,
-      ...overrides,
-    }
+    const key = toRunKey(`00000000-0000-4000-8000-${String(id).padStart(12, '0')}`)
+    const createdAt = new Date(Date.UTC(2026, 10, 22, 18, id))
+    const record: RunRecord = { ...queuedRecord({ id, key, spec, createdAt }), ...overrides }
     this.#runs.set(record.key, { record, tasks: [], inFlight: [], items })
     this.bus.runChanged(record.key)
     return record

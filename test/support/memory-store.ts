@@ -3,8 +3,8 @@ import type { RunKey } from '../../src/domain/ids.js'
 import { IndexSet } from '../../src/domain/indexset.js'
 import { doneOf, isFinalRunStatus, type RunRecord } from '../../src/domain/run.js'
 import { STORED_TASK_STATUS, type StoredTaskStatus } from '../../src/domain/task.js'
-import { emptyMoments } from '../../src/domain/timing.js'
 import type { Commit, CreatedRun, Idempotency, NewRun, Store, TaskBlock, TimeColumn } from '../../src/store/store.js'
+import { queuedRecord } from './engine-parts.js'
 
 export interface MemoryRow {
   index: number
@@ -90,25 +90,7 @@ export class MemoryStore {
     const earlier = run.idempotency && (await this.earlierRun(run.idempotency))
     if (earlier) return earlier
     const id = this.records.size + 1
-    const record: RunRecord = {
-      id,
-      key: run.key,
-      status: 'QUEUED',
-      spec: run.spec,
-      effectiveStrategy: null,
-      concurrency: null,
-      lanes: null,
-      counts: { total: run.spec.source.count, succeeded: 0, failed: 0, cancelled: 0, skipped: 0, bytes: 0 },
-      times: { service: emptyMoments(), queueWait: emptyMoments(), cpuMs: 0, firstStartMs: null, lastEndMs: null },
-      sequence: 1,
-      lastTaskSequence: 0,
-      finalThroughput: 0,
-      reduction: null,
-      failure: null,
-      createdAt: run.createdAt,
-      startedAt: null,
-      finishedAt: null,
-    }
+    const record = queuedRecord({ id, key: run.key, spec: run.spec, createdAt: run.createdAt })
     this.records.set(id, record)
     this.rows.set(id, [])
     if (run.idempotency) {

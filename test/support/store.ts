@@ -17,6 +17,7 @@ import { applyMigrations } from '../../src/store/migrations.js'
 import { createStore } from '../../src/store/prisma.js'
 import { newRunRow } from '../../src/store/rows.js'
 import type { Commit, NewRun, Store, TaskBlock } from '../../src/store/store.js'
+import { batchSpec } from './engine-parts.js'
 import { fetchColumn, outputColumn } from './outputs.js'
 
 export const migrationsDir = fileURLToPath(new URL('../../prisma/migrations', import.meta.url))
@@ -118,21 +119,10 @@ export function newRun({ spec, ...rest }: Partial<Omit<NewRun, 'spec'>> & { spec
   lastKey += 1
   return {
     key: toRunKey(lastKey.toString(16).padStart(32, '0')),
-    spec: {
-      kind: 'COMPUTE',
-      name: null,
-      labels: [],
-      priority: 0,
-      strategy: 'THREADS',
-      concurrency: null,
-      lanes: null,
-      failFast: false,
-      retry: { maxAttempts: 3, backoffMs: 200, maxBackoffMs: 10_000, unsafe: false },
-      timeoutMs: null,
-      source: { kind: 'range', from: 0, to: 100, step: 1, count: 100 },
+    spec: batchSpec({
       stages: [{ kind: 'COMPUTE', name: 'compute', function: 'sumOfSquares', chunkSize: null, reduce: null }],
       ...spec,
-    },
+    }),
     items: null,
     idempotency: null,
     createdAt: new Date('2026-11-22T18:52:00.123Z'),

@@ -36,7 +36,7 @@ export const jsonQuery: ComputeFunction = {
     type: 'object',
     properties: {
       query: { type: 'string', minLength: 1, maxLength: MAX_QUERY_CHARS, description: 'A JSONata expression.' },
-      value: { description: 'What it is about: any JSON.' },
+      value: { description: 'What it is about, as JSON.' },
     },
     required: ['query', 'value'],
     additionalProperties: false,

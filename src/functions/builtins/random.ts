@@ -2,7 +2,7 @@
 
 import type { Json } from '../../domain/batch.js'
 
-/** A seed as JSON: any whole number that a double holds exactly. */
+/** A seed as JSON, a whole number that a double holds exactly. */
 export const SEED_SCHEMA: Json = {
   type: 'integer',
   minimum: 0,

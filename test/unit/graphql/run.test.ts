@@ -6,6 +6,18 @@ import { execute } from '../../support/execute.js'
 import { batchSpec } from '../../support/fake-runs.js'
 import { testServices } from '../../support/fake-services.js'
 
+/** Of what is asked: the rest of it is not there. */
+interface TasksOfRun {
+  run: {
+    tasks: {
+      totalCount: number
+      nodes: { index: number }[]
+      edges: { node: { index: number } }[]
+      pageInfo: { startCursor: string; endCursor: string }
+    }
+  }
+}
+
 const ask = (fields: string) => `query($id: ID!) { run(id: $id) { ${fields} } }`
 
 const FETCH_STAGE: StageSpec = {
@@ -115,7 +127,7 @@ describe('Run.tasks', () => {
     const fields = `tasks { totalCount nodes { id stage index status input output error { code } attempts
       history { number startedMs serviceMs lane error { code message retryable } } lane startedMs queueWaitMs serviceMs cpuMs
       fetch { url finalUrl status bytes sha256 contentType redirects dnsMs connectMs tlsMs firstByteMs downloadMs reusedConnection } run { id } } }`
-    const { data, codes } = await execute(services, ask(fields), { id: runId(key) })
+    const { data, codes } = await execute<TasksOfRun>(services, ask(fields), { id: runId(key) })
     expect(codes).toEqual([])
     const { host: _host, ...shown } = DETAIL
     expect(data.run.tasks.nodes).toEqual([
@@ -145,7 +157,7 @@ describe('Run.tasks', () => {
     const { key } = services.runs.add()
     services.runs.end(key, { status: 'FAILED', error: TIMEOUT, output: null })
     services.runs.end(key, { status: 'CANCELLED', attempts: 0, lane: null, startedMs: null, serviceMs: null })
-    const { data } = await execute(
+    const { data } = await execute<TasksOfRun>(
       services,
       ask('tasks { nodes { output lane history { number serviceMs error { code } } } }'),
       {
@@ -162,7 +174,7 @@ describe('Run.tasks', () => {
     const services = testServices()
     const { key } = services.runs.add()
     for (let ended = 0; ended < 10; ended += 1) services.runs.end(key)
-    const { data } = await execute(services, ask('tasks { nodes { input } }'), { id: runId(key) })
+    const { data } = await execute<TasksOfRun>(services, ask('tasks { nodes { input } }'), { id: runId(key) })
     expect(data.run.tasks.nodes).toHaveLength(10)
     expect(services.runs.calls).toMatchObject({ inputs: 1, countTasks: 0 })
     await execute(services, ask('tasks { totalCount nodes { index } }'), { id: runId(key) })
@@ -177,8 +189,9 @@ describe('Run.tasks', () => {
       edges { cursor node { index } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }`
     const source = `query($id: ID!, $first: Int, $after: String, $last: Int, $before: String, $orderBy: TaskOrder) { run(id: $id) { ${fields} } }`
     const page = async (args: Record<string, unknown>) => {
-      const { tasks } = (await execute(services, source, { id: runId(key), orderBy: 'INDEX', ...args })).data.run
-      return { indexes: tasks.edges.map((edge: { node: { index: number } }) => edge.node.index), ...tasks.pageInfo }
+      const variables = { id: runId(key), orderBy: 'INDEX', ...args }
+      const { tasks } = (await execute<TasksOfRun>(services, source, variables)).data.run
+      return { indexes: tasks.edges.map(({ node }) => node.index), ...tasks.pageInfo }
     }
     const first = await page({ first: 2 })
     expect(first).toMatchObject({ indexes: [0, 1], hasNextPage: true, hasPreviousPage: false })
@@ -196,9 +209,9 @@ describe('Run.tasks', () => {
     services.runs.end(key, { status: 'FAILED', error: TIMEOUT, output: null })
     const source = `query($id: ID!, $filter: TaskFilter) { run(id: $id) { tasks(filter: $filter) { totalCount nodes { index } } } }`
     const found = async (filter: unknown) => {
-      const { tasks } = (await execute(services, source, { id: runId(key), filter })).data.run
+      const { tasks } = (await execute<TasksOfRun>(services, source, { id: runId(key), filter })).data.run
       expect(tasks.totalCount).toBe(tasks.nodes.length)
-      return tasks.nodes.map(({ index }: { index: number }) => index)
+      return tasks.nodes.map(({ index }) => index)
     }
     expect(await found({ status: ['FAILED', 'SKIPPED'] })).toEqual([1])
     expect(await found({ status: ['SKIPPED'] })).toEqual([])
@@ -221,7 +234,8 @@ describe('Run.tasks', () => {
     const services = testServices()
     const [one, other] = [services.runs.add(), services.runs.add()]
     for (const { key } of [one, other]) services.runs.end(key)
-    const cursors = await execute(services, ask('tasks { pageInfo { endCursor } }'), { id: runId(one.key) })
+    const source = ask('tasks { pageInfo { endCursor } }')
+    const cursors = await execute<TasksOfRun>(services, source, { id: runId(one.key) })
     const after = cursors.data.run.tasks.pageInfo.endCursor
     for (const [key, order] of [
       [other.key, 'INDEX'],
@@ -252,7 +266,7 @@ describe('Run.inFlight and Run.errors', () => {
         id: runId(key),
       },
     )
-    expect(data.run.inFlight).toEqual(tasks.slice(0, 2).map((task) => ({ ...task, input: task.index })))
+    expect(data).toEqual({ run: { inFlight: tasks.slice(0, 2).map((task) => ({ ...task, input: task.index })) } })
     expect(services.runs.calls.inputs).toBe(1)
   })
 
@@ -261,7 +275,7 @@ describe('Run.inFlight and Run.errors', () => {
     const { key } = services.runs.add()
     const dns = { code: 'DNS', message: 'no such host', retryable: true } as const
     for (const error of [dns, TIMEOUT, TIMEOUT]) services.runs.end(key, { status: 'FAILED', error, output: null })
-    const { data } = await execute(
+    const { data } = await execute<{ run: { errors: unknown } }>(
       services,
       ask('errors { code message count sample { index input error { code } } }'),
       {

@@ -8,16 +8,22 @@ const RUNS = `query($first: Int, $after: String, $last: Int, $before: String, $f
   runs(first: $first, after: $after, last: $last, before: $before, filter: $filter, orderBy: $orderBy) {
     totalCount edges { cursor } nodes { id } pageInfo { hasNextPage hasPreviousPage endCursor } } }`
 
+interface RunPage {
+  runs: { totalCount: number; nodes: unknown[]; pageInfo: { hasNextPage: boolean; endCursor: string } }
+}
+
 describe('Query.runs', () => {
   it('lists the latest first, page by page', async () => {
     const services = testServices()
     const ids = [1, 2, 3].map(() => runId(services.runs.add().key)).reverse()
-    const first = (await execute(services, RUNS, { first: 2 })).data.runs
+    const first = (await execute<RunPage>(services, RUNS, { first: 2 })).data.runs
     expect(first).toMatchObject({ totalCount: 3, nodes: [{ id: ids[0] }, { id: ids[1] }] })
     expect(first.pageInfo.hasNextPage).toBe(true)
-    const second = (await execute(services, RUNS, { first: 2, after: first.pageInfo.endCursor })).data.runs
+    const second = (await execute<RunPage>(services, RUNS, { first: 2, after: first.pageInfo.endCursor })).data.runs
     expect(second).toMatchObject({ nodes: [{ id: ids[2] }], pageInfo: { hasNextPage: false } })
-    expect((await execute(services, RUNS, { orderBy: null, last: 1 })).data.runs.nodes).toEqual([{ id: ids[2] }])
+    expect((await execute<RunPage>(services, RUNS, { orderBy: null, last: 1 })).data.runs.nodes).toEqual([
+      { id: ids[2] },
+    ])
   })
 
   it('refuses more labels than a run can have', async () => {
@@ -29,12 +35,12 @@ describe('Query.runs', () => {
     const services = testServices()
     const fetches = services.runs.add({ spec: batchSpec({ kind: 'FETCH' }) })
     services.runs.add({ status: 'FAILED' })
-    const found = async (filter: unknown) => (await execute(services, RUNS, { filter })).data.runs.totalCount
+    const found = async (filter: unknown) => (await execute<RunPage>(services, RUNS, { filter })).data.runs.totalCount
     expect(await found({ kind: ['FETCH'] })).toBe(1)
     expect(await found({ kind: ['FETCH'], status: ['FAILED'] })).toBe(0)
     expect(await found({ kind: null, status: null })).toBe(2)
     expect(await found(null)).toBe(2)
-    const { data } = await execute(services, RUNS, { filter: { kind: ['FETCH'] } })
+    const { data } = await execute<RunPage>(services, RUNS, { filter: { kind: ['FETCH'] } })
     expect(data.runs.nodes).toEqual([{ id: runId(fetches.key) }])
   })
 
@@ -47,8 +53,8 @@ describe('Query.runs', () => {
   it('refuses cursors of another order', async () => {
     const services = testServices()
     services.runs.add()
-    const { endCursor } = (await execute(services, RUNS)).data.runs.pageInfo
-    const { codes } = await execute(services, RUNS, { after: endCursor, orderBy: 'DURATION_ASC' })
+    const { endCursor } = (await execute<RunPage>(services, RUNS)).data.runs.pageInfo
+    const { codes } = await execute<RunPage>(services, RUNS, { after: endCursor, orderBy: 'DURATION_ASC' })
     expect(codes).toEqual(['BAD_USER_INPUT'])
   })
 

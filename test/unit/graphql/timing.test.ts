@@ -56,7 +56,7 @@ describe('a distribution', () => {
 
   it('answers everything about the times', async () => {
     const { services, id } = ended()
-    const { data } = await execute(
+    const { data } = await execute<{ run: { timings: { service: unknown } } }>(
       services,
       ask(
         'count min mean p50 p90 p95 p99 max stddev exact third: percentile(p: 0.6) histogram(buckets: 3) { fromMs toMs count }',
@@ -85,7 +85,7 @@ describe('a distribution', () => {
 
   it('does not read all times for what a run has at hand', async () => {
     const { services, id } = ended()
-    const { data } = await execute(
+    const { data } = await execute<{ run: { timings: { service: unknown } } }>(
       services,
       `${ask('count ...Spread ... { max }')}fragment Spread on Distribution { mean stddev }`,
       { id },

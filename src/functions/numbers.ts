@@ -9,7 +9,8 @@ const BOUNDS: Record<Bound, (number: number, limit: number) => boolean> = {
   maximum: (number, limit) => number <= limit,
   exclusiveMinimum: (number, limit) => number > limit,
   exclusiveMaximum: (number, limit) => number < limit,
-  multipleOf: (number, limit) => number % limit === 0,
+  // As ajv has it, which checks the tasks themselves: what % says of the smallest and the largest doubles is not the same.
+  multipleOf: (number, limit) => number / limit === Number.parseInt(String(number / limit), 10),
 }
 
 /** Keywords that say nothing of a number. */

@@ -27,14 +27,20 @@ describe('plainNumberRule', () => {
     fc.assert(
       fc.property(
         schemas,
-        fc.array(fc.oneof(bound, fc.double({ min: -60, max: 60, noNaN: true }))),
+        fc.array(
+          fc.oneof(
+            bound,
+            fc.double({ min: -60, max: 60, noNaN: true }),
+            fc.double({ noNaN: true, noDefaultInfinity: true }),
+          ),
+        ),
         (schema, numbers) => {
           const rule = plainNumberRule(schema)
           const check = compiler.compile(schema)
           for (const number of numbers) expect(rule?.(number)).toBe(check(number).length === 0)
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 60, examples: [[{ multipleOf: 2 }, [Number.MIN_VALUE, -Number.MIN_VALUE, 1e22, 3e300, -0]]] },
     )
   })
 

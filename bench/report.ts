@@ -2,6 +2,7 @@
 
 import { parseArgs } from 'node:util'
 import Table from 'cli-table3'
+import { auto } from './auto.js'
 import { downloads } from './downloads.js'
 import { fetches } from './fetches.js'
 import { tinyTasks } from './tiny-tasks.js'
@@ -10,6 +11,7 @@ const WORKLOADS = {
   downloads: () => downloads(),
   fetches: () => fetches(20_000, 5),
   'tiny-tasks': () => tinyTasks(1_000_000),
+  auto: () => auto(7),
 } as const
 
 const { values, positionals } = parseArgs({ options: { json: { type: 'boolean' } }, allowPositionals: true })

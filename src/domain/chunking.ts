@@ -30,6 +30,11 @@ export class ChunkSizer {
     return Math.min(this.#size, Math.ceil(remaining / (2 * lanes)))
   }
 
+  /** Items of a chunk, where it does not matter how many are left. */
+  get size(): number {
+    return this.#fixed ?? this.#size
+  }
+
   /** Tells of ended tasks: how many, and their service times added up. */
   observe(count: number, totalServiceMs: number): void {
     if (count <= 0) return

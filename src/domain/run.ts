@@ -1,5 +1,6 @@
 /** One launched batch: its states, its counts, and what is stored of it. */
 
+import type { StrategyAdvice } from './advice.js'
 import type { BatchSpec, Json } from './batch.js'
 import type { TaskError } from './errors.js'
 import type { RunKey } from './ids.js'
@@ -68,6 +69,8 @@ export interface RunRecord {
   effectiveStrategy: EffectiveStrategy | null
   concurrency: number | null
   lanes: number | null
+  /** How AUTO chose the three above; null where another strategy was asked for, and until it has chosen. */
+  decision: StrategyAdvice | null
   counts: RunCounts
   times: RunTimes
   /** Rises with each change of status or counts. */
@@ -91,6 +94,7 @@ export type RunState = Pick<
   | 'effectiveStrategy'
   | 'concurrency'
   | 'lanes'
+  | 'decision'
   | 'counts'
   | 'times'
   | 'sequence'

@@ -76,7 +76,7 @@ export interface Execution {
   concurrency: number
 }
 
-/** AUTO without a probe: waiting fans out on one event loop, computing goes to threads. */
+/** AUTO before anything is known: waiting fans out on one event loop, computing may go to threads. */
 function resolveStrategy(strategy: Exclude<Strategy, 'CLUSTER'>, kind: StageKind): EffectiveStrategy {
   if (strategy !== 'AUTO') return strategy
   return kind === 'FETCH' ? 'ASYNC' : 'THREADS'
@@ -98,6 +98,11 @@ export function planExecution(request: ExecutionRequest): Execution {
   const limit = request.kind === 'FETCH' ? request.maxInFlight : Number.POSITIVE_INFINITY
   const concurrency = Math.max(1, Math.min(bound, limit, request.items))
   return { strategy, laneKind: row.laneKind, lanes: Math.min(asked, concurrency), concurrency }
+}
+
+/** One task after the other: how AUTO looks at the first tasks of a compute, and what it stays with where more would not help. */
+export function probeExecution(): Execution {
+  return { strategy: 'SEQUENTIAL', laneKind: 'THREAD', lanes: 1, concurrency: 1 }
 }
 
 /** The share of `concurrency` that lane `ordinal` of `lanes` has: they differ by one at most. */

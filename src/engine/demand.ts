@@ -56,9 +56,10 @@ export class Demand implements FetchingRun {
   get want(): number {
     const { plan, sessions, goesOn } = this.options
     if (!goesOn()) return sessions.size
-    const { busy } = sessions
+    const { leaving } = sessions
+    const busy = sessions.busy - leaving
     // What other runs leave room for costs more to tell.
-    return busy >= plan.lanes ? plan.lanes : Math.min(plan.lanes, busy + this.#beyondBusy)
+    return leaving + (busy >= plan.lanes ? plan.lanes : Math.min(plan.lanes, busy + this.#beyondBusy))
   }
 
   /** Items that could be handed out now to lanes that the run holds. */

@@ -1,20 +1,22 @@
 /** One run under way: hands its items to the lanes it holds, takes in what they report, and knows when it has ended. */
 
 import type { Clock } from '../clock.js'
+import type { StrategyAdvice } from '../domain/advice.js'
 import type { StageSpec } from '../domain/batch.js'
 import type { TaskError } from '../domain/errors.js'
 import type { RunKey } from '../domain/ids.js'
 import type { IndexSet } from '../domain/indexset.js'
 import type { ResultColumns } from '../domain/results.js'
 import { doneOf, type RunRecord } from '../domain/run.js'
-import { type Execution, type LaneKind, slotsOfLane } from '../domain/strategy.js'
+import { type LaneKind, slotsOfLane } from '../domain/strategy.js'
 import type { InFlightTask } from '../domain/task.js'
 import type { EventBus } from '../events/bus.js'
-import type { Lane } from '../lanes/lane.js'
+import type { Lane, LaneCosts } from '../lanes/lane.js'
 import type { ResultBlock } from '../lanes/protocol.js'
 import type { Store } from '../store/store.js'
 import { Alarm } from './alarm.js'
 import { Attempts } from './attempts.js'
+import { StrategyChoice } from './choice.js'
 import { toColumns } from './columns.js'
 import { Demand } from './demand.js'
 import type { FetchBudget } from './fetch-budget.js'
@@ -23,6 +25,7 @@ import { toJobSpec } from './job.js'
 import { type BlockFrame, Ledger, type TimeBase, timeBaseOf, toEntry } from './ledger.js'
 import { judgeDeath } from './obituary.js'
 import { PendingItems } from './pending.js'
+import type { LivePlan, RunPlan } from './plan.js'
 import { RateMeter } from './rate.js'
 import type { Recorder } from './recorder.js'
 import type { ScheduledRun } from './scheduler.js'
@@ -39,6 +42,7 @@ export interface ExecutionSetting {
   bus: EventBus
   fetches: FetchBudget
   maxOutputBytes: number
+  laneCosts(kind: LaneKind): LaneCosts
   nextJob(): number
   /** The lane has nothing of this run any more. */
   release(lane: Lane): void
@@ -61,6 +65,9 @@ export class RunExecution implements ScheduledRun, SessionListener {
   readonly #sessions: Sessions
   readonly #demand: Demand
   readonly #granter: Granter
+  /** Null where nothing is to be chosen. */
+  readonly #choice: StrategyChoice | null
+  readonly plan: LivePlan
   readonly #stage: StageSpec
   readonly #states: RunStates
   #phase: Phase = 'waiting'
@@ -72,12 +79,14 @@ export class RunExecution implements ScheduledRun, SessionListener {
 
   constructor(
     readonly record: RunRecord,
-    readonly plan: Execution,
+    private readonly chosen: RunPlan,
     private readonly setting: ExecutionSetting,
     ended: IndexSet | null = null,
   ) {
     const { clock, store } = setting
     const stage = record.spec.stages[0]!
+    const plan = chosen.live
+    this.plan = plan
     this.#stage = stage
     this.ledger = new Ledger(record, stage.kind === 'COMPUTE' ? stage.reduce : null)
     this.rate = new RateMeter(clock)
@@ -94,7 +103,8 @@ export class RunExecution implements ScheduledRun, SessionListener {
     const pending = new PendingItems(record.counts.total, ended)
     this.#pending = pending
     const sessions = new Sessions({
-      mayStay: (session) => this.#phase === 'running' && !session.retiring && this.#demand.grantable > 0,
+      mayStay: (session) =>
+        this.#phase === 'running' && !session.retiring && !session.isLast && this.#demand.grantable > 0,
       release: (lane) => this.#giveBack(lane),
     })
     this.#sessions = sessions
@@ -117,10 +127,12 @@ export class RunExecution implements ScheduledRun, SessionListener {
       store,
       sessions,
       fetchRoom: () => this.#demand.fetchRoom(),
+      lends: () => this.#choice?.isOpen ?? false,
       mayGrant: (session) => this.#phase === 'running' && sessions.has(session),
       onFilled: (session) => this.#onFilled(session),
       onUnreadable: (error) => this.fail(error),
     })
+    this.#choice = this.#chooser()
     this.#attempts = new Attempts({
       spec: record.spec,
       stage,
@@ -195,9 +207,11 @@ export class RunExecution implements ScheduledRun, SessionListener {
     const { clock, maxOutputBytes, nextJob } = this.setting
     const ordinal = this.#sessions.freeOrdinal
     const slots = slotsOfLane(this.plan, ordinal)
-    const job = toJobSpec(this.record.spec, { job: nextJob(), slots, maxOutputBytes })
+    const tellsWaiting = this.#choice?.isOpen ?? false
+    const job = toJobSpec(this.record.spec, { job: nextJob(), slots, maxOutputBytes, tellsWaiting })
     const session = new LaneSession(lane, ordinal, job, { clock, listener: this })
     this.#sessions.add(session)
+    this.#choice?.begin()
     this.#fill(session)
     // Only now: what was kept free for it is not to be shown to others in between.
     this.#demand.noteLanes()
@@ -236,6 +250,7 @@ export class RunExecution implements ScheduledRun, SessionListener {
   leave(): void {
     if (this.#phase !== 'waiting' && this.#phase !== 'running') return
     this.#phase = 'leaving'
+    this.#choice?.end()
     this.#backoff.set(null)
     this.#sessions.recall()
     this.#sessions.settleAll()
@@ -255,11 +270,18 @@ export class RunExecution implements ScheduledRun, SessionListener {
   onResults(session: LaneSession, block: ResultBlock): void {
     this.#stillborn = 0
     this.#granter.observe(block.columns)
+    this.#choice?.observe(block.columns, block.laneCpuMs)
     this.#take(block.columns, { lane: session.lane.name, laneCpuMs: block.laneCpuMs, reduction: block.reduction })
     // Of fetches the others may have been waiting longer for the room that this makes.
     if (this.#stage.kind === 'COMPUTE') this.#fill(session)
+    // What it leaves free is the others'.
+    if (session.isLast) for (const other of this.#sessions) this.#fill(other)
     this.#sessions.settle(session)
     this.#afterResults()
+  }
+
+  onWaiting(session: LaneSession, cpuShare: number | null): void {
+    if (this.#sessions.has(session)) this.#choice?.onWaiting(cpuShare)
   }
 
   onDeath(session: LaneSession, death: DeadLane): void {
@@ -290,12 +312,53 @@ export class RunExecution implements ScheduledRun, SessionListener {
     const startedAt = this.setting.clock.now()
     this.#times = timeBaseOf({ createdAt: this.record.createdAt, startedAt }, this.setting.clock)
     const { strategy, lanes, concurrency } = this.plan
-    this.#states.change({ status: 'RUNNING', startedAt, effectiveStrategy: strategy, lanes, concurrency })
+    const { decision } = this.chosen
+    this.#states.change({ status: 'RUNNING', startedAt, effectiveStrategy: strategy, lanes, concurrency, decision })
+    this.setting.recorder.touch(this.#states)
+  }
+
+  #chooser(): StrategyChoice | null {
+    const { options, decision } = this.chosen
+    if (options === null) return null
+    const { clock, recorder, laneCosts } = this.setting
+    return new StrategyChoice(
+      {
+        plan: this.plan,
+        options,
+        clock,
+        costs: () => laneCosts('THREAD'),
+        overheadMs: () => recorder.rowMs,
+        left: () => this.#left,
+        inServiceMs: () => this.#sessions.longestInServiceMs(clock.epochMs()),
+        onChosen: (advice) => this.#follow(advice),
+      },
+      decision,
+    )
+  }
+
+  /** Items that have not ended, as far as is known here. */
+  get #left(): number {
+    return this.#pending.size + this.#granter.reading + this.#sessions.outstanding
+  }
+
+  /** The plan has changed: what has not begun is handed out anew. */
+  #follow(advice: StrategyAdvice): void {
+    const { strategy, lanes, concurrency } = this.plan
+    this.#states.change({ decision: advice, effectiveStrategy: strategy, lanes, concurrency })
+    if (this.#choice?.isOpen) return
+    for (const session of this.#sessions) {
+      for (const { grant, started } of session.takeBack().reverse()) this.#pending.restore(grant, started)
+      session.isLast = session.slots !== slotsOfLane(this.plan, session.ordinal)
+      if (session.isLast) session.recall()
+    }
+    this.#demand.changed()
+    for (const session of this.#sessions) this.#fill(session)
     this.setting.recorder.touch(this.#states)
   }
 
   #fill(session: LaneSession): void {
-    if (this.#phase !== 'running' || session.retiring || session.filling > 0 || this.setting.recorder.full) return
+    if (this.#phase !== 'running' || session.retiring || session.isLast) return
+    if (session.filling > 0 || this.setting.recorder.full) return
     if (this.#sessions.has(session)) this.#granter.fill(session)
   }
 
@@ -344,6 +407,7 @@ export class RunExecution implements ScheduledRun, SessionListener {
   #end(): void {
     if (this.#isOver) return
     this.#phase = 'ending'
+    this.#choice?.end()
     this.#backoff.set(null)
     this.#sessions.cancel()
     this.#sessions.settleAll()
@@ -353,6 +417,7 @@ export class RunExecution implements ScheduledRun, SessionListener {
 
   #endIfDrained(): void {
     if (!this.#drained || this.#states.isFinal) return
+    this.#choice?.end()
     for (const block of this.#phase === 'ending' ? this.#attempts.abandon(this.#times.runStartedAt) : []) {
       this.#record(block.columns, { ...block, dropped: null, laneCpuMs: 0, reduction: null })
     }

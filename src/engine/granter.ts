@@ -14,6 +14,8 @@ import type { Sessions } from './sessions.js'
 
 /** Computes longer than this are not handed out ahead: an idle lane elsewhere would have to wait for them. */
 const LONG_TASK_MS = 20
+/** Items on loan: a lane is to have enough of the shortest until there is news of it. */
+const MIN_LENT = 256
 /** Until items that could not be read are read again. */
 const REREAD_MS = 500
 /** A run gives up when its items could not be read for this long. */
@@ -31,6 +33,8 @@ interface Options {
   clock: Clock
   store: Pick<Store, 'items'>
   fetchRoom(): FetchRoom
+  /** Whether what is handed out is to be on loan: there is one lane, and there may soon be others. */
+  lends(): boolean
   /** Lanes that the run holds now. */
   sessions: Sessions
   /** Whether the lane may still have what was read for it. */
@@ -73,7 +77,7 @@ export class Granter {
     const batch = room > 0 ? pending.take(room) : null
     if (!batch) return
     if (record.spec.source.kind === 'list') void this.#grantListed(session, batch)
-    else session.grant({ ...batch, inputs: null })
+    else session.grant({ ...batch, inputs: null }, this.options.lends())
   }
 
   /** Learns from what has ended how long tasks take. */
@@ -113,12 +117,23 @@ export class Granter {
   }
 
   #computeRoom(session: LaneSession): number {
-    const { pending, plan } = this.options
+    const { pending, plan, sessions, record } = this.options
+    if (this.options.lends()) return this.#loanRoom(session)
     const chunk = this.#sizer.next({ remaining: pending.ready, lanes: plan.lanes })
     const ahead = this.#taskMs < LONG_TASK_MS && pending.ready > 4 * plan.concurrency ? chunk : 0
     // A lane is filled up in whole chunks: a message for each task is what chunks are there to avoid.
     if (session.claimed > ahead && session.claimed >= session.slots) return 0
-    return Math.max(session.slots, chunk) + ahead - session.claimed
+    const room = Math.max(session.slots, chunk) + ahead - session.claimed
+    if (sessions.leaving === 0) return room
+    // What a lane of the plan before still has in service is in flight as well; threads are not to stand idle for it, unless
+    // somebody asked for a limit.
+    const isLimited = plan.strategy === 'ASYNC' || record.spec.concurrency !== null
+    return isLimited ? Math.min(room, plan.concurrency - sessions.claimed) : room
+  }
+
+  #loanRoom({ claimed }: LaneSession): number {
+    const chunk = Math.max(MIN_LENT, this.#sizer.size)
+    return claimed > chunk ? 0 : 2 * chunk - claimed
   }
 
   async #grantListed(session: LaneSession, batch: Batch): Promise<void> {
@@ -133,7 +148,7 @@ export class Granter {
       this.#unreadableSinceMs = null
       const inputs = indexes.map((index) => items.get(index) ?? null)
       if (this.#isFetch) this.#noteMethods(indexes, inputs)
-      if (mayGrant(session)) session.grant({ ...batch, inputs })
+      if (mayGrant(session)) session.grant({ ...batch, inputs }, this.options.lends())
       else this.#giveBack(batch, indexes)
     }
     onFilled(session)

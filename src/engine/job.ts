@@ -5,7 +5,7 @@ import type { JobSpec } from '../lanes/protocol.js'
 
 export function toJobSpec(
   { source, stages, timeoutMs }: BatchSpec,
-  own: Pick<JobSpec, 'job' | 'slots' | 'maxOutputBytes'>,
+  own: Pick<JobSpec, 'job' | 'slots' | 'maxOutputBytes' | 'tellsWaiting'>,
 ): JobSpec {
   const stage = stages[0]!
   return {

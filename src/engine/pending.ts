@@ -16,6 +16,8 @@ interface Waiting {
   dueMs: number
 }
 
+/** Fewer items that lie together are not handed out on their own where there are more. */
+const MIN_STRETCH = 32
 /** With more items than this in back-off none is tried that was not: each of them costs memory, and an origin patience. */
 const MAX_WAITING = 100_000
 
@@ -24,6 +26,8 @@ export class PendingItems {
   #cursor = 0
   readonly #ended: IndexSet | null
   #untouched: number
+  /** Taken and given back untouched, the last one first. */
+  readonly #stretches: { first: number; count: number }[] = []
   /** Handed out before, to be handed out again; the last one first. */
   readonly #returned: { index: number; attempt: number }[] = []
   /** A binary heap by dueMs: a million failures with back-off must not cost a scan each. */
@@ -48,17 +52,30 @@ export class PendingItems {
     return this.#untouched + this.#returned.length + this.waiting
   }
 
-  /** Takes up to `max` items, as many as are ready; null where none is. */
+  /** Takes up to `max` items, as many as are ready or lie together; null where none is. */
   take(max: number): Batch | null {
     const count = Math.min(max, this.ready)
     if (count <= 0) return null
     const run = this.#returned.length === 0 ? this.#nextRun(count) : null
     // As a rule what was never tried lies together; what is left after a crash, or comes back, may be scattered.
-    return run?.count === count ? { ...run, indexes: null, attempts: null } : this.#gather(count, run)
+    return run && (run.count === count || run.count >= MIN_STRETCH)
+      ? { ...run, indexes: null, attempts: null }
+      : this.#gather(count, run)
   }
 
   giveBack(index: number, attempt: number): void {
     this.#returned.push({ index, attempt })
+  }
+
+  /** Gives back the end of a batch, from this place on. */
+  restore({ first, count, indexes, attempts }: Batch, from: number): void {
+    if (indexes === null && attempts === null) {
+      if (from === count) return
+      this.#stretches.push({ first: first + from, count: count - from })
+      this.#untouched += count - from
+      return
+    }
+    for (let at = count - 1; at >= from; at -= 1) this.giveBack(indexes?.[at] ?? first + at, attempts?.[at] ?? 1)
   }
 
   /** Keeps the item back until `dueMs` of the clock that `release` is called with. */
@@ -102,6 +119,13 @@ export class PendingItems {
 
   /** The next items that were never tried: there are some. */
   #nextRun(max: number): { first: number; count: number } {
+    const stretch = this.#stretches.pop()
+    if (stretch !== undefined) {
+      const count = Math.min(max, stretch.count)
+      if (count < stretch.count) this.#stretches.push({ first: stretch.first + count, count: stretch.count - count })
+      this.#untouched -= count
+      return { first: stretch.first, count }
+    }
     const { first, count } = this.#ended?.nextAbsent(this.#cursor, max) ?? { first: this.#cursor, count: max }
     this.#cursor = first + count
     this.#untouched -= count

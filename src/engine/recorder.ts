@@ -15,6 +15,8 @@ const MAX_BACKLOG_WEIGHT = 32_768
 /** After a commit of as much the next one gathers several times as long: what it costs besides its rows weighs most then. */
 const MANY_WEIGHT = 1_024
 const GATHER_MANY = 4
+/** What a row costs before a commit of many has told, in milliseconds. */
+const DEFAULT_ROW_MS = 0.002
 /** After a commit that failed. */
 const RETRY_MS = 1_000
 
@@ -49,6 +51,8 @@ export class Recorder {
   #stopped = false
   #lastCommitMs = Number.NEGATIVE_INFINITY
   #lastCommitWeight = 0
+  #manyMs = 0
+  #manyRows = 0
   /** Set while a commit that failed waits for another try. */
   #endWait: (() => void) | null = null
 
@@ -57,6 +61,11 @@ export class Recorder {
   /** Whether granting has to wait for the writer. */
   get full(): boolean {
     return this.#full
+  }
+
+  /** What a row costs where there are many, in milliseconds: measured since the start. */
+  get rowMs(): number {
+    return this.#manyRows === 0 ? DEFAULT_ROW_MS : this.#manyMs / this.#manyRows
   }
 
   /** Has the entry written, and the run's state with it. */
@@ -119,7 +128,9 @@ export class Recorder {
   async #write(commits: Commit[]): Promise<boolean> {
     while (!this.#stopped) {
       try {
+        const startMs = this.options.clock.monotonicMs()
         await this.options.store.commit(commits)
+        this.#noteCost(commits, this.options.clock.monotonicMs() - startMs)
         return true
       } catch (error) {
         this.#full = true
@@ -128,6 +139,15 @@ export class Recorder {
       }
     }
     return false
+  }
+
+  #noteCost(commits: readonly Commit[], tookMs: number): void {
+    let rows = 0
+    for (const { blocks } of commits)
+      for (const { columns, dropped } of blocks) rows += columns.count - (dropped?.size ?? 0)
+    if (rows < MANY_WEIGHT) return
+    this.#manyMs += tookMs
+    this.#manyRows += rows
   }
 
   #waitForRetry(): Promise<void> {

@@ -7,7 +7,6 @@ import type { Json } from '../domain/batch.js'
 import { type RunKey, toRunKey } from '../domain/ids.js'
 import { Problems } from '../domain/problems.js'
 import { doneOf, type RunRecord } from '../domain/run.js'
-import { type Execution, planExecution } from '../domain/strategy.js'
 import type { InFlightTask } from '../domain/task.js'
 import type { Distribution } from '../domain/timing.js'
 import type { EventBus } from '../events/bus.js'
@@ -20,6 +19,7 @@ import { FetchBudget } from './fetch-budget.js'
 import { type CheckedLaunch, type CheckResult, LaunchChecks } from './launch.js'
 import { stateOf } from './ledger.js'
 import type { LaunchLimits } from './limits.js'
+import { planRun, type RunPlan } from './plan.js'
 import { Recorder } from './recorder.js'
 import { Scheduler } from './scheduler.js'
 import { CANCEL_GRACE_MS } from './session.js'
@@ -79,6 +79,7 @@ export class Runs implements Engine {
       bus,
       fetches: new FetchBudget({ maxInFlight: limits.maxInFlight, maxLanes: limits.maxLanes }),
       maxOutputBytes: limits.maxOutputBytes,
+      laneCosts: (kind) => lanes.costs(kind),
       nextJob: () => this.#nextJob++,
       release: (lane) => {
         this.#scheduler.release(lane)
@@ -270,21 +271,10 @@ export class Runs implements Engine {
     this.#scheduler.remove(execution)
   }
 
-  /** What was started goes on as it was started. */
-  #plan(record: RunRecord): Execution {
-    const { spec, effectiveStrategy, concurrency } = record
-    const { defaultLanes, maxLanes, maxInFlight } = this.options.limits
-    const lanes = record.lanes ?? spec.lanes
-    return planExecution({
-      kind: spec.stages[0]!.kind,
-      strategy: effectiveStrategy ?? spec.strategy,
-      concurrency: concurrency ?? spec.concurrency,
-      // The server may have been started with fewer since: the concurrency is for the lanes that can be had.
-      lanes: lanes === null ? null : Math.min(lanes, maxLanes),
-      items: spec.source.count,
-      defaultLanes,
-      maxInFlight,
-    })
+  #plan(record: RunRecord): RunPlan {
+    const plan = planRun(record, this.options.limits)
+    if (plan.options !== null && plan.decision === null) this.options.lanes.warm('THREAD', plan.options.threads.lanes)
+    return plan
   }
 
   #pumpAll(): void {

@@ -26,6 +26,8 @@ export interface DeadLane {
 
 export interface SessionListener {
   onResults(session: LaneSession, block: ResultBlock): void
+  /** See LaneListener.onWaiting. */
+  onWaiting(session: LaneSession, cpuShare: number | null): void
   onDeath(session: LaneSession, death: DeadLane): void
 }
 
@@ -38,6 +40,8 @@ export class LaneSession {
   #stopGrace: (() => void) | null = null
   /** No more is granted: the lane goes back once everything is reported. */
   retiring = false
+  /** It ends what it has begun and gets no more, whatever others give back: the run goes on in another way. */
+  isLast = false
   /** Items on their way to the lane: they are being read. */
   filling = 0
   /** Whether the lane has done anything for this run. */
@@ -51,12 +55,18 @@ export class LaneSession {
   ) {
     lane.open(job, {
       onResults: (block) => this.#report(block),
+      onWaiting: (cpuShare) => options.listener.onWaiting(this, cpuShare),
       onDeath: (error, inService) => this.#die(error, inService),
     })
   }
 
   get slots(): number {
     return this.job.slots
+  }
+
+  /** Granted and not reported. */
+  get outstanding(): number {
+    return this.#outstanding.size
   }
 
   /** Granted and not reported, and on their way. */
@@ -74,11 +84,24 @@ export class LaneSession {
     return this.claimed === 0 && this.#killedFor === null
   }
 
-  grant(grant: Grant): void {
+  /** With `onLoan` what has not started can be taken back. */
+  grant(grant: Grant, onLoan = false): void {
     this.#outstanding.add(grant)
     this.#recalled = false
-    this.lane.grant(grant)
+    if (onLoan) this.lane.lend(grant)
+    else this.lane.grant(grant)
     if (this.job.timeoutMs !== null) this.#watch(this.job.timeoutMs)
+  }
+
+  /** Takes back what was granted on loan and has not started: at once, whatever the lane does. Oldest grant first. */
+  takeBack(): { grant: Grant; started: number }[] {
+    const lent = this.lane.takeBack()
+    for (const { grant, started } of lent) {
+      for (let at = started; at < grant.count; at += 1)
+        this.#outstanding.remove(grant.indexes?.[at] ?? grant.first + at)
+    }
+    if (this.#outstanding.size === 0) this.#stopTimers()
+    return lent
   }
 
   inService(): InService[] {

@@ -27,11 +27,34 @@ export class Sessions implements Iterable<LaneSession> {
     return running
   }
 
+  /** Granted and not reported, or on its way to a lane. */
+  get outstanding(): number {
+    let outstanding = 0
+    for (const session of this.#held) outstanding += session.outstanding
+    return outstanding
+  }
+
+  /** Since when the task is in service that is there the longest, in milliseconds before `nowMs` (epoch); null where there is none. */
+  longestInServiceMs(nowMs: number): number | null {
+    let longestMs: number | null = null
+    for (const session of this.#held) {
+      for (const { startedAt } of session.inService()) longestMs = Math.max(longestMs ?? 0, nowMs - startedAt)
+    }
+    return longestMs
+  }
+
   /** Lanes that have something to do. */
   get busy(): number {
     let busy = 0
     for (const session of this.#held) if (!session.idle) busy += 1
     return busy
+  }
+
+  /** In service on lanes that end what they have begun and get no more. */
+  get leaving(): number {
+    let leaving = 0
+    for (const session of this.#held) if (session.isLast && !session.idle) leaving += 1
+    return leaving
   }
 
   /** Items that the lanes may have in service at once, of those handed to them. */
@@ -44,7 +67,7 @@ export class Sessions implements Iterable<LaneSession> {
   /** Items that those which stay may have in service at once. */
   get slots(): number {
     let slots = 0
-    for (const session of this.#held) if (!session.retiring) slots += session.slots
+    for (const session of this.#held) if (!session.retiring && !session.isLast) slots += session.slots
     return slots
   }
 
@@ -52,7 +75,7 @@ export class Sessions implements Iterable<LaneSession> {
   get freeSlots(): number {
     let free = 0
     for (const session of this.#held) {
-      if (!session.idle && !session.retiring) free += Math.max(0, session.slots - session.claimed)
+      if (!session.idle && !session.retiring && !session.isLast) free += Math.max(0, session.slots - session.claimed)
     }
     return free
   }
@@ -93,14 +116,15 @@ export class Sessions implements Iterable<LaneSession> {
   }
 
   /**
-   * Has this many lanes go back as soon as they have nothing in service, those first that have nothing now, then the newest: what
-   * was handed out ahead may take long by now.
+   * Has this many lanes go back as soon as they have nothing in service, those first that do so anyway, then those that have
+   * nothing now, then the newest: what was handed out ahead may take long by now.
    */
   retire(count: number): void {
     const newestFirst = [...this.#held].reverse()
-    const idle = newestFirst.filter(({ claimed }) => claimed === 0)
-    const busy = newestFirst.filter(({ claimed }) => claimed > 0)
-    for (const [at, session] of [...idle, ...busy].entries()) {
+    const last = newestFirst.filter(({ isLast }) => isLast)
+    const idle = newestFirst.filter(({ claimed, isLast }) => claimed === 0 && !isLast)
+    const busy = newestFirst.filter(({ claimed, isLast }) => claimed > 0 && !isLast)
+    for (const [at, session] of [...last, ...idle, ...busy].entries()) {
       if (at < count && !session.retiring) session.recall()
       session.retiring = at < count
     }

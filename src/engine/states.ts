@@ -48,9 +48,10 @@ export class RunStates implements RecordedRun {
     return this.#shown
   }
 
-  /** As clients see it: nothing runs before the start is on disk. */
+  /** As clients see it: nothing runs before the start is on disk, nor more than the plan that is there allows. */
   get running(): number {
-    return this.options.ledger.visible.startedAt === null ? 0 : this.options.running()
+    const { startedAt, concurrency } = this.options.ledger.visible
+    return startedAt === null ? 0 : Math.min(this.options.running(), concurrency ?? Number.POSITIVE_INFINITY)
   }
 
   /** Whether the last state is on its way to the disk, or there. */

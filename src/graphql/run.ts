@@ -3,6 +3,7 @@
 import { runId } from '../domain/ids.js'
 import type { StageKind } from '../domain/strategy.js'
 import type { RunView } from '../engine/engine.js'
+import { StrategyAdviceType } from './advice.js'
 import { builder } from './builder.js'
 import { LabelType } from './label.js'
 import { ProgressType } from './progress.js'
@@ -106,6 +107,13 @@ RunType.implement({
       nullable: true,
       description: 'Lanes in use at most, as executed: threads or processes; null until the run starts.',
       resolve: ({ record }) => record.lanes,
+    }),
+    decision: t.field({
+      type: StrategyAdviceType,
+      nullable: true,
+      description:
+        'How AUTO chose, with the figures it had then; null where another strategy was asked for, and until it has chosen. It may choose again when tasks turn out longer.',
+      resolve: ({ record }) => record.decision,
     }),
     function: t.string({
       nullable: true,

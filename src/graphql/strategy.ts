@@ -6,7 +6,8 @@ export const StrategyType = builder.enumType('Strategy', {
   description: "How a run's tasks share the machine.",
   values: {
     AUTO: {
-      description: 'Let the server choose from the kind of work; Run.effectiveStrategy tells what it chose.',
+      description:
+        'Let the server choose, from the kind of work and from what its first tasks take; Run.effectiveStrategy tells what it chose, and Run.decision why.',
     },
     SEQUENTIAL: { description: 'One lane, one task at a time: the baseline.' },
     ASYNC: { description: 'One lane, many tasks in flight on its event loop: cheap concurrency for waiting.' },

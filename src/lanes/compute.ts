@@ -24,10 +24,15 @@ export interface ComputeSetting {
   /** Epoch milliseconds at the zero of performance.now(). */
   epochOfZeroMs: number
   send(block: ResultBlock): void
+  /** See LaneListener.onWaiting. */
+  tellWaiting(cpuShare: number | null): void
 }
 
 /** Shorter tasks are not worth the two microseconds that their CPU time costs. */
 const MIN_CPU_TASK_MS = 0.5
+
+/** How long a task is looked at before it is told how much of its time it computed. */
+const WAIT_LOOK_MS = 1
 
 /** A task that waits for its promise. */
 interface Pending {
@@ -54,6 +59,7 @@ export class ComputeJob implements Job {
   readonly #times: TaskTimes = { index: 0, attempt: 1, startedAt: 0, serviceMs: 0, cpuMs: Number.NaN }
   readonly #places: readonly Place[]
   #expectLong = true
+  #tellsWaiting: boolean
   #cancelled = false
   #pumping = false
   #paused = false
@@ -66,6 +72,7 @@ export class ComputeJob implements Job {
     this.#backlog = new Backlog(spec.source)
     const reduce = spec.work.kind === 'COMPUTE' ? spec.work.reduce : null
     this.#fold = reduce === null ? null : createFold(reduce)
+    this.#tellsWaiting = spec.tellsWaiting
     this.#outbox = new Outbox({ spec, fold: this.#fold, cpu: setting.cpu, send: setting.send })
     this.#places = Array.from({ length: spec.slots }, (_, slot) => ({ slate: setting.slate, slot, spare: null }))
     this.#freeSlots = Array.from({ length: spec.slots }, (_, place) => spec.slots - 1 - place)
@@ -73,8 +80,8 @@ export class ComputeJob implements Job {
     setting.fn.prepare()
   }
 
-  grant(grant: Grant): void {
-    this.#backlog.push(grant)
+  grant(grant: Grant, claims: SharedArrayBuffer | null = null): void {
+    this.#backlog.push(grant, claims)
     if (this.#cancelled) this.#giveBack()
     else if (!this.#paused) this.#startTurn()
   }
@@ -195,11 +202,28 @@ export class ComputeJob implements Job {
       const reason = () => new DOMException(`more than ${timeoutMs} ms`, 'TimeoutError')
       task.timer = setTimeout(() => this.#giveUp(task, reason(), timeoutError(timeoutMs)), leftMs)
     }
+    if (this.#tellsWaiting) this.#watchWaiting(task)
     // A thenable that is no promise may call back at once, or twice: a promise does not.
     Promise.resolve(promise).then(
       (value) => this.#settle(task, null, value),
       (thrown: unknown) => this.#settle(task, toTaskError(thrown), null),
     )
+  }
+
+  /** What has not settled when the event loop has turned waits for something, or computes in pieces: its CPU time tells. */
+  #watchWaiting(task: Pending): void {
+    const { cpu, tellWaiting } = this.#setting
+    const startedCpuMs = cpu?.() ?? 0
+    setImmediate(() => {
+      if (!this.#tellsWaiting || !this.#pending.has(task)) return
+      this.#tellsWaiting = false
+      tellWaiting(null)
+      setTimeout(() => {
+        if (!this.#pending.has(task)) return
+        const passedMs = performance.now() - task.startedMs
+        tellWaiting(cpu === null ? 0 : (cpu() - (task.cpuAtMs >= 0 ? task.cpuAtMs : startedCpuMs)) / passedMs)
+      }, WAIT_LOOK_MS)
+    })
   }
 
   #settle(task: Pending, error: TaskError | null, value: unknown): void {

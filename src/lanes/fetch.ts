@@ -40,8 +40,8 @@ export class FetchJob implements Job {
     setMaxListeners(0, this.#abort.signal)
   }
 
-  grant(grant: Grant): void {
-    this.#backlog.push(grant)
+  grant(grant: Grant, claims: SharedArrayBuffer | null = null): void {
+    this.#backlog.push(grant, claims)
     if (this.#abort.signal.aborted) this.#giveBack()
     else this.#pump()
   }

@@ -24,6 +24,11 @@ export interface InService {
 export interface LaneListener {
   /** Results arrive as tasks end, many in a block; each granted item is reported once. */
   onResults(block: ResultBlock): void
+  /**
+   * Of a job that asks for it (JobSpec.tellsWaiting): a task has left the event loop to others, and has not ended. Once as soon as
+   * it has, without a share, and once a moment later: how much of its time until then was CPU time.
+   */
+  onWaiting(cpuShare: number | null): void
   /** The lane is gone. `inService` is what it was doing; the error says why: LANE_DIED or OUT_OF_MEMORY. */
   onDeath(error: TaskError, inService: InService[]): void
 }
@@ -35,6 +40,10 @@ export interface Lane {
   /** Names the job of the grants to come. The former job must have been reported whole. */
   open(job: JobSpec, listener: LaneListener): void
   grant(grant: Grant): void
+  /** As grant, but what has not started may be taken back at once. Threads only: of others all is the lane's. */
+  lend(grant: Grant): void
+  /** Takes back what has not started of what was lent; answers with how many items of the end of each such grant that is. */
+  takeBack(): { grant: Grant; started: number }[]
   /** Asks for what has not started: it is reported as not started, and what is in service goes on. */
   recall(): void
   /** Asks the lane to end the job early: what is in service is aborted and reported CANCELLED, what has not started is reported as not started. */
@@ -54,13 +63,26 @@ export interface LaneStatus {
   memoryMb: number | null
 }
 
+/** What lanes of one kind cost on this machine, measured once. */
+export interface LaneCosts {
+  /** From its start until it can take jobs; null where none has been started yet. */
+  startMs: number | null
+  /** A message there and its answer back; null where none has been started yet. */
+  roundTripMs: number | null
+  /** Lanes that are there and idle, and those that are being warmed. */
+  idle: number
+}
+
 /** The lanes of one server. */
 export interface LanePool {
   /** A lane of this kind, warm if there is one; started if there is none. Rejects when the pool is closed or the lane cannot start. */
   acquire(kind: LaneKind): Promise<Lane>
+  /** There may soon be a use for so many: those that are not there are started, unless all that there may be are. */
+  warm(kind: LaneKind, count: number): void
   /** Gives a lane back that has nothing granted; a dead one is forgotten. */
   release(lane: Lane): void
   statuses(): LaneStatus[]
+  costs(kind: LaneKind): LaneCosts
   /** Ends all lanes; resolves when they have ended. Safe to call twice. */
   close(): Promise<void>
 }

@@ -4,6 +4,7 @@ import type { TaskError } from '../domain/errors.js'
 import { Outcome } from '../domain/results.js'
 import type { LaneKind } from '../domain/strategy.js'
 import type { Carrier, Ending } from './carrier.js'
+import { createClaims, isUsedUp, takeBack } from './claims.js'
 import type { InService, Lane, LaneListener } from './lane.js'
 import type { FromLane } from './messages.js'
 import type { Grant, JobSpec, ResultBlock } from './protocol.js'
@@ -15,12 +16,17 @@ export class LocalLane implements Lane {
   readonly #carrier: Carrier
   #listener: LaneListener | null = null
   #outstanding = 0
+  /** The job that it was opened with last. */
+  #job = 0
   #strays = 0
   #tasksDone = 0
   #wish: EndWish = null
   #fault: string | null = null
+  /** What was lent and may not have started, oldest first. */
+  #lent: { grant: Grant; claims: SharedArrayBuffer }[] = []
   /** What the listener is to hear, or was told; null while the lane lives. */
   #death: { error: TaskError; inService: InService[] } | null = null
+  #onAlive = () => {}
   /** A probe is out, sent while nothing was in service. */
   #probed = false
 
@@ -59,12 +65,33 @@ export class LocalLane implements Lane {
       return
     }
     this.#listener = listener
+    this.#job = job.job
+    this.#lent = []
     this.#carrier.send({ kind: 'open', job, slate: this.#carrier.slate.prepare(job.slots) })
   }
 
   grant(grant: Grant): void {
     this.#outstanding += grant.count
     this.#carrier.send({ kind: 'grant', grant })
+  }
+
+  lend(grant: Grant): void {
+    if (this.kind !== 'THREAD') {
+      this.grant(grant)
+      return
+    }
+    const claims = createClaims()
+    while (this.#lent[0] && isUsedUp(this.#lent[0].claims, this.#lent[0].grant.count)) this.#lent.shift()
+    this.#outstanding += grant.count
+    this.#lent.push({ grant, claims })
+    this.#carrier.send({ kind: 'grant', grant, claims })
+  }
+
+  takeBack(): { grant: Grant; started: number }[] {
+    const lent = this.#lent.map(({ grant, claims }) => ({ grant, started: takeBack(claims, grant.count) }))
+    this.#lent = []
+    for (const { grant, started } of lent) this.#outstanding -= grant.count - started
+    return lent
   }
 
   recall(): void {
@@ -84,6 +111,20 @@ export class LocalLane implements Lane {
     this.#carrier.end()
   }
 
+  /** The shortest of so many messages there and back; to be asked before the lane has work. Never settles where the lane ends. */
+  async roundTripMs(tries: number): Promise<number> {
+    let shortestMs = Number.POSITIVE_INFINITY
+    for (let at = 0; at < tries; at += 1) {
+      const sentMs = performance.now()
+      await new Promise<void>((resolve) => {
+        this.#onAlive = resolve
+        this.#carrier.send({ kind: 'probe' })
+      })
+      shortestMs = Math.min(shortestMs, performance.now() - sentMs)
+    }
+    return shortestMs
+  }
+
   /** The listener of the last job hears nothing more. */
   detach(): void {
     this.#listener = null
@@ -91,8 +132,10 @@ export class LocalLane implements Lane {
 
   receive(message: FromLane): void {
     this.#probed = false
+    if (message.kind === 'alive') this.#onAlive()
     if (message.kind === 'fault') this.#fault = message.message
     if (message.kind === 'settled') this.#strays = 0
+    if (message.kind === 'waiting' && message.job === this.#job) this.#listener?.onWaiting(message.cpuShare)
     if (message.kind === 'results') {
       this.#strays = message.strays
       this.#report(message.block)
@@ -104,6 +147,7 @@ export class LocalLane implements Lane {
     const death = { error: this.#deathOf(ending), inService: this.inService() }
     this.#death = death
     this.#outstanding = 0
+    this.#lent = []
     this.#listener?.onDeath(death.error, death.inService)
     this.#listener = null
   }

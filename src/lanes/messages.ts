@@ -6,7 +6,8 @@ import type { Grant, JobSpec, ResultBlock } from './protocol.js'
 export type ToLane =
   /** `slate`: shared memory with more places than before; null where the old one will do. */
   | { kind: 'open'; job: JobSpec; slate: SharedArrayBuffer | null }
-  | { kind: 'grant'; grant: Grant }
+  /** `claims`: where the lane claims each item before it starts it, see claims.ts; left out where all are its own. */
+  | { kind: 'grant'; grant: Grant; claims?: SharedArrayBuffer }
   | { kind: 'recall' }
   | { kind: 'cancel' }
   /** Answered with `alive` as soon as the lane's event loop turns. */
@@ -17,6 +18,8 @@ export type FromLane =
   | { kind: 'ready'; id: number }
   /** `strays`: functions that were given up (timed out, cancelled) and have not settled yet. */
   | { kind: 'results'; block: ResultBlock; strays: number }
+  /** See LaneListener.onWaiting. */
+  | { kind: 'waiting'; job: number; cpuShare: number | null }
   /** There are no strays any more. */
   | { kind: 'settled' }
   | { kind: 'alive' }

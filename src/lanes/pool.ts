@@ -2,7 +2,7 @@
 
 import type { LaneKind } from '../domain/strategy.js'
 import type { CarrierOptions, CarrierSource } from './carrier.js'
-import type { Lane, LanePool, LaneStatus } from './lane.js'
+import type { Lane, LaneCosts, LanePool, LaneStatus } from './lane.js'
 import { LocalLane } from './local.js'
 import { monotonicOfZeroMs } from './monotonic.js'
 import { createProcessCarriers } from './processes.js'
@@ -29,6 +29,8 @@ export interface LanePoolOptions {
 
 const IDLE_MS = 30_000
 const PROBE_MS = 5_000
+/** Messages there and back, of which the shortest counts: the first ones are compiled on their way. */
+const ROUND_TRIPS = 5
 
 export function createLanePool(options: LanePoolOptions): LanePool {
   return new LocalLanePool(options)
@@ -48,8 +50,14 @@ class LocalLanePool implements LanePool {
   /** Longest idle first. */
   #idle: IdleLane[] = []
   readonly #names = new Set<string>()
+  /** On their way, for whoever asks first. */
+  readonly #warming: { kind: LaneKind; lane: Promise<LocalLane> }[] = []
   #starting = 0
   readonly #prober: NodeJS.Timeout
+  readonly #costs: Record<LaneKind, Omit<LaneCosts, 'idle'>> = {
+    THREAD: { startMs: null, roundTripMs: null },
+    PROCESS: { startMs: null, roundTripMs: null },
+  }
   #closing: Promise<void> | null = null
 
   constructor(options: LanePoolOptions) {
@@ -83,13 +91,28 @@ class LocalLanePool implements LanePool {
     this.#makeRoom(kind)
     this.#starting += 1
     try {
-      const lane = await this.#start(kind)
+      const lane = await (this.#takeWarming(kind) ?? this.#start(kind))
       if (this.#closing) throw new Error('the lane pool is closed')
       if (!this.#alive.has(lane)) throw new Error(`${lane.name} ended as soon as it had started`)
       this.#busy.add(lane)
       return lane
     } finally {
       this.#starting -= 1
+    }
+  }
+
+  warm(kind: LaneKind, count: number): void {
+    const { maxLanes, keepWarm } = this.#options
+    const there = this.costs(kind).idle
+    const free = Math.min(maxLanes, keepWarm) - this.#alive.size
+    for (let lacking = Math.min(count - there, free); lacking > 0 && !this.#closing; lacking -= 1) {
+      const warming = { kind, lane: this.#start(kind) }
+      this.#warming.push(warming)
+      warming.lane.then(
+        (lane) => this.#keepWarmed(warming, lane),
+        // Whoever needs it will hear why it cannot be had.
+        () => void this.#dropWarming(warming),
+      )
     }
   }
 
@@ -111,6 +134,12 @@ class LocalLanePool implements LanePool {
       })
   }
 
+  costs(kind: LaneKind): LaneCosts {
+    const idle = this.#idle.filter(({ lane }) => lane.kind === kind && lane.isClean).length
+    const warming = this.#warming.filter((one) => one.kind === kind).length
+    return { ...this.#costs[kind], idle: idle + warming }
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -128,6 +157,26 @@ class LocalLanePool implements LanePool {
   #takeIdle(kind: LaneKind): LocalLane | null {
     const place = this.#idle.findLastIndex(({ lane }) => lane.kind === kind && lane.isClean)
     return place < 0 ? null : this.#removeIdle(place)
+  }
+
+  #takeWarming(kind: LaneKind): Promise<LocalLane> | null {
+    const warming = this.#warming.find((one) => one.kind === kind)
+    if (warming === undefined) return null
+    this.#dropWarming(warming)
+    return warming.lane
+  }
+
+  /** Whether it was still there: nobody has taken it. */
+  #dropWarming(warming: { kind: LaneKind; lane: Promise<LocalLane> }): boolean {
+    const place = this.#warming.indexOf(warming)
+    if (place >= 0) this.#warming.splice(place, 1)
+    return place >= 0
+  }
+
+  #keepWarmed(warming: { kind: LaneKind; lane: Promise<LocalLane> }, lane: LocalLane): void {
+    if (!this.#dropWarming(warming)) return
+    this.#busy.add(lane)
+    this.release(lane)
   }
 
   #removeIdle(place: number): LocalLane {
@@ -158,10 +207,13 @@ class LocalLanePool implements LanePool {
         settleEnded = settle
       })
       const name = this.#freeName(kind)
+      const startedMs = performance.now()
       const carrier = this.#sources[kind].start({
         onMessage: (message) => {
-          if (message.kind === 'ready') resolve(lane)
           lane.receive(message)
+          if (message.kind !== 'ready') return
+          this.#noteCosts(lane, performance.now() - startedMs)
+          resolve(lane)
         },
         onEnd: (ending) => {
           this.#forget(lane)
@@ -173,6 +225,16 @@ class LocalLanePool implements LanePool {
       const lane = new LocalLane(name, kind, carrier)
       this.#names.add(name)
       this.#alive.set(lane, { end: () => lane.kill(), ended })
+    })
+  }
+
+  /** The first of each kind tells, of starts and of messages: what is measured later is measured beside work. */
+  #noteCosts(lane: LocalLane, startMs: number): void {
+    const costs = this.#costs[lane.kind]
+    if (costs.startMs !== null) return
+    costs.startMs = startMs
+    void lane.roundTripMs(ROUND_TRIPS).then((roundTripMs) => {
+      costs.roundTripMs = roundTripMs
     })
   }
 

@@ -16,6 +16,8 @@ export interface JobSpec {
   /** For one attempt; null: none. */
   timeoutMs: number | null
   maxOutputBytes: number
+  /** Whether the lane is to tell of tasks that wait, see LaneListener.onWaiting. */
+  tellsWaiting: boolean
 }
 
 /**

@@ -45,7 +45,7 @@ export class Session {
     if (message.kind === 'probe') this.#setting.send({ kind: 'alive' })
     else if (this.#held) this.#held.push(message)
     else if (message.kind === 'open') this.#open(message.job, this.#setting.slateFor(message.slate))
-    else if (message.kind === 'grant') this.#job?.grant(message.grant)
+    else if (message.kind === 'grant') this.#job?.grant(message.grant, message.claims ?? null)
     else if (message.kind === 'recall') this.#job?.recall()
     else this.#job?.cancel()
   }
@@ -66,7 +66,9 @@ export class Session {
     const fn = registry.get(name)
     // The server knows it: the lane's copy of the folder must be another by now.
     if (!fn) throw new Error(`the function ${JSON.stringify(name)} is not there any more`)
-    return new ComputeJob(spec, { fn, slate, cpu, strays: this.#strays, epochOfZeroMs, send: this.#report })
+    const tellWaiting = (cpuShare: number | null) => this.#setting.send({ kind: 'waiting', job: spec.job, cpuShare })
+    const send = this.#report
+    return new ComputeJob(spec, { fn, slate, cpu, strays: this.#strays, epochOfZeroMs, send, tellWaiting })
   }
 
   async #openFetch(spec: JobSpec, slate: SlateWriter): Promise<void> {

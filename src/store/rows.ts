@@ -1,5 +1,6 @@
 /** Rows and the records they stand for: each goes into the other and back without loss. */
 
+import type { StrategyAdvice } from '../domain/advice.js'
 import type { BatchSpec, Json } from '../domain/batch.js'
 import type { TaskError, TaskErrorCode } from '../domain/errors.js'
 import type { RunKey } from '../domain/ids.js'
@@ -16,6 +17,7 @@ export const RUN_STATE_COLUMNS = [
   'effectiveStrategy',
   'concurrency',
   'lanes',
+  'decision',
   'total',
   'succeeded',
   'failed',
@@ -43,6 +45,7 @@ export function toRunStateRow(state: RunState): RunStateRow {
     effectiveStrategy: state.effectiveStrategy,
     concurrency: state.concurrency,
     lanes: state.lanes,
+    decision: state.decision && JSON.stringify(state.decision),
     ...state.counts,
     times: JSON.stringify(state.times),
     sequence: state.sequence,
@@ -102,6 +105,7 @@ export function toRunRecord(row: RunModel): RunRecord {
     effectiveStrategy: row.effectiveStrategy as EffectiveStrategy | null,
     concurrency: row.concurrency,
     lanes: row.lanes,
+    decision: row.decision === null ? null : (JSON.parse(row.decision) as StrategyAdvice),
     counts: {
       total: row.total,
       succeeded: row.succeeded,

@@ -72,6 +72,46 @@ describe.each<LaneKind>(['THREAD', 'PROCESS'])('a pool of lanes of kind %s', (ki
       await brief.close()
     })
 
+    it('warms as many as may stay, for whoever asks first', async () => {
+      const warming = testPool({ keepWarm: 2, maxLanes: 4 })
+      expect(warming.costs(kind)).toEqual({ startMs: null, roundTripMs: null, idle: 0 })
+      warming.warm(kind, 3)
+      warming.warm(kind, 2)
+      expect(warming.costs(kind).idle).toBe(2)
+      const first = await warming.acquire(kind)
+      await eventually(() => warming.statuses().length === 2)
+      expect(warming.statuses().map(({ lane, busy }) => [lane, busy])).toEqual([
+        [first.name, true],
+        [`${kind.toLowerCase()}-2`, false],
+      ])
+      expect((await warming.acquire(kind)).name).toBe(`${kind.toLowerCase()}-2`)
+      expect(warming.costs(kind).idle).toBe(0)
+      await warming.close()
+    })
+
+    it('says once what its lanes cost', async () => {
+      const costly = testPool()
+      costly.release(await costly.acquire(kind))
+      await eventually(() => costly.costs(kind).roundTripMs !== null)
+      const { startMs, roundTripMs, idle } = costly.costs(kind)
+      expect(startMs).toBeGreaterThan(roundTripMs!)
+      expect(roundTripMs).toBeGreaterThan(0)
+      expect(idle).toBe(1)
+      await Promise.all([costly.acquire(kind), costly.acquire(kind)])
+      expect(costly.costs(kind)).toEqual({ startMs, roundTripMs, idle: 0 })
+      await costly.close()
+    })
+
+    it('tells nobody of a lane that could not be warmed', async () => {
+      const broken = testPool({ entry: new URL('./nowhere.js', LANE_ENTRY) })
+      broken.warm(kind, 1)
+      await eventually(() => broken.costs(kind).idle === 0)
+      await expect(broken.acquire(kind)).rejects.toThrow('could not start')
+      await broken.close()
+      broken.warm(kind, 1)
+      expect(broken.costs(kind).idle).toBe(0)
+    })
+
     it('tells why a lane cannot start', async () => {
       const broken = testPool({ entry: new URL('./nowhere.js', LANE_ENTRY) })
       await expect(broken.acquire(kind)).rejects.toThrow(/-1 could not start: .*nowhere\.js/)

@@ -99,6 +99,40 @@ describe.each([
   })
 })
 
+describe('AUTO', () => {
+  const DECIDED = `${EXECUTED} decision { strategy concurrency lanes reasons probe expectedWallMs expectedWallHighMs }`
+
+  it('shares long tasks out, and keeps why with the run', async () => {
+    const source = { inputs: MILLIONS }
+    const id = await api.finish(api.launchCompute({ function: 'sumOfSquares', source }))
+    const run = await api.run<Executed & { decision: { reasons: string[]; probe: object } }>(id, DECIDED)
+    expect(run).toMatchObject({ effectiveStrategy: 'THREADS', decision: { strategy: 'THREADS', lanes: LANES } })
+    expect(run.decision.reasons.at(-1)).toMatch(/2 lanes would save/)
+    expect(run.decision.probe).toMatchObject({ left: expect.any(Number), serviceMs: expect.any(Number) })
+  })
+
+  it('stays with one lane where tasks are few and short', async () => {
+    const source = { range: { from: 0, to: 5 } }
+    const id = await api.finish(api.launchCompute({ function: 'sumOfSquares', source }))
+    const run = await api.run<Executed>(id, DECIDED)
+    expect(run).toMatchObject({
+      status: 'SUCCEEDED',
+      strategy: 'AUTO',
+      effectiveStrategy: 'SEQUENTIAL',
+      lanes: 1,
+      concurrency: 1,
+      decision: { strategy: 'SEQUENTIAL', lanes: 1, concurrency: 1 },
+    })
+  })
+
+  it('says nothing where a strategy was asked for', async () => {
+    const source = { range: { from: 0, to: 5 } }
+    const options = { strategy: 'THREADS' }
+    const id = await api.finish(api.launchCompute({ function: 'sumOfSquares', source, options }))
+    expect(await api.run(id, 'decision { strategy }')).toEqual({ decision: null })
+  })
+})
+
 describe.each([
   { strategy: 'SEQUENTIAL', effective: 'SEQUENTIAL', lane: /^thread-\d+$/, lanes: 1, concurrency: 1 },
   { strategy: 'ASYNC', effective: 'ASYNC', lane: /^thread-\d+$/, lanes: 1, concurrency: 5 },

@@ -46,6 +46,7 @@ export function queuedRecord(launched: Pick<RunRecord, 'id' | 'key' | 'spec' | '
     effectiveStrategy: null,
     concurrency: null,
     lanes: null,
+    decision: null,
     counts: { total: launched.spec.source.count, succeeded: 0, failed: 0, cancelled: 0, skipped: 0, bytes: 0 },
     times: { service: emptyMoments(), queueWait: emptyMoments(), cpuMs: 0, firstStartMs: null, lastEndMs: null },
     sequence: 1,

@@ -80,7 +80,9 @@ export class World {
   async compute(input: Partial<LaunchComputeInput> & { items?: number } = {}): Promise<RunKey> {
     const { items = 10, ...rest } = input
     const source = { range: { from: 0, to: items, step: 1 } }
-    return this.#launched(await this.runs.launchCompute({ function: 'any', source, ...rest }, ''))
+    // AUTO would look at the first tasks alone: tests of it ask for it.
+    const options = { strategy: 'THREADS' as const, ...input.options }
+    return this.#launched(await this.runs.launchCompute({ function: 'any', source, ...rest, options }, ''))
   }
 
   async fetch(input: Partial<LaunchFetchInput> & { items?: number } = {}): Promise<RunKey> {

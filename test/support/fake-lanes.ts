@@ -2,7 +2,7 @@ import type { TaskError } from '../../src/domain/errors.js'
 import type { ReductionState } from '../../src/domain/reduction.js'
 import type { Outcome, ResultColumns } from '../../src/domain/results.js'
 import type { LaneKind } from '../../src/domain/strategy.js'
-import type { InService, Lane, LaneListener, LanePool, LaneStatus } from '../../src/lanes/lane.js'
+import type { InService, Lane, LaneCosts, LaneListener, LanePool, LaneStatus } from '../../src/lanes/lane.js'
 import type { Grant, JobSpec } from '../../src/lanes/protocol.js'
 import { outputColumn } from './outputs.js'
 
@@ -33,6 +33,7 @@ export class FakeLane implements Lane {
   recalled = false
   killed = false
   #listener: LaneListener | null = null
+  #lent: Grant[] = []
 
   constructor(
     readonly name: string,
@@ -44,6 +45,7 @@ export class FakeLane implements Lane {
   open(job: JobSpec, listener: LaneListener): void {
     if (this.held.length > 0) throw new Error(`${this.name} still has ${this.held.length} items of another job`)
     this.job = job
+    this.#lent = []
     this.cancelled = false
     // It died on its way to whoever opens it.
     if (this.dead) queueMicrotask(() => listener.onDeath({ code: 'LANE_DIED', message: 'gone', retryable: true }, []))
@@ -62,6 +64,26 @@ export class FakeLane implements Lane {
       })
     }
     this.#serve()
+  }
+
+  lend(grant: Grant): void {
+    this.grant(grant)
+    this.#lent.push(grant)
+  }
+
+  takeBack(): { grant: Grant; started: number }[] {
+    const lent = this.#lent.map((grant) => {
+      const waiting = this.held.filter(({ startedAt, index }) => startedAt === null && holds(grant, index))
+      for (const one of waiting) this.held.splice(this.held.indexOf(one), 1)
+      return { grant, started: grant.count - waiting.length }
+    })
+    this.#lent = []
+    return lent
+  }
+
+  /** Tells that a task waits; see LaneListener. */
+  wait(cpuShare: number | null): void {
+    this.#listener?.onWaiting(cpuShare)
   }
 
   recall(): void {
@@ -122,6 +144,10 @@ export class FakeLane implements Lane {
   }
 }
 
+function holds({ first, count, indexes }: Grant, index: number): boolean {
+  return indexes?.includes(index) ?? (index >= first && index < first + count)
+}
+
 function toColumns(ended: { held: Held; verdict: Verdict }[], epochMs: number): ResultColumns {
   return {
     count: ended.length,
@@ -149,6 +175,8 @@ export class FakeLanePool implements LanePool {
   /** With true a lane that has to be started comes with `letStart`. */
   slowStarts = false
   acquired = 0
+  /** What was asked to be there soon. */
+  readonly warmed: { kind: LaneKind; count: number }[] = []
   #started = 0
   #starting = 0
   #held: (() => void)[] = []
@@ -174,6 +202,14 @@ export class FakeLanePool implements LanePool {
       throw new Error(`all ${this.maxLanes} lanes are in use`)
     }
     return this.#start(kind)
+  }
+
+  warm(kind: LaneKind, count: number): void {
+    this.warmed.push({ kind, count })
+  }
+
+  costs(kind: LaneKind): LaneCosts {
+    return { startMs: 50, roundTripMs: 0.2, idle: this.warmed.filter((one) => one.kind === kind).length }
   }
 
   release(lane: Lane): void {

@@ -38,6 +38,7 @@ export function computeJob(options: Partial<JobSpec> & { function?: string } = {
     slots: 1,
     timeoutMs: null,
     maxOutputBytes: 1024 * 1024,
+    tellsWaiting: false,
     ...rest,
   }
 }
@@ -78,12 +79,19 @@ export function rowsOf({ columns }: ResultBlock): Row[] {
 export class Listener implements LaneListener {
   readonly blocks: ResultBlock[] = []
   readonly rows: Row[] = []
+  /** Of tasks that wait: the shares of CPU time that were told. */
+  readonly waits: (number | null)[] = []
   readonly deaths: { error: TaskError; inService: InService[]; rowsBefore: number }[] = []
   #waiting: { met: () => boolean; resolve: () => void }[] = []
 
   onResults(block: ResultBlock): void {
     this.blocks.push(block)
     this.rows.push(...rowsOf(block))
+    this.#check()
+  }
+
+  onWaiting(cpuShare: number | null): void {
+    this.waits.push(cpuShare)
     this.#check()
   }
 

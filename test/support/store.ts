@@ -102,6 +102,7 @@ const RUNNING: Omit<RunRecord, 'id'> = {
   effectiveStrategy: 'THREADS',
   concurrency: 2,
   lanes: 2,
+  decision: null,
   counts: { total: 0, succeeded: 0, failed: 0, cancelled: 0, skipped: 0, bytes: 0 },
   times: { service: emptyMoments(), queueWait: emptyMoments(), cpuMs: 0, firstStartMs: null, lastEndMs: null },
   sequence: 0,

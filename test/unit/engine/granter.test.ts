@@ -40,6 +40,7 @@ function setup({ items = 1000, lanes = 1, fetchRoom, isScarce = false, read, end
     clock,
     store: { items: (_, indexes) => read!(indexes) },
     sessions,
+    lends: () => false,
     fetchRoom: () => ({ room: fetchRoom?.() ?? 256 - sessions.claimed, isScarce }),
     mayGrant: () => state.mayGrant,
     onFilled: () => void log.push('filled'),
@@ -49,8 +50,11 @@ function setup({ items = 1000, lanes = 1, fetchRoom, isScarce = false, read, end
     const lane = new FakeLane(`thread-${ordinal}`, 'THREAD', () => clock.epochMs())
     const slots = Math.ceil(plan.concurrency / plan.lanes)
     const work = { kind: 'COMPUTE' as const, function: 'any', reduce: null }
-    const job = { job: 1, work, source: null, slots, timeoutMs: null, maxOutputBytes: 1000 }
-    const session = new LaneSession(lane, ordinal, job, { clock, listener: { onResults() {}, onDeath() {} } })
+    const job = { job: 1, work, source: null, slots, timeoutMs: null, maxOutputBytes: 1000, tellsWaiting: false }
+    const session = new LaneSession(lane, ordinal, job, {
+      clock,
+      listener: { onResults() {}, onWaiting() {}, onDeath() {} },
+    })
     sessions.add(session)
     return { lane, session }
   })

@@ -37,6 +37,20 @@ describe('PendingItems', () => {
     expect(pending.take(5)).toMatchObject({ first: 4, count: 1 })
   })
 
+  it('hands out first, and in one piece, what was taken and is restored', () => {
+    const pending = new PendingItems(1000)
+    const batch = pending.take(500)!
+    pending.restore(batch, 100)
+    expect([pending.ready, pending.size]).toEqual([900, 900])
+    expect(pending.take(64)).toEqual({ first: 100, count: 64, indexes: null, attempts: null })
+    expect(pending.take(1000)).toEqual({ first: 164, count: 336, indexes: null, attempts: null })
+    expect(pending.take(1000)).toMatchObject({ first: 500, count: 500 })
+    pending.restore({ first: 7, count: 3, indexes: [7, 3, 9], attempts: [1, 2, 1] }, 1)
+    expect(pending.take(5)).toEqual({ first: 3, count: 2, indexes: [3, 9], attempts: [2, 1] })
+    pending.restore({ first: 0, count: 3, indexes: null, attempts: null }, 3)
+    expect(pending.ready).toBe(0)
+  })
+
   it('keeps items in back-off until they are due, the earliest first', () => {
     const pending = new PendingItems(3)
     pending.take(3)

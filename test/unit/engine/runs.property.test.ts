@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { TaskError } from '../../../src/domain/errors.js'
 import { Outcome } from '../../../src/domain/results.js'
 import { doneOf, isFinalRunStatus } from '../../../src/domain/run.js'
+import type { Strategy } from '../../../src/domain/strategy.js'
 import type { LaunchComputeInput, LaunchFetchInput, LaunchOptionsInput } from '../../../src/engine/engine.js'
 import { LIMITS, World } from '../../support/engine-world.js'
 import type { FakeLane, Verdict } from '../../support/fake-lanes.js'
@@ -13,6 +14,7 @@ type EndKind = 'ok' | 'fail' | 'retryable' | 'later'
 type LaneStep =
   | { do: 'end'; lane: number; count: number; kind: EndKind }
   | { do: 'die'; lane: number }
+  | { do: 'tellWaiting'; lane: number; cpuShare: number | null }
   | { do: 'commit' }
   | { do: 'read' }
   | { do: 'wait'; ms: number }
@@ -38,13 +40,21 @@ const laneStep: fc.Arbitrary<LaneStep> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('die' as const), lane: fc.nat(8) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('tellWaiting' as const),
+      lane: fc.nat(8),
+      cpuShare: fc.constantFrom(null, 0.1, 0.9),
+    }),
+  },
   { weight: 2, arbitrary: fc.constant({ do: 'commit' as const }) },
   { weight: 2, arbitrary: fc.constant({ do: 'read' as const }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 2000 }) }) },
 )
 
 const options: fc.Arbitrary<LaunchOptionsInput> = fc.record({
-  strategy: fc.constantFrom('SEQUENTIAL' as const, 'ASYNC' as const, 'THREADS' as const, 'PROCESSES' as const),
+  strategy: fc.constantFrom<Strategy>('SEQUENTIAL', 'ASYNC', 'THREADS', 'PROCESSES', 'AUTO', 'AUTO'),
   priority: fc.integer({ min: 0, max: 1 }),
   failFast: fc.constantFrom(false, false, false, true),
   retry: fc.record({ maxAttempts: fc.integer({ min: 1, max: 3 }) }),
@@ -133,6 +143,9 @@ function takeLaneStep(world: World, one: LaneStep): void {
       break
     case 'die':
       lane?.die(GONE)
+      break
+    case 'tellWaiting':
+      lane?.wait(one.cpuShare)
       break
     case 'commit':
       world.store.autoCommit = true

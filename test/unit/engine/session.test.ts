@@ -16,10 +16,11 @@ function setup({ timeoutMs = null, slots = 1 }: { timeoutMs?: number | null; slo
   const deaths: DeadLane[] = []
   const listener = {
     onResults: (_: LaneSession, { columns }: ResultBlock) => void reported.push([...columns.indexes]),
+    onWaiting: () => {},
     onDeath: (_: LaneSession, death: DeadLane) => void deaths.push(death),
   }
   const work = { kind: 'COMPUTE' as const, function: 'any', reduce: null }
-  const job = { job: 7, work, source: null, slots, timeoutMs, maxOutputBytes: 1000 }
+  const job = { job: 7, work, source: null, slots, timeoutMs, maxOutputBytes: 1000, tellsWaiting: false }
   const session = new LaneSession(lane, 0, job, { clock, listener })
   const grant = (first: number, count: number) => {
     session.grant({ first, count, indexes: null, attempts: null, inputs: null })
@@ -185,9 +186,13 @@ describe('LaneSession over a lane that has died on its way', () => {
     const lane = new FakeLane('thread-1', 'THREAD', () => clock.epochMs())
     lane.dead = true
     const deaths: DeadLane[] = []
-    const listener = { onResults: () => {}, onDeath: (_: LaneSession, death: DeadLane) => void deaths.push(death) }
+    const listener = {
+      onResults: () => {},
+      onWaiting: () => {},
+      onDeath: (_: LaneSession, death: DeadLane) => void deaths.push(death),
+    }
     const work = { kind: 'COMPUTE' as const, function: 'any', reduce: null }
-    const job = { job: 1, work, source: null, slots: 1, timeoutMs: null, maxOutputBytes: 1000 }
+    const job = { job: 1, work, source: null, slots: 1, timeoutMs: null, maxOutputBytes: 1000, tellsWaiting: false }
     const session = new LaneSession(lane, 0, job, { clock, listener })
     session.grant({ first: 0, count: 2, indexes: null, attempts: null, inputs: null })
     await settle()

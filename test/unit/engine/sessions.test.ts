@@ -17,8 +17,11 @@ function setup(lanes: number, slots = 2) {
     const ordinal = sessions.freeOrdinal
     const lane = new FakeLane(`thread-${ordinal}`, 'THREAD', () => clock.epochMs())
     const work = { kind: 'COMPUTE' as const, function: 'any', reduce: null }
-    const job = { job: 1, work, source: null, slots, timeoutMs: null, maxOutputBytes: 1000 }
-    const session = new LaneSession(lane, ordinal, job, { clock, listener: { onResults() {}, onDeath() {} } })
+    const job = { job: 1, work, source: null, slots, timeoutMs: null, maxOutputBytes: 1000, tellsWaiting: false }
+    const session = new LaneSession(lane, ordinal, job, {
+      clock,
+      listener: { onResults() {}, onWaiting() {}, onDeath() {} },
+    })
     sessions.add(session)
     return { lane, session }
   }

@@ -49,6 +49,7 @@ function setUp(run: Run, options: Partial<JobSpec> & { cpu?: () => number } = {}
     cpu,
     strays: stray,
     epochOfZeroMs: 1_000_000,
+    tellWaiting: (cpuShare) => listener.onWaiting(cpuShare),
     send(block: ResultBlock) {
       // What is reported must not be in service any more.
       violations.push(...slate.indexes.filter((index) => block.columns.indexes.includes(index)))

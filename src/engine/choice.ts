@@ -1,0 +1,195 @@
+/**
+ * AUTO of a compute run: its first tasks run on one lane, one after the other, and what they take tells how the rest is run. What
+ * the lane has been handed and has not begun can be taken back at any moment, so that to look first costs next to nothing.
+ */
+
+import type { Clock } from '../clock.js'
+import { adviseCompute, type ComputeOptions, type ProbeFigures, type StrategyAdvice } from '../domain/advice.js'
+import { Outcome, type ResultColumns } from '../domain/results.js'
+import type { LaneCosts } from '../lanes/lane.js'
+import { Alarm } from './alarm.js'
+import { chosenFrom, type LivePlan } from './plan.js'
+
+/** A task that has not ended after this long is no short one: what waits behind it is looked after. */
+const LONG_TASK_MS = 1
+/** How often the lane is looked at afterwards: tasks may become longer. */
+const LOOK_EVERY_MS = 5
+/** Of this many tasks at most the mean counts, by halves: what comes may differ from what was first. */
+const MAX_COUNTED = 64
+/** Until a task that waits has told how much it computes meanwhile. */
+const MAX_WAIT_LOOKS = 4
+/** Where nothing was measured yet. */
+const DEFAULT_ROUND_TRIP_MS = 0.2
+const DEFAULT_START_MS = 50
+/** A lane's first task goes there, and its result comes back. */
+const MESSAGES = 2
+/** What was asynchronous by the looks of it and keeps the CPU busy is looked at after this long. */
+const MIN_BUSY_MS = 20
+
+interface Setting {
+  plan: LivePlan
+  options: ComputeOptions
+  clock: Clock
+  /** Of threads. */
+  costs(): LaneCosts
+  /** See ProbeFigures. */
+  overheadMs(): number
+  /** Items that are not known to have ended. */
+  left(): number
+  /** How long the task in service has been there; null where there is none. */
+  inServiceMs(): number | null
+  /** The plan is what the advice says from now on. */
+  onChosen(advice: StrategyAdvice): void
+}
+
+export class StrategyChoice {
+  readonly #setting: Setting
+  readonly #alarm: Alarm
+  #startedMs: number | null = null
+  #isOver = false
+  #advice: StrategyAdvice | null
+  #tasks = 0
+  /** The mean of the last ones. */
+  #countedMs = 0
+  #counted = 0
+  #slowestMs = 0
+  #serviceMs = 0
+  #cpuMs = 0
+  #lagMs = 0
+  /** A task waits, and is to tell how much it computes meanwhile. */
+  #waitLooks = 0
+
+  constructor(setting: Setting, advice: StrategyAdvice | null) {
+    this.#setting = setting
+    this.#advice = advice
+    this.#alarm = new Alarm(setting.clock, () => this.#look())
+  }
+
+  /** Whether what is handed out now may have to be taken back. */
+  get isOpen(): boolean {
+    return !this.#isOver && this.#setting.plan.strategy === 'SEQUENTIAL'
+  }
+
+  /** The first items are about to be handed to a lane. */
+  begin(): void {
+    if (this.#startedMs !== null || this.#isOver) return
+    this.#startedMs = this.#setting.clock.monotonicMs()
+    this.#alarm.set(this.#startedMs + LONG_TASK_MS)
+  }
+
+  /** Nothing is chosen any more. */
+  end(): void {
+    this.#isOver = true
+    this.#alarm.set(null)
+  }
+
+  /** Some have ended. */
+  observe(columns: ResultColumns, laneCpuMs: number): void {
+    if (this.#isOver) return
+    this.#cpuMs += laneCpuMs
+    this.#noteLag(columns)
+    for (let at = 0; at < columns.count; at += 1) {
+      if (columns.outcomes[at] !== Outcome.NOT_STARTED) this.#count(columns.serviceMs[at]!)
+    }
+    const left = this.#setting.left()
+    if (this.#setting.plan.strategy === 'ASYNC') this.#reconsider(left)
+    else if (this.isOpen && (this.#isTelling || left <= 0)) {
+      this.#take(this.#figures(left, this.#countedMs / Math.max(1, this.#counted), this.#cpuShare))
+    }
+  }
+
+  /** The first one was compiled on its way: where it was short, that may be most of it. */
+  get #isTelling(): boolean {
+    return this.#tasks > 1 || this.#slowestMs >= LONG_TASK_MS / 2
+  }
+
+  /** See LaneListener.onWaiting. */
+  onWaiting(cpuShare: number | null): void {
+    if (cpuShare === null) this.#waitLooks = MAX_WAIT_LOOKS
+    else this.#chooseBy(Math.max(LONG_TASK_MS, this.#setting.inServiceMs() ?? 0), cpuShare)
+  }
+
+  /** A result is here some time after its task's end: messages take longer beside work than they did when they were measured. */
+  #noteLag({ count, outcomes, startedAt, serviceMs }: ResultColumns): void {
+    const last = count - 1
+    if (last < 0 || outcomes[last] === Outcome.NOT_STARTED) return
+    this.#lagMs = Math.max(0, this.#setting.clock.epochMs() - startedAt[last]! - serviceMs[last]!)
+  }
+
+  #count(serviceMs: number): void {
+    this.#tasks += 1
+    this.#serviceMs += serviceMs
+    this.#slowestMs = Math.max(this.#slowestMs, serviceMs)
+    if (this.#counted >= MAX_COUNTED) {
+      this.#countedMs /= 2
+      this.#counted /= 2
+    }
+    // As above.
+    const isSecond = this.#tasks === 2
+    this.#countedMs = (isSecond ? 0 : this.#countedMs) + serviceMs
+    this.#counted = isSecond ? 1 : this.#counted + 1
+  }
+
+  #look(): void {
+    if (!this.isOpen) return
+    const ageMs = this.#setting.inServiceMs()
+    const isLong = ageMs !== null && ageMs >= LONG_TASK_MS
+    if (isLong && this.#waitLooks === 0) this.#chooseBy(ageMs, null)
+    else if (isLong) this.#waitLooks -= 1
+    if (!this.isOpen) return
+    const nextMs = this.#tasks === 0 ? LONG_TASK_MS : LOOK_EVERY_MS
+    this.#alarm.set(this.#setting.clock.monotonicMs() + nextMs)
+  }
+
+  /** By a task that has not ended. */
+  #chooseBy(ageMs: number, cpuShare: number | null): void {
+    this.#waitLooks = 0
+    if (!this.isOpen) return
+    this.#slowestMs = Math.max(this.#slowestMs, ageMs)
+    const serviceMs = (this.#countedMs + ageMs) / (this.#counted + 1)
+    this.#take(this.#figures(this.#setting.left(), serviceMs, cpuShare))
+  }
+
+  /** What seemed to wait may compute: one lane is then all that holds it up. */
+  #reconsider(left: number): void {
+    const busyMs = this.#cpuMs
+    if (left <= 0 || busyMs < MIN_BUSY_MS) return
+    const share = busyMs / this.#elapsedMs
+    if (share > 0.8) this.#take(this.#figures(left, busyMs / this.#tasks, share))
+  }
+
+  #take(probe: ProbeFigures): void {
+    const { plan, options, onChosen } = this.#setting
+    const advice = adviseCompute(options, probe)
+    if (this.#advice !== null && advice.strategy === plan.strategy) return
+    this.#advice = advice
+    plan.change(chosenFrom(options, advice.strategy))
+    if (!this.isOpen) this.#alarm.set(null)
+    onChosen(advice)
+  }
+
+  /** Of lanes it says more than the task itself where that is short. */
+  get #cpuShare(): number | null {
+    return this.#cpuMs > 0 && this.#serviceMs > 0 ? Math.min(1, this.#cpuMs / this.#serviceMs) : null
+  }
+
+  get #elapsedMs(): number {
+    return this.#setting.clock.monotonicMs() - (this.#startedMs ?? 0)
+  }
+
+  #figures(left: number, serviceMs: number, cpuShare: number | null): ProbeFigures {
+    const { startMs, roundTripMs: measuredMs, idle } = this.#setting.costs()
+    const roundTripMs = Math.max(measuredMs ?? DEFAULT_ROUND_TRIP_MS, 2 * this.#lagMs)
+    return {
+      tasks: this.#tasks,
+      left,
+      elapsedMs: this.#elapsedMs,
+      serviceMs,
+      slowestMs: this.#slowestMs,
+      cpuShare,
+      laneMs: MESSAGES * roundTripMs + (idle > 0 ? 0 : (startMs ?? DEFAULT_START_MS)),
+      roundTripMs,
+      overheadMs: this.#setting.overheadMs(),
+    }
+  }
+}

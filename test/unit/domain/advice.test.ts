@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest'
+import { adviseCompute, adviseFetch, adviseWithoutProbe, type ProbeFigures } from '../../../src/domain/advice.js'
+import { type Execution, planExecution } from '../../../src/domain/strategy.js'
+
+const base = { kind: 'COMPUTE', concurrency: null, lanes: null, items: 1000, defaultLanes: 2, maxInFlight: 64 } as const
+
+function optionsOf(request: { items?: number; lanes?: number | null; concurrency?: number | null } = {}) {
+  const threads = planExecution({ ...base, ...request, strategy: 'THREADS' })
+  const async = planExecution({ ...base, ...request, strategy: 'ASYNC' })
+  return { items: request.items ?? base.items, threads, async }
+}
+
+const probe: ProbeFigures = {
+  tasks: 2,
+  left: 998,
+  elapsedMs: 2,
+  serviceMs: 1,
+  slowestMs: 3,
+  cpuShare: 1,
+  laneMs: 0.5,
+  roundTripMs: 0.2,
+  overheadMs: 0.002,
+}
+
+describe('adviseCompute', () => {
+  it.each<[string, Partial<ProbeFigures>, Execution['strategy'], RegExp]>([
+    ['much work', {}, 'THREADS', /Another lane takes 500 µs, and 2 lanes would save 499 ms/],
+    ['little work', { serviceMs: 0.01, left: 98 }, 'SEQUENTIAL', /until another lane has a task/i],
+    ['little work where a lane has to be started', { left: 60, laneMs: 60 }, 'SEQUENTIAL', /60 ms: more than/],
+    ['more work than it takes to start a lane', { left: 200, laneMs: 60 }, 'THREADS', /save 100 ms/],
+    [
+      'tasks shorter than their recording',
+      { serviceMs: 0.003, left: 100_000 },
+      'SEQUENTIAL',
+      /To record a task takes 2 µs/,
+    ],
+    ['tasks that wait', { cpuShare: 0.1, serviceMs: 20 }, 'ASYNC', /wait more than they compute/],
+    ['tasks that wait for next to nothing', { cpuShare: 0.1, serviceMs: 0.5 }, 'THREADS', /save/],
+    [
+      'a task that goes on',
+      { tasks: 0, cpuShare: null, serviceMs: 1.5, left: 3 },
+      'THREADS',
+      /has taken 1.5 ms and goes on/,
+    ],
+    ['nothing left', { left: 0 }, 'SEQUENTIAL', /Nothing was left/],
+  ])('has %s run as suits it', (_what, figures, strategy, reason) => {
+    const advice = adviseCompute(optionsOf(), { ...probe, ...figures })
+    expect(advice.strategy).toBe(strategy)
+    expect(advice.reasons.join(' ')).toMatch(reason)
+    expect(advice.probe).toEqual({ ...probe, ...figures })
+  })
+
+  it('says what one lane is all that there may be', () => {
+    const advice = adviseCompute(optionsOf({ lanes: 1 }), probe)
+    expect(advice).toMatchObject({ strategy: 'SEQUENTIAL', lanes: 1, concurrency: 1 })
+    expect(advice.reasons.at(-1)).toMatch(/no more than one lane/)
+    expect(adviseCompute(optionsOf({ lanes: 1 }), { ...probe, cpuShare: 0 }).strategy).toBe('ASYNC')
+  })
+
+  it('keeps to what was asked for', () => {
+    expect(adviseCompute(optionsOf({ lanes: 8 }), probe)).toMatchObject({ lanes: 8, concurrency: 8 })
+    expect(adviseCompute(optionsOf({ lanes: 8, concurrency: 3 }), probe)).toMatchObject({ lanes: 3, concurrency: 3 })
+    const waiting = { ...probe, cpuShare: 0 }
+    expect(adviseCompute(optionsOf({ concurrency: 4 }), waiting)).toMatchObject({ strategy: 'ASYNC', concurrency: 4 })
+  })
+
+  it('expects what is left to go on as it began, shared out over the lanes', () => {
+    expect(adviseCompute(optionsOf(), probe)).toMatchObject({ expectedWallMs: 501, expectedWallHighMs: 1499 })
+    const few = { ...probe, left: 3, serviceMs: 100, slowestMs: 100 }
+    expect(adviseCompute(optionsOf(), few).expectedWallMs).toBe(202)
+    expect(adviseCompute(optionsOf(), { ...few, cpuShare: 0 }).expectedWallMs).toBe(102)
+    expect(adviseCompute(optionsOf(), { ...probe, serviceMs: 0.01, left: 50 }).expectedWallMs).toBeCloseTo(2.5)
+  })
+})
+
+describe('adviseWithoutProbe', () => {
+  it('has nothing to choose where no more than one may be in flight', () => {
+    expect(adviseWithoutProbe(optionsOf({ items: 1 }))).toMatchObject({ strategy: 'SEQUENTIAL', probe: null })
+    expect(adviseWithoutProbe(optionsOf({ concurrency: 1 }))?.reasons).toEqual(['No more than one may be in flight.'])
+    expect(adviseWithoutProbe(optionsOf({ items: 2 }))).toBeNull()
+    expect(adviseWithoutProbe(optionsOf({ lanes: 1 }))).toBeNull()
+  })
+})
+
+describe('adviseFetch', () => {
+  it('says why one event loop is enough', () => {
+    const plan = planExecution({ ...base, kind: 'FETCH', strategy: 'AUTO' })
+    expect(adviseFetch(plan)).toMatchObject({ strategy: 'ASYNC', lanes: 1, concurrency: 64, expectedWallMs: null })
+    expect(adviseFetch(plan).reasons.join(' ')).toContain('64 requests in flight on one lane')
+  })
+})

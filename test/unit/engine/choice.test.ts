@@ -1,0 +1,192 @@
+import { describe, expect, it } from 'vitest'
+import type { RunKey } from '../../../src/domain/ids.js'
+import { Outcome } from '../../../src/domain/results.js'
+import { World } from '../../support/engine-world.js'
+import type { Verdict } from '../../support/fake-lanes.js'
+
+const AUTO = { strategy: 'AUTO' as const }
+const took = (serviceMs: number): Verdict => ({ outcome: Outcome.SUCCEEDED, serviceMs })
+const inService = (world: World) => world.pool.busy.map((lane) => lane.inService().map(({ index }) => index))
+
+async function decisionOf(world: World, key: RunKey) {
+  const { record } = await world.view(key)
+  return { effective: record.effectiveStrategy, lanes: record.lanes, ...record.decision }
+}
+
+/** Ends everything, and looks after each end. */
+async function finish(world: World, verdict: Verdict): Promise<void> {
+  const next = () => world.pool.busy.find(({ held }) => held.length > 0)
+  for (let lane = next(); lane; lane = next()) {
+    await world.end(lane, verdict)
+    await world.look()
+  }
+  expect(world.pool.busy).toEqual([])
+}
+
+describe('AUTO of a compute run', () => {
+  it('begins on one lane, with more on loan than it can have in service, and has another one warmed', async () => {
+    const world = new World()
+    const key = await world.compute({ items: 100, options: AUTO })
+    expect(world.pool.busy.map(({ held }) => held.length)).toEqual([100])
+    expect(inService(world)).toEqual([[0]])
+    expect(world.pool.warmed).toEqual([{ kind: 'THREAD', count: 2 }])
+    expect(await decisionOf(world, key)).toEqual({ effective: 'SEQUENTIAL', lanes: 1 })
+  })
+
+  it('stays with one lane where another one would save nothing', async () => {
+    const world = new World()
+    const key = await world.compute({ items: 10, options: AUTO })
+    await world.end(world.pool.busy[0], took(0.01), 3)
+    expect(await decisionOf(world, key)).toMatchObject({ effective: 'SEQUENTIAL', strategy: 'SEQUENTIAL', lanes: 1 })
+    await finish(world, took(0.01))
+    expect(world.pool.lanes).toHaveLength(1)
+    expect(world.record(key)).toMatchObject({
+      status: 'SUCCEEDED',
+      effectiveStrategy: 'SEQUENTIAL',
+      decision: { strategy: 'SEQUENTIAL', probe: { tasks: 3, left: 7, serviceMs: 0.01 } },
+    })
+  })
+
+  it('does not go by the first task alone where that was short', async () => {
+    const world = new World()
+    const key = await world.compute({ items: 200, options: AUTO })
+    await world.end(world.pool.busy[0], took(0.4), 1)
+    expect((await world.view(key)).record.decision).toBeNull()
+    await world.end(world.pool.busy[0], took(0.001), 1)
+    expect(await decisionOf(world, key)).toMatchObject({ strategy: 'SEQUENTIAL', probe: { serviceMs: 0.001 } })
+  })
+
+  it('shares out what has not begun, as soon as a task is long', async () => {
+    const world = new World()
+    const key = await world.compute({ items: 6, options: AUTO })
+    await world.pass(1)
+    expect(inService(world)).toEqual([[0], [1]])
+    expect(world.pool.busy.map(({ held }) => held.length)).toEqual([1, 1])
+    expect(await decisionOf(world, key)).toMatchObject({
+      effective: 'THREADS',
+      lanes: 2,
+      strategy: 'THREADS',
+      reasons: [expect.stringMatching(/goes on/), expect.anything(), expect.anything()],
+    })
+    await finish(world, took(100))
+    expect(world.rows(key)).toHaveLength(6)
+    expect(world.record(key)).toMatchObject({ status: 'SUCCEEDED', effectiveStrategy: 'THREADS', concurrency: 2 })
+  })
+
+  it('shares out what is left where the first tasks say that it is much', async () => {
+    const world = new World()
+    const key = await world.compute({ items: 1000, options: AUTO })
+    await world.end(world.pool.busy[0], took(0.2), 2)
+    expect(await decisionOf(world, key)).toMatchObject({ strategy: 'THREADS', probe: { tasks: 2, left: 998 } })
+    await finish(world, took(0.2))
+    expect(world.rows(key)).toHaveLength(1000)
+  })
+
+  it('chooses again where tasks become long', async () => {
+    const world = new World()
+    const key = await world.compute({ source: { inputs: Array.from({ length: 20 }, (_, at) => at) }, options: AUTO })
+    await world.end(world.pool.busy[0], took(0.001), 5)
+    expect((await decisionOf(world, key)).strategy).toBe('SEQUENTIAL')
+    await world.pass(10)
+    expect(await decisionOf(world, key)).toMatchObject({ effective: 'THREADS', strategy: 'THREADS' })
+    expect(inService(world)).toHaveLength(2)
+    await finish(world, took(10))
+    expect(world.record(key).status).toBe('SUCCEEDED')
+  })
+
+  it('has many in flight on one lane where tasks wait, and never more than it may', async () => {
+    const world = new World()
+    const key = await world.compute({ items: 40, options: AUTO })
+    const [probing] = world.pool.busy
+    probing!.wait(null)
+    await world.pass(1)
+    // Until it is known how much it computes.
+    expect((await world.view(key)).record.decision).toBeNull()
+    probing!.wait(0.05)
+    await world.settle()
+    expect(await decisionOf(world, key)).toMatchObject({ effective: 'ASYNC', lanes: 1 })
+    expect(inService(world).map(({ length }) => length)).toEqual([1, 15])
+    await world.look()
+    await world.end(probing, took(50))
+    expect(inService(world).map(({ length }) => length)).toEqual([16])
+    expect(probing!.job?.slots).toBe(1)
+    await finish(world, took(50))
+    expect(world.record(key)).toMatchObject({ status: 'SUCCEEDED', effectiveStrategy: 'ASYNC', concurrency: 16 })
+  })
+
+  it('shares out what seemed to wait and computes in pieces', async () => {
+    const world = new World()
+    const key = await world.compute({ items: 10, options: AUTO })
+    world.pool.busy[0]!.wait(null)
+    world.pool.busy[0]!.wait(0.95)
+    await world.settle()
+    expect((await decisionOf(world, key)).strategy).toBe('THREADS')
+    await finish(world, took(10))
+  })
+
+  it('does not wait for ever for what a task that waits computes', async () => {
+    const world = new World()
+    const key = await world.compute({ items: 10, options: AUTO })
+    world.pool.busy[0]!.wait(null)
+    await world.pass(50)
+    expect((await decisionOf(world, key)).strategy).toBe('THREADS')
+    await finish(world, took(10))
+  })
+
+  it('takes lanes after all where the event loop of one is what holds it up', async () => {
+    const world = new World()
+    const key = await world.compute({ items: 200, options: AUTO })
+    world.pool.busy[0]!.wait(null)
+    world.pool.busy[0]!.wait(0)
+    await world.settle()
+    expect((await decisionOf(world, key)).strategy).toBe('ASYNC')
+    const [, lane] = world.pool.busy
+    await world.pass(100)
+    lane!.end([0, 1, 2], () => took(95), { laneCpuMs: 95 })
+    await world.settle()
+    expect(await decisionOf(world, key)).toMatchObject({ effective: 'THREADS', probe: { tasks: 3 } })
+    await finish(world, took(10))
+    expect(world.rows(key)).toHaveLength(200)
+  })
+
+  it('has nothing to find out of a single task', async () => {
+    const world = new World()
+    const key = await world.compute({ items: 1, options: AUTO })
+    expect(await decisionOf(world, key)).toMatchObject({ effective: 'SEQUENTIAL', probe: null })
+    expect(world.pool.warmed).toEqual([])
+    await finish(world, took(100))
+  })
+
+  it('says of fetches at once why one event loop is enough', async () => {
+    const world = new World()
+    const key = await world.fetch({ items: 3, options: AUTO })
+    expect(await decisionOf(world, key)).toMatchObject({ effective: 'ASYNC', strategy: 'ASYNC', probe: null })
+    await finish(world, took(1))
+    const asked = await world.compute({ items: 3, options: { strategy: 'ASYNC' } })
+    expect((await world.view(asked)).record.decision).toBeNull()
+  })
+
+  it('goes on after a crash as it had chosen, and looks again where it had not', async () => {
+    const world = new World()
+    const chosen = await world.compute({ items: 50, options: AUTO })
+    await world.pass(1)
+    await world.crash()
+    expect(await decisionOf(world, chosen)).toMatchObject({ effective: 'THREADS', lanes: 2 })
+    expect(inService(world)).toHaveLength(2)
+    await finish(world, took(10))
+    const open = await world.compute({ items: 50, options: AUTO })
+    await world.crash()
+    expect(await decisionOf(world, open)).toEqual({ effective: 'SEQUENTIAL', lanes: 1 })
+    await world.pass(1)
+    expect((await decisionOf(world, open)).strategy).toBe('THREADS')
+    await finish(world, took(10))
+    expect([world.record(chosen).status, world.record(open).status]).toEqual(['SUCCEEDED', 'SUCCEEDED'])
+  })
+
+  it('leaves nothing behind that would fire after its end', async () => {
+    const world = new World()
+    await world.compute({ items: 3, options: AUTO })
+    await finish(world, took(0.001))
+    expect(world.clock.nextDueMs).toBeNull()
+  })
+})

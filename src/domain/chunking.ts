@@ -11,6 +11,9 @@ const MAX_GROWTH = 4
 /** Past it handing out costs next to nothing, whatever the tasks take. */
 export const MAX_CHUNK = 4096
 
+/** A lane that has items on loan is to have enough of the shortest until there is news of it. */
+const MIN_LENT = 256
+
 /** The size of the chunks of one run's stage. */
 export class ChunkSizer {
   readonly #fixed: number | null
@@ -30,9 +33,9 @@ export class ChunkSizer {
     return Math.min(this.#size, Math.ceil(remaining / (2 * lanes)))
   }
 
-  /** Items of a chunk, where it does not matter how many are left. */
-  get size(): number {
-    return this.#fixed ?? this.#size
+  /** Items of a chunk that is on loan: how many are left does not matter then, nor what they take. */
+  get lent(): number {
+    return this.#fixed ?? Math.max(MIN_LENT, this.#size)
   }
 
   /** Tells of ended tasks: how many, and their service times added up. */

@@ -14,8 +14,6 @@ import type { Sessions } from './sessions.js'
 
 /** Computes longer than this are not handed out ahead: an idle lane elsewhere would have to wait for them. */
 const LONG_TASK_MS = 20
-/** Items on loan: a lane is to have enough of the shortest until there is news of it. */
-const MIN_LENT = 256
 /** Until items that could not be read are read again. */
 const REREAD_MS = 500
 /** A run gives up when its items could not be read for this long. */
@@ -132,8 +130,8 @@ export class Granter {
   }
 
   #loanRoom({ claimed }: LaneSession): number {
-    const chunk = Math.max(MIN_LENT, this.#sizer.size)
-    return claimed > chunk ? 0 : 2 * chunk - claimed
+    const { lent } = this.#sizer
+    return claimed > lent ? 0 : 2 * lent - claimed
   }
 
   async #grantListed(session: LaneSession, batch: Batch): Promise<void> {

@@ -49,6 +49,14 @@ describe('ChunkSizer', () => {
     expect(sizer.next({ remaining: 7, lanes: 8 })).toBe(7)
   })
 
+  it('lends more than it would give away, unless a size was asked for', () => {
+    const sizer = new ChunkSizer(null)
+    expect(sizer.lent).toBe(256)
+    sizesFor(sizer, 0.001, 7)
+    expect(sizer.lent).toBe(MAX_CHUNK)
+    expect(new ChunkSizer(3).lent).toBe(3)
+  })
+
   it('ignores an observation of nothing', () => {
     const sizer = new ChunkSizer(null)
     sizer.observe(0, 0)

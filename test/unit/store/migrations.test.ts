@@ -1,4 +1,4 @@
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
@@ -62,13 +62,14 @@ describe('prisma/migrations', () => {
 
 describe('applyMigrations', () => {
   it('creates the database, and then finds nothing to do', async () => {
-    const applied = await apply()
-    expect(applied).toEqual(['20261122000000_init'])
+    const names = readdirSync(migrationsDir).filter((name) => /^\d/.test(name))
+    expect(names[0]).toBe('20261122000000_init')
+    expect(await apply()).toEqual(names)
     expect(await apply()).toEqual([])
     const rows = query<{ migration_name: string; finished: number }>(
       'SELECT migration_name, finished_at IS NOT NULL AS finished FROM _prisma_migrations',
     )
-    expect(rows).toEqual([{ migration_name: '20261122000000_init', finished: 1 }])
+    expect(rows).toEqual(names.map((name) => ({ migration_name: name, finished: 1 })))
   })
 
   it('applies what has come since, and keeps what is stored', async () => {
@@ -80,6 +81,20 @@ describe('applyMigrations', () => {
     addMigration('20270101000000_more', 'ALTER TABLE "Run" ADD COLUMN "nickname" TEXT;')
     expect(await apply()).toEqual(['20270101000000_more'])
     expect(query('SELECT "key", "nickname" FROM "Run"')).toEqual([{ key: 'k', nickname: null }])
+  })
+
+  it('brings a database of the first version up to date, with what is in it', async () => {
+    const later = readdirSync(ownMigrations).filter((name) => /^\d/.test(name) && name !== '20261122000000_init')
+    for (const name of later) rmSync(join(ownMigrations, name), { recursive: true })
+    await apply()
+    const db = new Database(path)
+    db.exec(`INSERT INTO "Run" ("key", "kind", "status", "strategy", "createdAt", "total", "times", "reduction", "spec")
+      VALUES ('old', 'COMPUTE', 'SUCCEEDED', 'AUTO', 0, 1, '{}', 'null', '{}');
+      INSERT INTO "Task" ("runId", "sequence", "stage", "itemIndex", "status", "attempts") VALUES (1, 1, 0, 0, 0, 1)`)
+    db.close()
+    expect(await apply(migrationsDir)).toEqual(later)
+    expect(query('SELECT "key", "decision" FROM "Run"')).toEqual([{ key: 'old', decision: null }])
+    expect(query('SELECT count(*) AS tasks FROM "Task"')).toEqual([{ tasks: 1 }])
   })
 
   it('refuses a database that a newer version has migrated', async () => {

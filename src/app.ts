@@ -1,11 +1,13 @@
 /** The composition root: the only file that constructs and joins the layers. */
 
 import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from './clock.js'
 import type { Config } from './config.js'
 import { Runs } from './engine/runs.js'
 import { MemoryEventBus } from './events/memory.js'
+import { Uploads } from './files/uploads.js'
 import { BUILTINS } from './functions/builtins/index.js'
 import { createRegistry, type FunctionRegistry } from './functions/registry.js'
 import { createHttpServer } from './http/server.js'
@@ -55,6 +57,7 @@ export async function startApp(config: Config, log: Log, files: AppFiles = BUILT
     writerEntry: files.writerEntry,
     readerEntry: files.readerEntry,
     migrationsDir: files.migrationsDir,
+    uploadsDir: uploadsDir(config),
   })
   const lanes = createLanePool({
     entry: files.laneEntry,
@@ -70,6 +73,10 @@ export async function startApp(config: Config, log: Log, files: AppFiles = BUILT
     await Promise.allSettled([lanes.close(), store.close()])
     throw error
   }
+}
+
+function uploadsDir({ dataDir }: Config): string {
+  return join(dataDir, 'uploads')
 }
 
 async function loadFunctions(config: Config, log: Log): Promise<FunctionRegistry> {
@@ -107,6 +114,7 @@ async function serve({ config, log, functions, store, lanes }: Parts): Promise<A
     services,
     introspection: config.introspection,
     origins: config.origins,
+    uploads: new Uploads({ folder: uploadsDir(config), maxBytes: config.maxFileBytes, maxItems: config.maxItems }),
     readiness: () => (leaving ? ['the server is leaving'] : []),
   })
   const listening = runs.start().then(() => server.listen(config.port, config.host))

@@ -28,6 +28,8 @@ export interface Config {
   readonly maxInFlight: number
   readonly maxInlineItems: number
   readonly maxItems: number
+  /** Of an uploaded file. */
+  readonly maxFileBytes: number
   readonly maxOutputBytes: number
   readonly maxQueuedTasks: number
   /** What tasks in flight get to end after SIGTERM. */
@@ -49,7 +51,7 @@ export const SETTINGS: readonly Setting[] = [
     meaning: 'the address to listen on; loopback only, as there are no tokens yet',
   },
   { name: 'PORT', fallback: '4000', meaning: 'the port to listen on; 0 takes a free one' },
-  { name: 'HEDDLE_DATA_DIR', fallback: './data', meaning: 'the folder of the database' },
+  { name: 'HEDDLE_DATA_DIR', fallback: './data', meaning: 'the folder of the database and of uploaded files' },
   { name: 'DATABASE_URL', fallback: 'file:$HEDDLE_DATA_DIR/heddle.db', meaning: 'the SQLite database' },
   { name: 'HEDDLE_FUNCTIONS_DIR', fallback: 'none', meaning: 'a folder of your own compute functions, .js and .mjs' },
   {
@@ -64,7 +66,7 @@ export const SETTINGS: readonly Setting[] = [
   { name: 'HEDDLE_LANE_MEMORY_MB', fallback: '512', meaning: 'a lane that needs more is ended: OUT_OF_MEMORY' },
   { name: 'HEDDLE_MAX_IN_FLIGHT', fallback: '256', meaning: 'fetches in flight at most, over all runs' },
   { name: 'HEDDLE_MAX_INLINE_ITEMS', fallback: '10000', meaning: 'items of a list in a request' },
-  { name: 'HEDDLE_MAX_ITEMS', fallback: '10000000', meaning: 'items of a template or range' },
+  { name: 'HEDDLE_MAX_ITEMS', fallback: '10000000', meaning: 'items of a template, range or file' },
   {
     name: 'HEDDLE_MAX_OUTPUT_BYTES',
     fallback: '1048576',
@@ -159,6 +161,7 @@ class Reader {
   }
 }
 
+const MAX_FILE_BYTES = 1024 ** 3
 const COUNT = [1, 1_000_000_000] as const
 
 /** Reads, checks and freezes. Throws ConfigError with every problem. */
@@ -182,6 +185,7 @@ export function readConfig(env: Environment = process.env): Config {
     maxInFlight: read.whole('HEDDLE_MAX_IN_FLIGHT', 256, [1, 100_000]),
     maxInlineItems: read.whole('HEDDLE_MAX_INLINE_ITEMS', 10_000, COUNT),
     maxItems: read.whole('HEDDLE_MAX_ITEMS', 10_000_000, COUNT),
+    maxFileBytes: MAX_FILE_BYTES,
     maxOutputBytes: read.whole('HEDDLE_MAX_OUTPUT_BYTES', 1_048_576, COUNT),
     maxQueuedTasks: read.whole('HEDDLE_MAX_QUEUED_TASKS', 20_000_000, COUNT),
     drainMs: read.whole('HEDDLE_DRAIN_MS', 5_000, [0, 3_600_000]),

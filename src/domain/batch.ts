@@ -38,6 +38,12 @@ export interface FetchRequest {
   body: string | null
 }
 
+/** In the place of a request: a line of a file that is none. It is not sent, and its task fails; `url` is the line, shortened. */
+export interface UnsendableRequest extends FetchRequest {
+  /** Why: the message of INVALID_INPUT. */
+  problem: string
+}
+
 export interface FetchOptions {
   bodyPolicy: BodyPolicy
   /** Of the decoded body. */
@@ -50,16 +56,19 @@ export interface FetchOptions {
 
 /**
  * Where the items come from. A range or template is kept as it is, so that it costs the same whatever its size;
- * a list is stored in blocks beside the run. `count` items have the indexes 0 to count - 1.
+ * a list is stored in blocks beside the run; a file stays on disk as it came, an item a line (lines.ts). `count` items have
+ * the indexes 0 to count - 1.
  */
 export type Source =
   | { kind: 'list'; form: 'urls' | 'requests' | 'inputs'; count: number }
   /** `to` as asked: the last item may lie before it. */
   | { kind: 'template'; template: string; from: number; to: number; step: number; count: number }
   | { kind: 'range'; from: number; to: number; step: number; count: number }
+  /** `name`: as its sender called it. `sha256`: in lower-case hex. */
+  | { kind: 'file'; form: 'requests' | 'inputs'; name: string | null; bytes: number; sha256: string; count: number }
 
 /** A source whose items follow from the index alone. */
-export type CompactSource = Exclude<Source, { kind: 'list' }>
+export type CompactSource = Exclude<Source, { kind: 'list' | 'file' }>
 
 /** A step that every item goes through. */
 export type StageSpec =
@@ -99,8 +108,13 @@ export function compactInput(source: CompactSource, index: number): string | num
   return source.kind === 'range' ? number : source.template.replaceAll('{i}', String(number))
 }
 
-/** A list's item as the request it stands for. */
+/** An item of a list or a file as the request it stands for. */
 export function toFetchRequest(input: unknown): FetchRequest {
   if (typeof input === 'string') return { url: input, method: 'GET', headers: [], body: null }
   return input as FetchRequest
+}
+
+/** Whether an item is a line of a file that is no request. */
+export function isUnsendable(input: unknown): input is UnsendableRequest {
+  return typeof input === 'object' && input !== null && 'problem' in input
 }

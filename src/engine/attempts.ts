@@ -46,11 +46,12 @@ export class Attempts {
 
   /**
    * Judges a block: items that are tried again go to the back-off, items given back to the front of the queue.
-   * With `ending` nothing is tried again; with `leaving` what was cut off keeps its place for the next start.
+   * With `ending` nothing is tried again; with `leaving` what was cut off keeps its place for the next start; with
+   * `heldUntilMs`, of the monotonic clock, what was given back waits until then.
    */
   judge(
     columns: ResultColumns,
-    frame: { lane: string; runStartedAt: number; ending: boolean; leaving: boolean },
+    frame: { lane: string; runStartedAt: number; ending: boolean; leaving: boolean; heldUntilMs?: number | null },
   ): Verdicts {
     const verdicts: Verdicts = { dropped: null, histories: [], failed: false }
     const drop = (at: number) => {
@@ -74,7 +75,7 @@ export class Attempts {
       drop(at)
       this.#remember(columns.indexes[at]!, attempt, delayMs)
     }
-    this.#giveBack(columns, { leaving: frame.leaving, drop })
+    this.#giveBack(columns, { leaving: frame.leaving, heldUntilMs: frame.heldUntilMs ?? null, drop })
     if (this.#earlier.size > 0) this.#close(columns, frame, verdicts)
     return verdicts
   }
@@ -113,12 +114,18 @@ export class Attempts {
     this.options.pending.delay(index, attempt.number + 1, this.options.clock.monotonicMs() + delayMs)
   }
 
-  #giveBack(columns: ResultColumns, { leaving, drop }: { leaving: boolean; drop(at: number): void }): void {
+  #giveBack(
+    columns: ResultColumns,
+    { leaving, heldUntilMs, drop }: { leaving: boolean; heldUntilMs: number | null; drop(at: number): void },
+  ): void {
+    const { pending } = this.options
     for (let at = 0; at < columns.count; at += 1) {
       const outcome = columns.outcomes[at]
       if (outcome !== Outcome.NOT_STARTED && !(leaving && outcome === Outcome.CANCELLED)) continue
       drop(at)
-      this.options.pending.giveBack(columns.indexes[at]!, columns.attempts[at]!)
+      const [index, attempt] = [columns.indexes[at]!, columns.attempts[at]!]
+      if (heldUntilMs === null) pending.giveBack(index, attempt)
+      else pending.delay(index, attempt, heldUntilMs)
     }
   }
 

@@ -2,43 +2,9 @@
 
 import type { FetchOptions, FetchRequest, Header, Label, RetryPolicy } from '../domain/batch.js'
 import type { Path, Problems } from '../domain/problems.js'
+import { checkHeaders, checkRequest, checkUrl, type RequestInput, shown } from '../domain/requests.js'
 import type { FetchOptionsInput, LaunchOptionsInput } from './engine.js'
 import { MAX_BACKOFF_MS, MAX_INT, MAX_LABELS, MAX_NAME_LENGTH, MAX_TIMEOUT_MS } from './limits.js'
-
-/** RFC 9110: what a method and a header name are made of. */
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
-/** Bytes alone: what is past U+00FF cannot be sent. */
-const HEADER_VALUE = /^[\t\u0020-\u007e\u0080-\u00ff]*$/
-/** Headers that the connection owns. */
-const FRAMING = new Set([
-  'content-length',
-  'transfer-encoding',
-  'connection',
-  'keep-alive',
-  'upgrade',
-  'expect',
-  'te',
-  'trailer',
-])
-/** Methods that undici or HTTP itself keep for other uses. */
-const TUNNELS = new Set(['CONNECT', 'TRACE'])
-
-/** Shows a value in a message: whole where it is short. */
-export function shown(value: unknown): string {
-  const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value))
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text
-}
-
-/** Whether each % begins the code of a byte, and the bytes are UTF-8. */
-function isEncoded(text: string): boolean {
-  if (!text.includes('%')) return true
-  try {
-    decodeURIComponent(text)
-    return true
-  } catch {
-    return false
-  }
-}
 
 /** Characters are code points here: an emoji is one or some, whatever it takes in UTF-16. */
 function isLonger(text: string, maxLength: number): boolean {
@@ -67,32 +33,11 @@ export class Checker {
   }
 
   url(value: string, path: Path): void {
-    if (!URL.canParse(value)) {
-      this.invalid(path, value, 'an absolute URL')
-      return
-    }
-    const { protocol, username, password } = new URL(value)
-    if (!isEncoded(username + password)) this.invalid(path, value, 'a URL whose user name and password can be decoded')
-    if (protocol === 'http:' || protocol === 'https:') return
-    this.problems.add(
-      'UNSUPPORTED_SCHEME',
-      path,
-      `${shown(value)} has the scheme ${protocol} where http: or https: is expected`,
-    )
+    checkUrl(this.problems, value, path)
   }
 
   headers(headers: readonly Header[] | null | undefined, path: Path): Header[] {
-    const host = headers?.findIndex(({ name }) => name.toLowerCase() === 'host') ?? -1
-    headers?.forEach(({ name, value }, at) => {
-      if (at > host && host >= 0 && name.toLowerCase() === 'host') {
-        this.problems.add('INVALID', [...path, at, 'name'], `the header ${shown(name)} is there twice`)
-      }
-      if (!TOKEN.test(name)) this.invalid([...path, at, 'name'], name, 'the name of an HTTP header')
-      else if (FRAMING.has(name.toLowerCase()))
-        this.invalid([...path, at, 'name'], name, 'a header that a request may set')
-      if (!HEADER_VALUE.test(value)) this.invalid([...path, at, 'value'], value, 'the value of an HTTP header')
-    })
-    return headers?.map(({ name, value }) => ({ name, value })) ?? []
+    return checkHeaders(this.problems, headers, path)
   }
 
   labels(labels: readonly Label[] | null | undefined, path: Path): Label[] {
@@ -138,27 +83,6 @@ export class Checker {
   }
 
   request(request: RequestInput, path: Path): FetchRequest {
-    this.url(request.url, [...path, 'url'])
-    const method = request.method ?? 'GET'
-    if (!TOKEN.test(method) || TUNNELS.has(method.toUpperCase())) {
-      this.invalid([...path, 'method'], method, 'a method that a request may have')
-    }
-    const body = request.body ?? null
-    if (body !== null && /^(get|head)$/i.test(method)) {
-      this.problems.add('INVALID', [...path, 'body'], `a ${method.toUpperCase()} request has no body`)
-    }
-    return {
-      url: request.url,
-      method: method.toUpperCase(),
-      headers: this.headers(request.headers, [...path, 'headers']),
-      body,
-    }
+    return checkRequest(this.problems, request, path)
   }
-}
-
-export interface RequestInput {
-  url: string
-  method?: string | null | undefined
-  headers?: Header[] | null | undefined
-  body?: string | null | undefined
 }

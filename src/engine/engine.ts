@@ -7,6 +7,7 @@ import type { Progress, RunRecord } from '../domain/run.js'
 import type { Strategy } from '../domain/strategy.js'
 import type { InFlightTask } from '../domain/task.js'
 import type { Distribution } from '../domain/timing.js'
+import type { UploadedFile } from '../domain/upload.js'
 import type { LaneStatus } from '../lanes/lane.js'
 
 type Maybe<T> = T | null | undefined
@@ -43,6 +44,7 @@ export interface LaunchFetchInput {
     urls?: Maybe<string[]>
     requests?: Maybe<{ url: string; method?: Maybe<string>; headers?: Maybe<Header[]>; body?: Maybe<string> }[]>
     template?: Maybe<{ template: string; from: number; to: number; step: number }>
+    file?: Maybe<UploadedFile>
   }
   fetch?: Maybe<FetchOptionsInput>
   options?: Maybe<LaunchOptionsInput>
@@ -53,6 +55,7 @@ export interface LaunchComputeInput {
   source: {
     inputs?: Maybe<unknown[]>
     range?: Maybe<{ from: number; to: number; step: number }>
+    file?: Maybe<UploadedFile>
   }
   chunkSize?: Maybe<number>
   reduce?: Maybe<Reducer>

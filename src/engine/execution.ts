@@ -13,7 +13,7 @@ import type { InFlightTask } from '../domain/task.js'
 import type { EventBus } from '../events/bus.js'
 import type { Lane, LaneCosts } from '../lanes/lane.js'
 import type { ResultBlock } from '../lanes/protocol.js'
-import type { Store } from '../store/store.js'
+import type { SourceFile, Store } from '../store/store.js'
 import { Alarm } from './alarm.js'
 import { Attempts } from './attempts.js'
 import { StrategyChoice } from './choice.js'
@@ -39,6 +39,8 @@ export interface ExecutionSetting {
   random(): number
   recorder: Recorder
   store: Pick<Store, 'items'>
+  /** Of a run under way whose source is a file; null for any other. */
+  sourceFile(runId: number): SourceFile | null
   bus: EventBus
   fetches: FetchBudget
   maxOutputBytes: number
@@ -208,7 +210,8 @@ export class RunExecution implements ScheduledRun, SessionListener {
     const ordinal = this.#sessions.freeOrdinal
     const slots = slotsOfLane(this.plan, ordinal)
     const tellsWaiting = this.#choice?.isOpen ?? false
-    const job = toJobSpec(this.record.spec, { job: nextJob(), slots, maxOutputBytes, tellsWaiting })
+    const file = this.setting.sourceFile(this.record.id)
+    const job = toJobSpec(this.record.spec, file, { job: nextJob(), slots, maxOutputBytes, tellsWaiting })
     const session = new LaneSession(lane, ordinal, job, { clock, listener: this })
     this.#sessions.add(session)
     this.#choice?.begin()
@@ -271,7 +274,9 @@ export class RunExecution implements ScheduledRun, SessionListener {
     this.#stillborn = 0
     this.#granter.observe(block.columns)
     this.#choice?.observe(block.columns, block.laneCpuMs)
-    this.#take(block.columns, { lane: session.lane.name, laneCpuMs: block.laneCpuMs, reduction: block.reduction })
+    const { columns, laneCpuMs, reduction, unreadable } = block
+    const heldUntilMs = unreadable === undefined ? null : this.#granter.postpone(unreadable)
+    this.#take(columns, { lane: session.lane.name, laneCpuMs, reduction, heldUntilMs })
     // Of fetches the others may have been waiting longer for the room that this makes.
     if (this.#stage.kind === 'COMPUTE') this.#fill(session)
     // What it leaves free is the others'.
@@ -288,7 +293,8 @@ export class RunExecution implements ScheduledRun, SessionListener {
     const { timeoutMs } = this.record.spec
     const { ended, givenBack } = judgeDeath(death, { timeoutMs, nowMs: this.setting.clock.epochMs() })
     for (const { index, attempt } of givenBack) this.#pending.giveBack(index, attempt)
-    if (ended.length > 0) this.#take(toColumns(ended), { lane: session.lane.name, laneCpuMs: 0, reduction: null })
+    if (ended.length > 0)
+      this.#take(toColumns(ended), { lane: session.lane.name, laneCpuMs: 0, reduction: null, heldUntilMs: null })
     this.#sessions.remove(session)
     if (!session.hasReported && ended.length === 0 && death.killedFor === null) this.#countStillborn(death.error)
     this.#afterResults()
@@ -368,13 +374,18 @@ export class RunExecution implements ScheduledRun, SessionListener {
     this.#afterResults()
   }
 
-  #take(columns: ResultColumns, from: Pick<BlockFrame, 'lane' | 'laneCpuMs' | 'reduction'>): void {
+  #take(
+    columns: ResultColumns,
+    { heldUntilMs, ...from }: Pick<BlockFrame, 'lane' | 'laneCpuMs' | 'reduction'> & { heldUntilMs: number | null },
+  ): void {
     const { dropped, histories, failed } = this.#attempts.judge(columns, {
+      heldUntilMs,
       lane: from.lane,
       runStartedAt: this.#times.runStartedAt,
       ending: this.#phase === 'ending',
       leaving: this.#phase === 'leaving',
     })
+    this.#granter.forget(columns)
     this.#record(columns, { ...from, dropped, histories })
     if (failed && this.record.spec.failFast && this.#phase === 'running') this.#end()
   }

@@ -1,6 +1,7 @@
 /** Hands a run's items to the lanes that it holds: how many at a time, and with which inputs. */
 
 import type { Clock } from '../clock.js'
+import type { Json } from '../domain/batch.js'
 import { ChunkSizer } from '../domain/chunking.js'
 import type { TaskError } from '../domain/errors.js'
 import { Outcome, type ResultColumns } from '../domain/results.js'
@@ -8,6 +9,7 @@ import type { RunRecord } from '../domain/run.js'
 import type { Execution } from '../domain/strategy.js'
 import type { Store } from '../store/store.js'
 import type { FetchRoom } from './fetch-budget.js'
+import { isRead } from './job.js'
 import type { Batch, PendingItems } from './pending.js'
 import type { LaneSession } from './session.js'
 import type { Sessions } from './sessions.js'
@@ -68,13 +70,29 @@ export class Granter {
     return this.#methods.get(index) ?? 'GET'
   }
 
-  /** Grants as much as the lane has room for; the items of a list follow when they have been read. */
+  /** Their tasks have ended, or are pending again and will be read again. */
+  forget(columns: ResultColumns): void {
+    if (this.#methods.size === 0) return
+    for (let at = 0; at < columns.count; at += 1) this.#methods.delete(columns.indexes[at]!)
+  }
+
+  /**
+   * A lane could not read its items: they are to wait until the answer, by the monotonic clock. Where that goes on for long the
+   * run gives up.
+   */
+  postpone(reason: string): number {
+    const nowMs = this.options.clock.monotonicMs()
+    this.#noteUnreadable(nowMs, reason)
+    return nowMs + REREAD_MS
+  }
+
+  /** Grants as much as the lane has room for; items that are read here follow when they have been. */
   fill(session: LaneSession): void {
     const { pending, record } = this.options
     const room = this.#isFetch ? this.#fetchRoom(session) : this.#computeRoom(session)
     const batch = room > 0 ? pending.take(room) : null
     if (!batch) return
-    if (record.spec.source.kind === 'list') void this.#grantListed(session, batch)
+    if (isRead(record.spec.source, record.spec.stages[0]!)) void this.#grantListed(session, batch)
     else session.grant({ ...batch, inputs: null }, this.options.lends())
   }
 
@@ -88,6 +106,7 @@ export class Granter {
       count += 1
     }
     if (count === 0) return
+    this.#unreadableSinceMs = null
     this.#taskMs = totalMs / count
     this.#sizer.observe(count, totalMs)
   }
@@ -144,24 +163,48 @@ export class Granter {
     this.#reading -= batch.count
     if (items) {
       this.#unreadableSinceMs = null
-      const inputs = indexes.map((index) => items.get(index) ?? null)
-      if (this.#isFetch) this.#noteMethods(indexes, inputs)
-      if (mayGrant(session)) session.grant({ ...batch, inputs }, this.options.lends())
-      else this.#giveBack(batch, indexes)
+      const read = this.#keepRead(batch, indexes, items)
+      const inputs = read.indexes.map((index) => items.get(index) ?? null)
+      if (this.#isFetch) this.#noteMethods(read.indexes, inputs)
+      if (mayGrant(session)) session.grant({ ...read.batch, inputs }, this.options.lends())
+      else this.#giveBack(read.batch, read.indexes)
     }
     onFilled(session)
   }
 
+  /** Of long lines only the first come at a time: the others are read later. */
+  #keepRead(
+    batch: Batch,
+    indexes: readonly number[],
+    items: ReadonlyMap<number, Json>,
+  ): { batch: Batch; indexes: readonly number[] } {
+    if (this.options.record.spec.source.kind !== 'file' || items.size >= indexes.length) return { batch, indexes }
+    const attempts = indexes.map((_, at) => batch.attempts?.[at] ?? 1)
+    indexes.forEach((index, at) => {
+      if (!items.has(index)) this.options.pending.giveBack(index, attempts[at]!)
+    })
+    const read = indexes.filter((index) => items.has(index))
+    const theirAttempts = attempts.filter((_, at) => items.has(indexes[at]!))
+    return {
+      batch: { first: read[0]!, count: read.length, indexes: read, attempts: theirAttempts },
+      indexes: read,
+    }
+  }
+
   /** Items that could not be read wait for another try, or the run gives up. */
   #reread(batch: Batch, indexes: readonly number[], error: unknown): null {
-    const { clock, pending, onUnreadable } = this.options
+    const { clock, pending } = this.options
     const nowMs = clock.monotonicMs()
     indexes.forEach((index, at) => {
       pending.delay(index, batch.attempts?.[at] ?? 1, nowMs + REREAD_MS)
     })
-    this.#unreadableSinceMs ??= nowMs
-    if (nowMs - this.#unreadableSinceMs >= MAX_UNREADABLE_MS) onUnreadable(unreadable(error))
+    this.#noteUnreadable(nowMs, error instanceof Error ? error.message : String(error))
     return null
+  }
+
+  #noteUnreadable(nowMs: number, reason: string): void {
+    this.#unreadableSinceMs ??= nowMs
+    if (nowMs - this.#unreadableSinceMs >= MAX_UNREADABLE_MS) this.options.onUnreadable(unreadable(reason))
   }
 
   #giveBack(batch: Batch, indexes: readonly number[]): void {
@@ -179,7 +222,6 @@ export class Granter {
   }
 }
 
-function unreadable(error: unknown): TaskError {
-  const message = `the items could not be read: ${error instanceof Error ? error.message : String(error)}`
-  return { code: 'INVALID_INPUT', message, retryable: false }
+function unreadable(reason: string): TaskError {
+  return { code: 'INVALID_INPUT', message: `the items could not be read: ${reason}`, retryable: false }
 }

@@ -4,17 +4,21 @@ import { createHash } from 'node:crypto'
 import type { BatchSpec, CompactSource, Source, StageSpec } from '../domain/batch.js'
 import { compactInput } from '../domain/batch.js'
 import { type Path, Problems, type UserError } from '../domain/problems.js'
+import { shown } from '../domain/requests.js'
 import { defaultConcurrency } from '../domain/strategy.js'
+import type { UploadedFile } from '../domain/upload.js'
 import type { FunctionCatalog } from '../functions/function.js'
-import { Checker, shown } from './checks.js'
+import { Checker } from './checks.js'
 import type { LaunchComputeInput, LaunchFetchInput, LaunchOptionsInput } from './engine.js'
 import { type LaunchLimits, MAX_COLLECTED_ITEMS, MAX_INT, MAX_WHOLE } from './limits.js'
 
 /** A launch that can be written down. */
 export interface CheckedLaunch {
   spec: BatchSpec
-  /** The items of a list; null for a compact source. */
+  /** The items of a list; null for any other source. */
   items: unknown[] | null
+  /** The file of a file source. */
+  upload: UploadedFile | null
   idempotencyKey: string | null
   /** Of everything that the launch asks for, its key apart: equal inputs have equal hashes. */
   inputHash: string
@@ -25,6 +29,7 @@ export type CheckResult = { launch: CheckedLaunch; userErrors: null } | { launch
 interface CheckedSource {
   source: Source
   items: unknown[] | null
+  upload: UploadedFile | null
 }
 
 const FETCH_TIMEOUT_MS = 30_000
@@ -68,24 +73,29 @@ export class LaunchChecks {
     return this.#finish(source, stage, input.options ?? {})
   }
 
-  #fetchSource({ urls, requests, template }: LaunchFetchInput['source']): CheckedSource {
+  #fetchSource({ urls, requests, template, file }: LaunchFetchInput['source']): CheckedSource {
+    if (file) return this.#fileSource(file, 'requests')
     if (urls) {
       if (this.#listFits(urls, 'urls')) urls.forEach((url, at) => void this.#check.url(url, [...SOURCE, 'urls', at]))
-      return { source: { kind: 'list', form: 'urls', count: urls.length }, items: urls }
+      return { source: { kind: 'list', form: 'urls', count: urls.length }, items: urls, upload: null }
     }
     if (requests) {
       const items = this.#listFits(requests, 'requests')
         ? requests.map((request, at) => this.#check.request(request, [...SOURCE, 'requests', at]))
         : []
-      return { source: { kind: 'list', form: 'requests', count: requests.length }, items }
+      return { source: { kind: 'list', form: 'requests', count: requests.length }, items, upload: null }
     }
-    return { source: this.#templateSource(template), items: null }
+    return { source: this.#templateSource(template), items: null, upload: null }
   }
 
   #templateSource(input: LaunchFetchInput['source']['template']): CompactSource {
     const path = [...SOURCE, 'template']
     if (!input) {
-      this.#problems.add('INVALID', SOURCE, 'null is not a source: one of urls, requests and template is expected')
+      this.#problems.add(
+        'INVALID',
+        SOURCE,
+        'null is not a source: one of urls, requests, template and file is expected',
+      )
       return { kind: 'template', template: '', from: 1, to: 0, step: 1, count: 0 }
     }
     const { template, from, to, step } = input
@@ -106,25 +116,40 @@ export class LaunchChecks {
     }
   }
 
-  #computeSource({ source: { inputs, range }, function: name }: LaunchComputeInput, known: boolean): CheckedSource {
+  #computeSource(
+    { source: { inputs, range, file }, function: name }: LaunchComputeInput,
+    known: boolean,
+  ): CheckedSource {
+    if (file) return this.#fileSource(file, 'inputs')
     if (inputs) {
       if (this.#listFits(inputs, 'inputs') && known) {
         inputs.forEach((value, at) => {
           this.#inputProblems(this.functions.validate(name, value), [...SOURCE, 'inputs', at], value)
         })
       }
-      return { source: { kind: 'list', form: 'inputs', count: inputs.length }, items: inputs }
+      return { source: { kind: 'list', form: 'inputs', count: inputs.length }, items: inputs, upload: null }
     }
     if (!range) {
-      this.#problems.add('INVALID', SOURCE, 'null is not a source: one of inputs and range is expected')
-      return { source: { kind: 'range', from: 0, to: 0, step: 1, count: 0 }, items: null }
+      this.#problems.add('INVALID', SOURCE, 'null is not a source: one of inputs, range and file is expected')
+      return { source: { kind: 'range', from: 0, to: 0, step: 1, count: 0 }, items: null, upload: null }
     }
     const { from, to, step } = range
     const count = this.#count(range, false, [...SOURCE, 'range'])
     if (known && count > 0 && this.#problems.count === 0) {
       this.#inputProblems(this.functions.validateRange(name, { from, step, count }), [...SOURCE, 'range'], range)
     }
-    return { source: { kind: 'range', from, to, step, count }, items: null }
+    return { source: { kind: 'range', from, to, step, count }, items: null, upload: null }
+  }
+
+  /** What is in the lines is looked at as they are run: a bad one fails its own task. */
+  #fileSource(upload: UploadedFile, form: 'requests' | 'inputs'): CheckedSource {
+    const { name, content } = upload
+    if (content.kind === 'refused') {
+      this.#problems.add(content.code, [...SOURCE, 'file'], content.reason)
+      return { source: { kind: 'file', form, name, bytes: 0, sha256: '', count: 0 }, items: null, upload }
+    }
+    const { bytes, sha256, table } = content
+    return { source: { kind: 'file', form, name, bytes, sha256, count: table.count }, items: null, upload }
   }
 
   #inputProblems(problems: { path: (string | number)[]; message: string }[], path: Path, value: unknown): void {
@@ -144,7 +169,7 @@ export class LaunchChecks {
     const path = [...SOURCE, field]
     if (list.length === 0) this.#check.invalid(path, [], 'a list of at least one item')
     if (list.length <= this.limits.maxInlineItems) return true
-    const advice = 'launch a template or a range, or several batches'
+    const advice = 'launch a template, a range or a file, or several batches'
     this.#problems.add(
       'TOO_MANY_ITEMS',
       path,
@@ -176,7 +201,7 @@ export class LaunchChecks {
     return count
   }
 
-  #finish({ source, items }: CheckedSource, stage: StageSpec, options: LaunchOptionsInput): CheckResult {
+  #finish({ source, items, upload }: CheckedSource, stage: StageSpec, options: LaunchOptionsInput): CheckResult {
     const check = this.#check
     const path = [...INPUT, 'options']
     const strategy = options.strategy === 'CLUSTER' ? 'AUTO' : (options.strategy ?? 'AUTO')
@@ -202,7 +227,8 @@ export class LaunchChecks {
     }
     const idempotencyKey = check.text(options.idempotencyKey, [...path, 'idempotencyKey'])
     if (this.#problems.count > 0) return { launch: null, userErrors: this.#problems.list() }
-    return { launch: { spec, items, idempotencyKey, inputHash: hashOf({ spec, items }) }, userErrors: null }
+    const inputHash = hashOf({ spec: { ...spec, source: comparable(source) }, items })
+    return { launch: { spec, items, upload, idempotencyKey, inputHash }, userErrors: null }
   }
 }
 
@@ -213,6 +239,11 @@ function countOf(numbers: { from: number; to: number; step: number }, included: 
   const width = step > 0n ? step : -step
   if (distance < 0n) return 0
   return Number(included ? distance / width + 1n : (distance + width - 1n) / width)
+}
+
+/** Files are the same where their bytes are, whatever they are called. */
+function comparable(source: Source): object {
+  return source.kind === 'file' ? { ...source, name: null } : source
 }
 
 /** SHA-256 over the value's JSON with all keys in order. */

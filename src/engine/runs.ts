@@ -12,7 +12,7 @@ import type { Distribution } from '../domain/timing.js'
 import type { EventBus } from '../events/bus.js'
 import type { FunctionCatalog } from '../functions/function.js'
 import type { LanePool } from '../lanes/lane.js'
-import type { CreatedRun, Idempotency, Store, TimeColumn } from '../store/store.js'
+import type { CreatedRun, Idempotency, NewSourceFile, SourceFile, Store, TimeColumn } from '../store/store.js'
 import type { Engine, EngineLoad, LaunchComputeInput, LaunchFetchInput, LaunchOutcome, RunView } from './engine.js'
 import { type ExecutionSetting, RunExecution } from './execution.js'
 import { FetchBudget } from './fetch-budget.js'
@@ -49,6 +49,8 @@ const MAX_FLUSH_MS = 5_000
 
 export class Runs implements Engine {
   readonly #live = new Map<RunKey, RunExecution>()
+  /** The files of runs under way, by run id. */
+  readonly #files = new Map<number, SourceFile>()
   readonly #recorder: Recorder
   readonly #scheduler: Scheduler
   readonly #views: Views
@@ -76,6 +78,7 @@ export class Runs implements Engine {
       random: options.random,
       recorder: this.#recorder,
       store,
+      sourceFile: (runId) => this.#files.get(runId) ?? null,
       bus,
       fetches: new FetchBudget({ maxInFlight: limits.maxInFlight, maxLanes: limits.maxLanes }),
       maxOutputBytes: limits.maxOutputBytes,
@@ -219,14 +222,34 @@ export class Runs implements Engine {
 
   async #create(launch: CheckedLaunch, space: string): Promise<CreatedRun> {
     const { store, clock } = this.options
-    const { spec, items } = launch
+    const { spec, items, upload } = launch
     const idempotency = idempotencyOf(launch, space)
+    const settle = upload?.hold()
+    let isKept = false
     this.#launching += spec.source.count
     try {
-      return await store.createRun({ key: toRunKey(randomUUID()), spec, items, idempotency, createdAt: clock.now() })
+      const run = {
+        key: toRunKey(randomUUID()),
+        spec,
+        items,
+        file: fileOf(launch),
+        idempotency,
+        createdAt: clock.now(),
+      }
+      const created = await store.createRun(run)
+      isKept = created.outcome === 'created'
+      if (isKept) await this.#findFile(created.run)
+      return created
     } finally {
       this.#launching -= spec.source.count
+      settle?.(isKept)
     }
+  }
+
+  /** What lanes must know of the file of a run. */
+  async #findFile({ id, spec }: RunRecord): Promise<void> {
+    const file = spec.source.kind === 'file' ? await this.options.store.sourceFile(id) : null
+    if (file) this.#files.set(id, file)
   }
 
   #refusal({ spec }: CheckedLaunch): LaunchOutcome | null {
@@ -242,6 +265,7 @@ export class Runs implements Engine {
   async #resume(record: RunRecord): Promise<void> {
     const { store, functions, log } = this.options
     const ended = await store.endedIndexes(record.id, 0, record.counts.total)
+    await this.#findFile(record)
     const execution = new RunExecution(record, this.#plan(record), this.#setting, ended)
     if (record.times.service.count > 0) {
       const [serviceMs, queueWaitMs] = await Promise.all([
@@ -268,6 +292,7 @@ export class Runs implements Engine {
 
   #forget(execution: RunExecution): void {
     this.#live.delete(execution.key)
+    this.#files.delete(execution.record.id)
     this.#scheduler.remove(execution)
   }
 
@@ -285,6 +310,12 @@ export class Runs implements Engine {
 
 function idempotencyOf({ idempotencyKey, inputHash }: CheckedLaunch, space: string): Idempotency | null {
   return idempotencyKey === null ? null : { space, key: idempotencyKey, inputHash }
+}
+
+function fileOf({ upload }: CheckedLaunch): NewSourceFile | null {
+  if (upload?.content.kind !== 'lines') return null
+  const { file, table } = upload.content
+  return { file, stretches: table.stretches }
 }
 
 /** The promise's value, or null where the time is up before. */

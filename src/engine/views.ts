@@ -1,7 +1,7 @@
 /** What the API shows of a run: its stored record, or the live one where it is under way, and the figures made of it. */
 
 import type { Clock } from '../clock.js'
-import { compactInput, type Json } from '../domain/batch.js'
+import { compactInput, isUnsendable, type Json } from '../domain/batch.js'
 import { createReducer, type ReductionState } from '../domain/reduction.js'
 import { doneOf, isFinalRunStatus, type Progress, type RunRecord } from '../domain/run.js'
 import { LogSketch } from '../domain/sketch.js'
@@ -94,7 +94,19 @@ export class Views {
   async inputs(record: RunRecord, indexes: readonly number[]): Promise<Map<number, Json>> {
     const { source } = record.spec
     if (source.kind === 'list') return this.store.items(record.id, indexes)
+    if (source.kind === 'file') return this.#lines(record.id, indexes)
     return new Map(indexes.map((index) => [index, compactInput(source, index)]))
+  }
+
+  /** Of long lines not all come at once. */
+  async #lines(runId: number, indexes: readonly number[]): Promise<Map<number, Json>> {
+    const inputs = new Map<number, Json>()
+    for (let left = indexes; left.length > 0; left = left.filter((index) => !inputs.has(index))) {
+      for (const [index, item] of await this.store.items(runId, left)) {
+        inputs.set(index, isUnsendable(item) ? item.url : item)
+      }
+    }
+    return inputs
   }
 }
 

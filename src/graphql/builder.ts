@@ -2,6 +2,7 @@
 
 import SchemaBuilder from '@pothos/core'
 import RelayPlugin from '@pothos/plugin-relay'
+import type { UploadedFile } from '../domain/upload.js'
 import type { ApiContext } from './context.js'
 
 /** What Pothos is told of the types behind the schema. */
@@ -11,6 +12,7 @@ export interface SchemaTypes {
     ID: { Input: string; Output: string }
     DateTime: { Input: Date; Output: Date }
     JSON: { Input: unknown; Output: unknown }
+    Upload: { Input: UploadedFile; Output: never }
   }
   DefaultFieldNullability: false
   DefaultEdgesNullability: false

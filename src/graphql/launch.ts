@@ -76,6 +76,11 @@ const FetchSourceInput = builder.inputType('FetchSourceInput', {
       type: UrlTemplateInput,
       description: 'URLs that differ in a number: costs the same whatever their count.',
     }),
+    file: t.field({
+      type: 'Upload',
+      description:
+        'One URL, or one JSON object like FetchRequestInput, a line. Blank lines are skipped; a line that is neither fails its own task with INVALID_INPUT.',
+    }),
   }),
 })
 
@@ -122,6 +127,11 @@ const ComputeSourceInput = builder.inputType('ComputeSourceInput', {
     range: t.field({
       type: RangeInput,
       description: 'Each number of the range is one input: costs the same whatever their count.',
+    }),
+    file: t.field({
+      type: 'Upload',
+      description:
+        'One JSON value a line. Blank lines are skipped; a line that is no JSON, or does not fit the function, fails its own task with INVALID_INPUT.',
     }),
   }),
 })

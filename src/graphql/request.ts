@@ -3,7 +3,7 @@
 import type { BatchSpec, Json, Source, StageSpec } from '../domain/batch.js'
 import { maskHeaders, maskUrl } from './masking.js'
 
-/** A list is told by its count, secrets are masked. */
+/** A list is told by its count, a file by what it is and not by its lines; secrets are masked. */
 export function requestOf(spec: BatchSpec): Json {
   const { source, stages, kind: _kind, ...options } = spec
   return { source: sourceOf(source), ...Object.assign({}, ...stages.map(stageOf)), options: toJson(options) }
@@ -20,6 +20,10 @@ function sourceOf(source: Source): Json {
     case 'range': {
       const { from, to, step, count } = source
       return { range: { from, to, step, count } }
+    }
+    case 'file': {
+      const { name, bytes, sha256, count } = source
+      return { file: { name, bytes, sha256, count } }
     }
   }
 }

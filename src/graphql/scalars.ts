@@ -1,7 +1,18 @@
-/** DateTime and JSON: what they accept, what they refuse, and with which words. */
+/** DateTime, JSON and Upload: what they accept, what they refuse, and with which words. */
 
-import { GraphQLError, Kind, print, type ValueNode, valueFromASTUntyped } from 'graphql'
+import {
+  type FloatValueNode,
+  GraphQLError,
+  type IntValueNode,
+  Kind,
+  print,
+  type ValueNode,
+  valueFromASTUntyped,
+} from 'graphql'
+import { jsonProblem, numberProblem, TOO_DEEP } from '../domain/json.js'
 import { MAX_JSON_DEPTH } from '../domain/output.js'
+import { shown } from '../domain/requests.js'
+import { UploadedFile } from '../domain/upload.js'
 import { builder } from './builder.js'
 
 const INSTANT = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/
@@ -24,19 +35,10 @@ function isDayOfCalendar(parts: RegExpExecArray): boolean {
   return day >= 1 && day <= new Date(Date.UTC(year, month, 0)).getUTCDate()
 }
 
-/**
- * A JSON value from a request's variables. A whole number past 2^53 has lost its last digits by the time it is here, so
- * it is refused rather than computed with. Throws with the reason.
- */
+/** A JSON value from a request's variables. Throws with the reason where it cannot be computed with. */
 export function parseJsonValue(value: unknown): unknown {
-  const open: { value: unknown; depth: number }[] = [{ value, depth: 0 }]
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    const { value: part, depth } = next
-    if (typeof part === 'number') refuseInexact(part, String(part))
-    if (typeof part !== 'object' || part === null) continue
-    if (depth >= MAX_JSON_DEPTH) throw tooDeep()
-    for (const child of Object.values(part)) open.push({ value: child, depth: depth + 1 })
-  }
+  const problem = jsonProblem(value)
+  if (problem !== null) throw new GraphQLError(problem)
   return value
 }
 
@@ -46,7 +48,7 @@ export function parseJsonLiteral(node: ValueNode, variables?: Record<string, unk
   switch (node.kind) {
     case Kind.INT:
     case Kind.FLOAT:
-      return refuseInexact(Number(node.value), node.value, node)
+      return refuseInexact(node)
     case Kind.LIST:
       return node.values.map((item) => parseJsonLiteral(item, variables, depth + 1))
     case Kind.OBJECT:
@@ -63,22 +65,21 @@ export function parseJsonLiteral(node: ValueNode, variables?: Record<string, unk
   }
 }
 
-/** JSON has no way to write what lies between: from 1e21 on, JSON.stringify writes an exponent, as a float's author would. */
-function refuseInexact(value: number, text: string, node?: ValueNode): number {
-  if (!Number.isFinite(value)) {
-    throw new GraphQLError(`JSON cannot represent ${text}: it is past all numbers`, node ? { nodes: node } : {})
-  }
-  if (!Number.isInteger(value) || Number.isSafeInteger(value) || /[eE]/.test(text)) return value
-  throw new GraphQLError(
-    `JSON cannot represent ${text} exactly: write whole numbers from 2^53 on as decimal strings`,
-    node ? { nodes: node } : {},
-  )
+function refuseInexact(node: IntValueNode | FloatValueNode): number {
+  const value = Number(node.value)
+  const problem = numberProblem(value, node.value)
+  if (problem !== null) throw new GraphQLError(problem, { nodes: node })
+  return value
 }
 
-function tooDeep(node?: ValueNode): GraphQLError {
+function tooDeep(node: ValueNode): GraphQLError {
+  return new GraphQLError(TOO_DEEP, { nodes: node })
+}
+
+/** Files come with the request, in the place of a null among its variables. */
+function refuseUpload(found: string): GraphQLError {
   return new GraphQLError(
-    `JSON values may be nested ${MAX_JSON_DEPTH} levels deep, not deeper`,
-    node ? { nodes: node } : {},
+    `Upload cannot represent ${found}: expected a variable that a file of a multipart request stands for`,
   )
 }
 
@@ -95,4 +96,18 @@ builder.scalarType('JSON', {
   serialize: (value) => value,
   parseValue: parseJsonValue,
   parseLiteral: (node, variables) => parseJsonLiteral(node, variables),
+})
+
+builder.scalarType('Upload', {
+  description: 'A file of a multipart request, as the GraphQL multipart request specification defines it.',
+  serialize: () => {
+    throw new GraphQLError('Upload cannot be read: it is for inputs alone')
+  },
+  parseValue: (value) => {
+    if (value instanceof UploadedFile) return value
+    throw refuseUpload(shown(value))
+  },
+  parseLiteral: (node) => {
+    throw refuseUpload(print(node))
+  },
 })

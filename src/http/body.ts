@@ -1,15 +1,16 @@
-/** Reading the request of an operation: only JSON, and only so much of it. */
+/** Reading the request of an operation: only JSON, or files with it, and only so much of it. */
 
 import type { IncomingMessage } from 'node:http'
 import type { GraphQLParams, Plugin } from 'graphql-yoga'
 import { apiError } from '../graphql/errors.js'
+import { isMultipart, type MultipartRequests } from './multipart.js'
 
 /** Of a request's body, and of a WebSocket message. */
 export const MAX_BODY_BYTES = 5 * 1024 * 1024
 
 /**
- * What a page of another origin can send without the browser asking first is not among these: forms and plain text
- * launch nothing.
+ * What a page of another origin can send without the browser asking first is not among these: plain text launches
+ * nothing, and of forms the server looks at where they come from.
  */
 const MEDIA_TYPES: ReadonlySet<string> = new Set([
   'application/json',
@@ -21,14 +22,16 @@ interface NodeContext {
   req?: IncomingMessage
 }
 
-/** Takes the place of Yoga's own parsers, which know neither limit nor refusal. */
-export function useBoundedBody(maxBytes: number): Plugin<object, NodeContext> {
+/** Takes the place of Yoga's own parsers, which know neither limit nor refusal, and would hold files in memory. */
+export function useBoundedBody(maxBytes: number, multipart: MultipartRequests | null): Plugin<object, NodeContext> {
   return {
     onRequestParse({ request, serverContext, requestParser, setRequestParser }) {
       if (request.method === 'POST') {
         const { req } = serverContext
         setRequestParser(async () => {
-          requireJson(request.headers.get('content-type'))
+          const contentType = request.headers.get('content-type')
+          if (req && multipart && isMultipart(contentType)) return multipart.read(req)
+          requireJson(contentType)
           return parseParams(await (req ? readBody(req, maxBytes) : request.text()))
         })
       } else if (requestParser) {
@@ -41,13 +44,20 @@ export function useBoundedBody(maxBytes: number): Plugin<object, NodeContext> {
         })
       }
     },
+    async onResponse({ serverContext: { req } = {} }) {
+      if (req) await multipart?.close(req)
+    },
   }
 }
 
 function requireJson(contentType: string | null): void {
   const mediaType = contentType?.split(';', 1)[0]?.trim().toLowerCase() ?? ''
   if (MEDIA_TYPES.has(mediaType)) return
-  throw apiError('BAD_USER_INPUT', `Content-Type ${JSON.stringify(mediaType)}: expected application/json`, 415)
+  throw apiError(
+    'BAD_USER_INPUT',
+    `Content-Type ${JSON.stringify(mediaType)}: expected application/json, or multipart/form-data with files`,
+    415,
+  )
 }
 
 function parseParams(text: string): GraphQLParams {

@@ -9,6 +9,7 @@ import { schema } from '../graphql/schema.js'
 import { MAX_BODY_BYTES, useBoundedBody } from './body.js'
 import { useEventStream } from './event-stream.js'
 import { graphiqlOptions, renderGraphiql, useGraphiqlPolicy } from './graphiql.js'
+import type { MultipartRequests } from './multipart.js'
 
 export const GRAPHQL_PATH = '/graphql'
 
@@ -22,6 +23,8 @@ export interface OperationsOptions {
   clock: Clock
   /** Aborted when the server shuts down. */
   closing: AbortSignal
+  /** Where files can be taken. */
+  multipart?: MultipartRequests
 }
 
 export type Operations = YogaServerInstance<object, ApiContext>
@@ -47,7 +50,7 @@ export function createOperations(options: OperationsOptions): Operations {
     graphiql: introspection ? graphiqlOptions : false,
     renderGraphiQL: renderGraphiql,
     plugins: [
-      useBoundedBody(MAX_BODY_BYTES),
+      useBoundedBody(MAX_BODY_BYTES, options.multipart ?? null),
       useBoundedNesting(),
       useOrderedFields(),
       introspection ? useGraphiqlPolicy() : useNoIntrospection(),

@@ -16,6 +16,14 @@ export function isForeignOrigin({ headers }: IncomingMessage, allowed: readonly 
   return page.host !== host?.toLowerCase() || !isLocalName(page.hostname)
 }
 
+/**
+ * Whether a page of another site sends a form, which the browser does without asking first. One that does not tell its origin
+ * still tells that; pages that are listed may.
+ */
+export function isForeignForm({ headers }: IncomingMessage, allowed: readonly string[]): boolean {
+  return headers['sec-fetch-site'] === 'cross-site' && !allowed.includes(headers.origin ?? '')
+}
+
 function isLocalName(hostname: string): boolean {
   return hostname === 'localhost' || hostname.endsWith('.localhost') || isIP(hostname.replace(/^\[|\]$/g, '')) !== 0
 }

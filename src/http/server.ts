@@ -4,13 +4,17 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse, S
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../clock.js'
+import type { Uploads } from '../files/uploads.js'
 import type { ApiServices } from '../graphql/context.js'
 import { answerError } from './answers.js'
+import { hasBody, limitArrival } from './arrival.js'
+import { MAX_BODY_BYTES } from './body.js'
 import { Connections } from './connections.js'
 import { answerHealth, answerReady, type Readiness } from './health.js'
 import { answerHome } from './home.js'
+import { isMultipart, MultipartRequests } from './multipart.js'
 import { createOperations, errorPolicy, GRAPHQL_PATH, type Operations } from './operations.js'
-import { corsHeaders, isForeignOrigin } from './origins.js'
+import { corsHeaders, isForeignForm, isForeignOrigin } from './origins.js'
 import { createWebSocketHandler, type WebSocketHandler } from './websocket.js'
 
 export interface HttpServerOptions {
@@ -20,6 +24,8 @@ export interface HttpServerOptions {
   /** Web origins that may call the API besides the server's own. */
   origins: readonly string[]
   readiness: Readiness
+  /** Where the files of multipart requests go; without it there are none. */
+  uploads?: Uploads
   /** What requests under way get to end when the server closes. */
   closeGraceMs?: number
 }
@@ -36,9 +42,8 @@ export interface HttpServer {
 }
 
 const DEFAULT_CLOSE_GRACE_MS = 2000
-/** To send the head of a request; and all of it. Answers, streams among them, may take as long as they need. */
+/** To send the head of a request. */
 const HEADERS_TIMEOUT_MS = 15_000
-const REQUEST_TIMEOUT_MS = 60_000
 const KEEP_ALIVE_MS = 65_000
 /** What a request has besides where it offers to go on in another protocol. */
 const OFFER_HEADERS: ReadonlySet<string> = new Set(['connection', 'upgrade', 'http2-settings'])
@@ -54,6 +59,7 @@ class ApiServer implements HttpServer {
   readonly #clock: Clock
   readonly #closing = new AbortController()
   readonly #operations: Operations
+  readonly #multipart: MultipartRequests | null
   readonly #sockets: WebSocketHandler
   readonly #server: Server
   readonly #connections: Connections
@@ -63,8 +69,15 @@ class ApiServer implements HttpServer {
   constructor(options: HttpServerOptions) {
     this.#options = options
     this.#clock = options.services.clock
-    const { services, introspection, readiness } = options
-    const operationsOptions = { services, introspection, clock: this.#clock, closing: this.#closing.signal }
+    const { services, introspection, readiness, uploads } = options
+    this.#multipart = uploads ? new MultipartRequests(uploads, MAX_BODY_BYTES) : null
+    const operationsOptions = {
+      services,
+      introspection,
+      clock: this.#clock,
+      closing: this.#closing.signal,
+      ...(this.#multipart && { multipart: this.#multipart }),
+    }
     this.#operations = createOperations(operationsOptions)
     this.#sockets = createWebSocketHandler(this.#operations, errorPolicy(operationsOptions))
     this.#routes = new Map<string, Handler>([
@@ -75,7 +88,8 @@ class ApiServer implements HttpServer {
     ])
     this.#server = createServer({
       headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
+      // How long a body may take depends on what is in it: see limitArrival.
+      requestTimeout: 0,
       keepAliveTimeout: KEEP_ALIVE_MS,
     })
     this.#connections = new Connections(this.#server)
@@ -116,6 +130,8 @@ class ApiServer implements HttpServer {
 
   #handle(req: IncomingMessage, res: ServerResponse): void {
     res.setHeader('x-content-type-options', 'nosniff')
+    const hasFiles = this.#multipart !== null && isMultipart(req.headers['content-type'])
+    if (hasBody(req)) limitArrival({ req, res, clock: this.#clock }, { hasFiles })
     if (!URL.canParse(req.url ?? '/', `http://${req.headers.host ?? 'localhost'}`)) {
       answerError(res, 400, { code: 'BAD_USER_INPUT', message: 'The Host header or the path is no part of a URL' })
       return
@@ -137,6 +153,14 @@ class ApiServer implements HttpServer {
     if (isForeignOrigin(req, origins)) {
       answerError(res, 403, { code: 'FORBIDDEN', message: `Pages of ${req.headers.origin} may not call this server` })
       return
+    }
+    if (isMultipart(req.headers['content-type'])) {
+      if (isForeignForm(req, origins)) {
+        answerError(res, 403, { code: 'FORBIDDEN', message: 'Pages of other sites may send no forms to this server' })
+        return
+      }
+      // However it ends: where nobody waits for an answer there may be none.
+      res.once('close', () => void this.#multipart?.close(req))
     }
     for (const [name, value] of Object.entries(corsHeaders(req, origins))) res.setHeader(name, value)
     if (req.method === 'OPTIONS') res.writeHead(204, { allow: 'GET, POST, OPTIONS' }).end()

@@ -1,8 +1,10 @@
 /** What a lane was granted and has not started: grants in the order of their coming, walked item by item. */
 
-import { type CompactSource, compactInput } from '../domain/batch.js'
+import { compactInput } from '../domain/batch.js'
+import { readInput } from '../domain/line-items.js'
+import { LineFile } from '../files/line-file.js'
 import { claim } from './claims.js'
-import type { Grant } from './protocol.js'
+import type { Grant, JobSpec } from './protocol.js'
 
 interface GrantOnLoan {
   grant: Grant
@@ -19,7 +21,11 @@ export class Backlog {
   index = 0
   attempt = 1
 
-  constructor(private readonly source: CompactSource | null) {}
+  readonly #file: LineFile | null
+
+  constructor(private readonly source: JobSpec['source']) {
+    this.#file = source?.kind === 'file' ? new LineFile(source) : null
+  }
 
   /** `claims`: see claims.ts; null where all of the grant is the lane's own. */
   push(grant: Grant, claims: SharedArrayBuffer | null = null): void {
@@ -46,12 +52,18 @@ export class Backlog {
     return this.#claims === null || claim(this.#claims, this.#at)
   }
 
-  /** The current item's input. */
+  /** Reads what the current item's input is made of, where that is not at hand. Throws UnreadableFile. */
+  prepare(): void {
+    this.#file?.seek(this.index)
+  }
+
+  /** The current item's input. Throws BadLine where its line has none. */
   input(): unknown {
+    const { source } = this
     const inputs = this.#grant!.inputs
     if (inputs !== null) return inputs[this.#at]
-    if (this.source === null) throw new Error(`item ${this.index} has no input: neither in its grant nor from a source`)
-    return compactInput(this.source, this.index)
+    if (source === null) throw new Error(`item ${this.index} has no input: neither in its grant nor from a source`)
+    return source.kind === 'file' ? readInput(this.#file!.text(this.index)) : compactInput(source, this.index)
   }
 
   /** Whether the current item is its grant's last. */

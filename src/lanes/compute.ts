@@ -34,6 +34,8 @@ const MIN_CPU_TASK_MS = 0.5
 /** How long a task is looked at before it is told how much of its time it computed. */
 const WAIT_LOOK_MS = 1
 
+const NEVER_STARTED = { startedAt: 0, serviceMs: 0, cpuMs: Number.NaN } as const
+
 /** A task that waits for its promise. */
 interface Pending {
   slot: number
@@ -101,7 +103,7 @@ export class ComputeJob implements Job {
   }
 
   #giveBack(): void {
-    const times = { ...this.#times, startedAt: 0, serviceMs: 0, cpuMs: Number.NaN }
+    const times = { ...this.#times, ...NEVER_STARTED }
     while (this.#backlog.next()) {
       times.index = this.#backlog.index
       times.attempt = this.#backlog.attempt
@@ -121,6 +123,7 @@ export class ComputeJob implements Job {
     this.#pumping = true
     const backlog = this.#backlog
     while (this.#freeSlots.length > 0 && backlog.next()) {
+      if (!this.#prepare()) break
       const nowMs = this.#start()
       if (nowMs >= this.#turnEndsMs) {
         this.#pause()
@@ -130,6 +133,25 @@ export class ComputeJob implements Job {
     }
     this.#pumping = false
     if (this.#pending.size === 0 && backlog.isEmpty) this.#send()
+  }
+
+  /**
+   * Reads ahead what the current item is made of: that takes time which is not its own. False where it cannot be read: no task
+   * is to blame, and all that was to come is given back.
+   */
+  #prepare(): boolean {
+    try {
+      this.#backlog.prepare()
+      return true
+    } catch (error) {
+      const { index, attempt } = this.#backlog
+      this.#end({ ...this.#times, ...NEVER_STARTED, index, attempt }, Outcome.NOT_STARTED, null)
+      this.#outbox.noteUnreadable(error instanceof Error ? error.message : String(error))
+      // The task before it has ended: see #send.
+      this.#setting.slate.wipe(this.#freeSlots.at(-1)!)
+      this.#giveBack()
+      return false
+    }
   }
 
   /** Lets the event loop turn, so that the lane hears of grants and of being cancelled. */

@@ -1,7 +1,8 @@
 /** Sends the requests that its lane is granted, up to `slots` at once. */
 
 import { setMaxListeners } from 'node:events'
-import { toFetchRequest } from '../domain/batch.js'
+import { type FetchRequest, isUnsendable, toFetchRequest } from '../domain/batch.js'
+import type { TaskError } from '../domain/errors.js'
 import { Outcome } from '../domain/results.js'
 import type { Fetcher, FetchOutcome, FetchSettings } from '../fetching/fetcher.js'
 import { Backlog } from './backlog.js'
@@ -76,10 +77,24 @@ export class FetchJob implements Job {
   }
 
   #pump(): void {
-    while (this.#freeSlots.length > 0 && this.#backlog.next()) this.#start(this.#freeSlots.pop()!)
+    while (this.#freeSlots.length > 0 && this.#backlog.next()) {
+      const input = this.#backlog.input()
+      if (isUnsendable(input)) this.#refuse(input.problem)
+      else this.#start(this.#freeSlots.pop()!, toFetchRequest(input))
+    }
   }
 
-  #start(slot: number): void {
+  /** What is no request fails without being sent. */
+  #refuse(message: string): void {
+    const { index, attempt } = this.#backlog
+    const startedAt = this.#setting.epochOfZeroMs + performance.now()
+    const times: TaskTimes = { index, attempt, startedAt, serviceMs: 0, cpuMs: Number.NaN }
+    const error: TaskError = { code: 'INVALID_INPUT', message, retryable: false }
+    this.#outbox.block.add(times, { outcome: Outcome.FAILED, output: null, error, retryAfterMs: null, fetch: null })
+    this.#outbox.flushSoon()
+  }
+
+  #start(slot: number, request: FetchRequest): void {
     const { fetcher, settings, slate, epochOfZeroMs } = this.#setting
     const { index, attempt } = this.#backlog
     const startedMs = performance.now()
@@ -91,7 +106,6 @@ export class FetchJob implements Job {
       cpuMs: Number.NaN,
     }
     slate.mark(slot, times)
-    const request = toFetchRequest(this.#backlog.input())
     void fetcher.fetch(request, settings, this.#abort.signal).then((outcome) => {
       times.serviceMs = performance.now() - startedMs
       slate.wipe(slot)

@@ -34,6 +34,7 @@ export class Outbox {
   #sentCount = 0
   #eager = EAGER_FIRST
   #cpuMs: number
+  #unreadable: string | null = null
   #timer: NodeJS.Timeout | null = null
   #immediate: NodeJS.Immediate | null = null
 
@@ -53,6 +54,11 @@ export class Outbox {
     if (busyMs >= TURN_MS) this.#eager = Math.max(this.#eager, EAGER_AFTER_LONG)
   }
 
+  /** The source cannot be read: the next block says so. */
+  noteUnreadable(reason: string): void {
+    this.#unreadable = reason
+  }
+
   flush(): void {
     if (this.#timer) clearTimeout(this.#timer)
     if (this.#immediate) clearImmediate(this.#immediate)
@@ -68,7 +74,9 @@ export class Outbox {
     this.#eager -= this.block.count
     this.#sentCount = this.block.count
     fold?.reset()
-    send({ job: spec.job, columns: this.block.take(), laneCpuMs, reduction })
+    const block = { job: spec.job, columns: this.block.take(), laneCpuMs, reduction }
+    send(this.#unreadable === null ? block : { ...block, unreadable: this.#unreadable })
+    this.#unreadable = null
   }
 
   /** A lone result goes when this turn of the event loop ends; one of many waits a moment for the others. */

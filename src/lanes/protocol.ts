@@ -4,13 +4,21 @@ import type { CompactSource, FetchOptions, Reducer } from '../domain/batch.js'
 import type { ReductionState } from '../domain/reduction.js'
 import type { ResultColumns } from '../domain/results.js'
 
+/** A file whose lines the lane reads by itself, an input each. */
+export interface FileSource {
+  kind: 'file'
+  path: string
+  /** Where its lines are: see domain/lines.ts. */
+  stretches: Float64Array
+}
+
 /** What a lane needs to know of a run's stage, once. */
 export interface JobSpec {
   /** Unique while the server lives. */
   job: number
   work: { kind: 'FETCH'; fetch: FetchOptions } | { kind: 'COMPUTE'; function: string; reduce: Reducer | null }
-  /** Where inputs come from that are not in the grant; null for a list. */
-  source: CompactSource | null
+  /** Where inputs come from that are not in the grant; null where all are in grants. */
+  source: CompactSource | FileSource | null
   /** Tasks in service at most. */
   slots: number
   /** For one attempt; null: none. */
@@ -41,4 +49,6 @@ export interface ResultBlock {
   laneCpuMs: number
   /** The fold of the outputs of this block's SUCCEEDED items; null without a reducer. */
   reduction: ReductionState | null
+  /** Why the job's file could not be read, where it could not: what needed it is in the block as not started. */
+  unreadable?: string
 }

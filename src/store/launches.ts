@@ -1,9 +1,11 @@
 /** Writes launches down, through Prisma. */
 
+import type { BatchSpec, Source } from '../domain/batch.js'
 import { toRunKey } from '../domain/ids.js'
 import type { Prisma } from './generated/client.js'
 import { newRunRow, toRunRecord } from './rows.js'
 import type { SourceBlockRow } from './source-blocks.js'
+import { toStretchBytes } from './source-files.js'
 import type { CreatedRun, NewRun } from './store.js'
 
 /** Prisma, in a transaction or out of one. */
@@ -22,7 +24,7 @@ export async function findEarlier(
   return row && { outcome: row.inputHash === inputHash ? 'existing' : 'conflict', run: toRunRecord(row) }
 }
 
-/** One nested write, which Prisma makes one transaction. */
+/** One nested write, and the file's in the same transaction. */
 export async function insertRun(prisma: Client, run: NewRun, blocks: SourceBlockRow[]): Promise<CreatedRun> {
   const labels = new Map(run.spec.labels.map(({ name, value }) => [JSON.stringify([name, value]), { name, value }]))
   const row = await prisma.run.create({
@@ -32,6 +34,11 @@ export async function insertRun(prisma: Client, run: NewRun, blocks: SourceBlock
       ...(blocks.length > 0 && { blocks: { createMany: { data: blocks } } }),
     },
   })
+  const { file, spec } = run
+  if (file && spec.source.kind === 'file') {
+    const stretches = toStretchBytes(file.stretches)
+    await prisma.sourceFile.create({ data: { runId: row.id, file: file.file, form: spec.source.form, stretches } })
+  }
   return { outcome: 'created', run: toRunRecord(row) }
 }
 
@@ -45,7 +52,9 @@ export async function rehearseLaunch(prisma: { $transaction: TransactionRunner }
     await prisma.$transaction(async (transaction) => {
       await findEarlier(transaction, REHEARSAL)
       await insertRun(transaction, REHEARSAL, [{ first: 0, count: 1, items: '[]' }])
-      await insertRun(transaction, { ...REHEARSAL, key: toRunKey('again'), idempotency: null }, [])
+      const spec: BatchSpec = { ...REHEARSAL.spec, source: FILE }
+      const file = { file: '', stretches: new Float64Array() }
+      await insertRun(transaction, { ...REHEARSAL, spec, file, key: toRunKey('again'), idempotency: null }, [])
       throw undo
     })
   } catch (error) {
@@ -54,6 +63,8 @@ export async function rehearseLaunch(prisma: { $transaction: TransactionRunner }
 }
 
 type TransactionRunner = (work: (transaction: Client) => Promise<void>) => Promise<void>
+
+const FILE: Source = { kind: 'file', form: 'inputs', name: null, bytes: 0, sha256: '', count: 0 }
 
 const REHEARSAL: NewRun = {
   key: toRunKey('rehearsal'),
@@ -72,6 +83,7 @@ const REHEARSAL: NewRun = {
     stages: [],
   },
   items: null,
+  file: null,
   idempotency: { space: '', key: '', inputHash: '' },
   createdAt: new Date(0),
 }

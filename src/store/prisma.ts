@@ -3,6 +3,8 @@
  * on the main thread costs a few milliseconds at most.
  */
 
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3'
 import type Database from 'better-sqlite3'
 import type { Json } from '../domain/batch.js'
@@ -10,6 +12,7 @@ import type { RunKey } from '../domain/ids.js'
 import { IndexSet } from '../domain/indexset.js'
 import type { RunRecord } from '../domain/run.js'
 import type { TaskRecord } from '../domain/task.js'
+import { sweepUploads } from '../files/uploads.js'
 import {
   type DatabaseLock,
   databasePath,
@@ -25,6 +28,7 @@ import type { ReaderMethods } from './reader-entry.js'
 import { toRunRecord } from './rows.js'
 import { RunLists } from './run-lists.js'
 import { type SourceBlockRow, SourceBlocks, toSourceBlocks } from './source-blocks.js'
+import { SourceFileRows } from './source-files.js'
 import type {
   Commit,
   CreatedRun,
@@ -36,6 +40,7 @@ import type {
   RunFilter,
   RunOrder,
   RunSketches,
+  SourceFile,
   Store,
   TaskFilter,
   TaskOrder,
@@ -53,6 +58,8 @@ export interface StoreOptions {
   /** The compiled writer-entry.js and reader-entry.js: a thread starts from JavaScript, wherever this file was loaded from. */
   writerEntry: URL
   readerEntry: URL
+  /** The folder of the files of file sources. */
+  uploadsDir: string
 }
 
 /** Outputs taken from the reader's thread at a time, so that receiving them never holds the main thread up for long. */
@@ -72,13 +79,15 @@ export async function createStore(options: StoreOptions): Promise<Store> {
     await applyMigrations(options)
     const writer = await Writer.start(options.writerEntry, path)
     opened.push(() => writer.close())
-    const reader = new Reader(options.readerEntry, path)
+    const reader = new Reader('store-reader', options.readerEntry, path)
     opened.push(() => reader.close())
     await reader.thread.call('ready')
     const db = openReader(path)
     opened.push(() => db.close())
     const prisma = await connectPrisma(path)
-    return new PrismaStore({ prisma, writer, reader, db, lock })
+    await forgetLostFiles(prisma, options.uploadsDir)
+    const lines = new Reader('store-lines', options.readerEntry, path)
+    return new PrismaStore({ prisma, writer, reader, lines, db, lock, uploadsDir: options.uploadsDir })
   } catch (error) {
     for (const close of opened.reverse()) await close()
     throw describeOpenError(path, error)
@@ -96,40 +105,50 @@ async function connectPrisma(path: string): Promise<PrismaClient> {
   return prisma
 }
 
-/** The thread that searches; a new one where it has died. */
+/** A crash between two steps leaves files without a run, or what is known of the file of a run that has been deleted. */
+async function forgetLostFiles(prisma: PrismaClient, uploadsDir: string): Promise<void> {
+  await prisma.$executeRaw`DELETE FROM "SourceFile" WHERE "runId" NOT IN (SELECT "id" FROM "Run")`
+  const rows = await prisma.sourceFile.findMany({ select: { file: true }, distinct: ['file'] })
+  await sweepUploads(uploadsDir, new Set(rows.map(({ file }) => file)))
+}
+
+/** A thread that reads, from the first question on; a new one where it has died. */
 class Reader {
-  readonly #entry: URL
-  readonly #path: string
-  #thread: StoreThread<ReaderMethods>
+  #thread: StoreThread<ReaderMethods> | null = null
   #isClosed = false
 
-  constructor(entry: URL, path: string) {
-    this.#entry = entry
-    this.#path = path
-    this.#thread = this.#start()
-  }
+  constructor(
+    private readonly name: string,
+    private readonly entry: URL,
+    private readonly path: string,
+  ) {}
 
   get thread(): StoreThread<ReaderMethods> {
-    if (this.#thread.hasFailed && !this.#isClosed) this.#thread = this.#start()
+    if (!this.#thread || (this.#thread.hasFailed && !this.#isClosed)) this.#thread = this.#start()
     return this.#thread
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
-    await this.#thread.end()
+    await this.#thread?.end()
   }
 
   #start(): StoreThread<ReaderMethods> {
-    return new StoreThread<ReaderMethods>(this.#entry, { name: 'store-reader', databasePath: this.#path })
+    if (this.#isClosed) throw new Error('the store is closed')
+    return new StoreThread<ReaderMethods>(this.entry, { name: this.name, databasePath: this.path })
   }
 }
 
 interface Parts {
   prisma: PrismaClient
   writer: Writer
+  /** Searches. */
   reader: Reader
+  /** Reads the lines of files, which shall not wait for a search. */
+  lines: Reader
   db: Database.Database
   lock: DatabaseLock
+  uploadsDir: string
 }
 
 class PrismaStore implements Store {
@@ -137,6 +156,7 @@ class PrismaStore implements Store {
   readonly #tasks: TaskLists
   readonly #runs: RunLists
   readonly #blocks: SourceBlocks
+  readonly #files: SourceFileRows
   #closed: Promise<void> | null = null
 
   constructor(parts: Parts) {
@@ -144,6 +164,7 @@ class PrismaStore implements Store {
     this.#tasks = new TaskLists(parts.db)
     this.#runs = new RunLists(parts.db)
     this.#blocks = new SourceBlocks((runId, index) => this.#blockAt(runId, index))
+    this.#files = new SourceFileRows(parts.db)
   }
 
   /** Prisma would open the database again for whoever asks after the end. */
@@ -159,7 +180,11 @@ class PrismaStore implements Store {
   async createRun(run: NewRun): Promise<CreatedRun> {
     const prisma = this.#prisma
     const blocks = run.items ? toSourceBlocks(run.items) : []
-    return this.#parts.writer.exclusive(async () => (await findEarlier(prisma, run)) ?? insertRun(prisma, run, blocks))
+    return this.#parts.writer.exclusive(async () => {
+      const earlier = await findEarlier(prisma, run)
+      if (earlier || !run.file) return earlier ?? insertRun(prisma, run, blocks)
+      return prisma.$transaction((transaction) => insertRun(transaction, run, blocks))
+    })
   }
 
   earlierRun(idempotency: Idempotency): Promise<CreatedRun | null> {
@@ -231,8 +256,27 @@ class PrismaStore implements Store {
     )
   }
 
-  items(runId: number, indexes: readonly number[]): Promise<Map<number, Json>> {
-    return this.#blocks.items(runId, indexes)
+  async items(runId: number, indexes: readonly number[]): Promise<Map<number, Json>> {
+    if (!this.#files.has(runId)) return this.#blocks.items(runId, indexes)
+    const { lines, uploadsDir } = this.#parts
+    const items = await lines.thread.call('lines', uploadsDir, runId, indexes)
+    return new Map(items.map((item, at) => [indexes[at]!, item]))
+  }
+
+  async sourceFile(runId: number): Promise<SourceFile | null> {
+    const found = this.#files.find(runId)
+    return found && { path: join(this.#parts.uploadsDir, found.file), stretches: found.stretches }
+  }
+
+  async removeSourceFile(runId: number): Promise<void> {
+    const prisma = this.#prisma
+    const file = await this.#parts.writer.exclusive(async () => {
+      const row = await prisma.sourceFile.findUnique({ where: { runId }, select: { file: true } })
+      if (!row) return null
+      await prisma.sourceFile.delete({ where: { runId } })
+      return (await prisma.sourceFile.count({ where: row })) === 0 ? row.file : null
+    })
+    if (file !== null) await rm(join(this.#parts.uploadsDir, file), { force: true })
   }
 
   #blockAt(runId: number, index: number): Promise<SourceBlockRow | null> {
@@ -267,10 +311,11 @@ class PrismaStore implements Store {
   }
 
   async #close(): Promise<void> {
-    const { prisma, writer, reader, db, lock } = this.#parts
+    const { prisma, writer, reader, lines, db, lock } = this.#parts
     try {
       await writer.exclusive(async () => {
         await reader.close()
+        await lines.close()
         await prisma.$disconnect()
         db.close()
       })

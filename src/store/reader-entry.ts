@@ -4,10 +4,12 @@
  */
 
 import { workerData } from 'node:worker_threads'
+import type { Json } from '../domain/batch.js'
 import type { TaskRecord } from '../domain/task.js'
 import { BulkReads } from './bulk.js'
 import { openReader } from './database.js'
 import { RunLists } from './run-lists.js'
+import { FileItems } from './source-files.js'
 import type { Page, PageRequest, RunFilter, RunOrder, TaskFilter, TaskOrder, TimeColumn } from './store.js'
 import { TaskLists } from './task-lists.js'
 import { serve } from './thread.js'
@@ -24,12 +26,15 @@ export interface ReaderMethods {
   endedIndexes(runId: number, stage: number, total: number): Uint32Array
   times(runId: number, stage: number | null, column: TimeColumn): Float64Array
   outputs(runId: number, from: number, to: number): (string | null)[]
+  /** Items of a file: see FileItems. */
+  lines(folder: string, runId: number, indexes: readonly number[]): Json[]
 }
 
 const db = openReader(workerData as string)
 const tasks = new TaskLists(db)
 const runs = new RunLists(db)
 const bulk = new BulkReads(db)
+const files = new FileItems(db)
 
 serve<ReaderMethods>({
   ready: () => {},
@@ -40,4 +45,5 @@ serve<ReaderMethods>({
   endedIndexes: (runId, stage, total) => bulk.endedIndexes(runId, stage, total),
   times: (runId, stage, column) => bulk.times(runId, stage, column),
   outputs: (runId, from, to) => bulk.outputs(runId, from, to),
+  lines: (folder, runId, indexes) => files.read(folder, runId, indexes),
 })

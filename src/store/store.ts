@@ -15,10 +15,26 @@ import type { Attempt, StoredTaskStatus, TaskRecord } from '../domain/task.js'
 export interface NewRun {
   key: RunKey
   spec: BatchSpec
-  /** The items of a list source, in order; null for a compact source. */
+  /** The items of a list source, in order; null for any other. */
   items: readonly unknown[] | null
+  /** The file of a file source, which is on disk already; null for any other. */
+  file: NewSourceFile | null
   idempotency: Idempotency | null
   createdAt: Date
+}
+
+export interface NewSourceFile {
+  /** Its name in the folder of uploads. Several runs may have one file. */
+  file: string
+  /** See LineTable. */
+  stretches: Float64Array
+}
+
+/** Where the items of a file source are. */
+export interface SourceFile {
+  path: string
+  /** See LineTable. */
+  stretches: Float64Array
 }
 
 export interface Idempotency {
@@ -149,7 +165,11 @@ export interface Store {
   tasksAfter(runId: number, sequence: number, limit: number): Promise<TaskRecord[]>
   errors(runId: number, first: number): Promise<ErrorGroup[]>
 
-  /** The items of a list source at these indexes; asking for neighbours costs one read. */
+  /**
+   * The items of a list or file source at these indexes; asking for neighbours costs one read. Of a file not all may come: at
+   * least the first, and the others as far as they fit into 16 MB. A line that is no request is an UnsendableRequest, one that
+   * is no input its text, shortened. Rejects with what is wrong where the file cannot be read.
+   */
   items(runId: number, indexes: readonly number[]): Promise<Map<number, Json>>
   /** All indexes of a stage that have a row: what recovery does not run again. */
   endedIndexes(runId: number, stage: number, total: number): Promise<IndexSet>
@@ -158,6 +178,14 @@ export interface Store {
   sketches(runId: number): Promise<RunSketches | null>
   /** The outputs of SUCCEEDED tasks of the last stage as JSON texts, by index; null elsewhere. */
   outputs(runId: number, total: number): Promise<(string | null)[]>
+
+  /** The file of a file source; null for a run of any other. */
+  sourceFile(runId: number): Promise<SourceFile | null>
+  /**
+   * Removes the file of a run that has been deleted, unless another run has it too; no harm for a run without one. What a crash
+   * leaves between the two is removed at the next start.
+   */
+  removeSourceFile(runId: number): Promise<void>
 
   /** Ends the writer after what was handed to it; safe to call twice. */
   close(): Promise<void>

@@ -2,6 +2,7 @@
  * A process that opens the store of the built product and commits until it is killed. It tells what it has been told: a line
  * for each launch and each commit that was acknowledged.
  */
+import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { createStore } from '../../dist/store/prisma.js'
 
@@ -15,6 +16,7 @@ const store = await createStore({
   migrationsDir: new URL('../../prisma/migrations', import.meta.url).pathname,
   writerEntry: new URL('writer-entry.js', dist),
   readerEntry: new URL('reader-entry.js', dist),
+  uploadsDir: join(dirname(path), 'uploads'),
 })
 
 const tell = (line) => process.stdout.write(`${line}\n`)
@@ -36,7 +38,8 @@ let launches = 0
 async function launch() {
   launches += 1
   const key = `${process.pid.toString(16)}f${launches.toString(16)}`.padStart(32, '0')
-  const { run } = await store.createRun({ key, spec, items: ['a', 'b', 'c'], idempotency: null, createdAt: new Date() })
+  const items = ['a', 'b', 'c']
+  const { run } = await store.createRun({ key, spec, items, file: null, idempotency: null, createdAt: new Date() })
   tell(`launched ${key}`)
   return run
 }

@@ -175,7 +175,8 @@ export class FakeRuns {
       this.calls.inputs += 1
       const { items } = this.#held(key)
       const { source } = spec
-      const at = (index: number) => (source.kind === 'list' ? (items[index] ?? null) : compactInput(source, index))
+      const at = (index: number) =>
+        source.kind === 'list' || source.kind === 'file' ? (items[index] ?? null) : compactInput(source, index)
       return new Map(indexes.map((index) => [index, at(index)]))
     },
     load: () => this.engineLoad,

@@ -2,7 +2,7 @@
 
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
 import type { BatchSpec } from '../../src/domain/batch.js'
@@ -90,7 +90,7 @@ function insertRun(db: Database.Database, run: NewRun): number {
 }
 
 export function openStore(path: string): Promise<Store> {
-  return createStore({ url: `file:${path}`, migrationsDir, ...entries })
+  return createStore({ url: `file:${path}`, migrationsDir, uploadsDir: join(dirname(path), 'uploads'), ...entries })
 }
 
 let lastKey = 0
@@ -125,6 +125,7 @@ export function newRun({ spec, ...rest }: Partial<Omit<NewRun, 'spec'>> & { spec
       ...spec,
     }),
     items: null,
+    file: null,
     idempotency: null,
     createdAt: new Date('2026-11-22T18:52:00.123Z'),
     ...rest,

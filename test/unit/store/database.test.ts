@@ -90,7 +90,13 @@ describe('createStore', () => {
   it('lets go of everything when a thread cannot start', async () => {
     const path = join(folder, 'heddle.db')
     const missing = new URL('file:///nowhere/entry.js')
-    const options = { url: `file:${path}`, migrationsDir, writerEntry: missing, readerEntry: missing }
+    const options = {
+      url: `file:${path}`,
+      migrationsDir,
+      writerEntry: missing,
+      readerEntry: missing,
+      uploadsDir: folder,
+    }
     await expect(createStore(options)).rejects.toThrow(/Cannot find module/)
     await (await openStore(path)).close()
   })

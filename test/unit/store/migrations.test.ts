@@ -62,7 +62,9 @@ describe('prisma/migrations', () => {
 
 describe('applyMigrations', () => {
   it('creates the database, and then finds nothing to do', async () => {
-    const names = readdirSync(migrationsDir).filter((name) => /^\d/.test(name))
+    const names = readdirSync(migrationsDir)
+      .filter((name) => /^\d/.test(name))
+      .sort()
     expect(names[0]).toBe('20261122000000_init')
     expect(await apply()).toEqual(names)
     expect(await apply()).toEqual([])

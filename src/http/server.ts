@@ -25,7 +25,7 @@ export interface HttpServerOptions {
   origins: readonly string[]
   readiness: Readiness
   /** Where the files of multipart requests go; without it there are none. */
-  uploads?: Uploads
+  uploads?: Pick<Uploads, 'receive'>
   /** What requests under way get to end when the server closes. */
   closeGraceMs?: number
 }

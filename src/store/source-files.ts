@@ -71,7 +71,13 @@ export class FileItems {
     const items: Json[] = []
     let bytes = 0
     for (const index of indexes) {
-      bytes += lines.bytesOf(index)
+      try {
+        bytes += lines.bytesOf(index)
+      } catch (error) {
+        // What could be read is told: the next question begins with what cannot.
+        if (items.length > 0) break
+        throw error
+      }
       if (bytes > MAX_ANSWER_BYTES && items.length > 0) break
       items.push(itemAt(lines, index, form))
     }

@@ -83,7 +83,7 @@ describe('a folder of functions', () => {
       '{ functions { name description inputSchema outputSchema example } }',
     )
     expect(functions.map(({ name }) => name)).toEqual(
-      [...BUILTINS.map(({ name }) => name), 'act', 'half', 'notFive', 'same'].sort(),
+      [...BUILTINS.map(({ name }) => name), 'act', 'anything', 'half', 'notFive', 'same'].sort(),
     )
     expect(functions.find(({ name }) => name === 'half')).toEqual({
       name: 'half',
@@ -280,7 +280,7 @@ describe('a function in a lane', () => {
     const id = await api.start(launch)
     await api.running(id, 1)
     const { functions } = await api.ask<{ functions: object[] }>('{ functions { name } }')
-    expect(functions).toHaveLength(BUILTINS.length + 4)
+    expect(functions).toHaveLength(BUILTINS.length + 5)
     expect(await api.run(id, 'status')).toEqual({ status: 'RUNNING' })
     expect(await api.ended(id)).toBe('FAILED')
     expect(await api.run(id, 'errors { code count }')).toEqual({ errors: [{ code: 'TIMEOUT', count: 2 }] })

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type App, startApp } from '../../src/app.js'
-import { readConfig } from '../../src/config.js'
+import { type Config, readConfig } from '../../src/config.js'
 import { createLog } from '../../src/log.js'
 import { ApiClient } from './api.js'
 
@@ -24,13 +24,18 @@ export interface TestServer {
   close(): Promise<void>
 }
 
-export async function startTestServer(settings: Record<string, string> = {}): Promise<TestServer> {
+/** `fixed`: what no setting changes. */
+export async function startTestServer(
+  settings: Record<string, string> = {},
+  fixed: Partial<Config> = {},
+): Promise<TestServer> {
   const dataDir = await mkdtemp(join(tmpdir(), 'heddle-test-'))
   const logged: Record<string, unknown>[] = []
   const destination = { write: (line: string) => void logged.push(JSON.parse(line)) }
+  const own = { PORT: '0', HEDDLE_DATA_DIR: dataDir, HEDDLE_ALLOW_HOSTS: '127.0.0.1,localhost' }
   const start = () =>
     startApp(
-      readConfig({ PORT: '0', HEDDLE_DATA_DIR: dataDir, HEDDLE_ALLOW_HOSTS: '127.0.0.1,localhost', ...settings }),
+      { ...readConfig({ ...own, ...settings }), ...fixed },
       createLog({ level: 'warn', pretty: false, destination }),
       {
         laneEntry: new URL('dist/lanes/entry.js', root),

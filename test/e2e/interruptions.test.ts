@@ -6,6 +6,8 @@ import { type ApiClient, drain, type Launched, take } from '../support/api.js'
 import { type Origin, startOrigin } from '../support/origin.js'
 import { type ServerProcess, startProcess } from '../support/process.js'
 import { FUNCTIONS_DIR } from '../support/server.js'
+import { until } from '../support/until.js'
+import { bodyOf, fileOf, launchComputeFile, launchFetchFile, openUpload, uploadsIn } from '../support/uploads.js'
 
 interface RunUpdated {
   runUpdated: { progress: { sequence: number; done: number } }
@@ -150,6 +152,51 @@ describe.each([
     })
     await api.ended(compute.id)
     await expectWholeCompute(api, compute.id, count)
+  })
+})
+
+describe('runs from files', () => {
+  it('go on after a kill, with the items that they had', async () => {
+    server = await start()
+    const count = 60_000
+    const inputs = fileOf(Array.from({ length: count }, (_, at) => at))
+    const compute = await server.api.start(launchComputeFile(server.url, inputs, { function: 'same', reduce: 'SUM' }))
+    const urls = [
+      ...Array.from({ length: QUICK }, (_, i) => `json?i=${i}`),
+      ...Array.from({ length: HELD }, (_, i) => `hold?i=${i}`),
+    ]
+    const requests = fileOf(urls.map((path) => JSON.stringify({ url: `${origin.url}/${path}` })).join('\n'))
+    const options = { strategy: 'ASYNC', concurrency: IN_FLIGHT }
+    const fetch = await server.api.start(
+      launchFetchFile(server.url, requests, { fetch: { bodyPolicy: 'TEXT' }, options }),
+    )
+    await origin.arrived('/hold', IN_FLIGHT)
+    // One that is still coming in belongs to nobody.
+    const upload = openUpload(server.url, 1_000_000)
+    await upload.write(
+      bodyOf(
+        [
+          { name: 'operations', content: '{"query":"","variables":{"f":null}}' },
+          { name: 'map', content: '{"0":["variables.f"]}' },
+        ],
+        '',
+      ),
+    )
+    await upload.write(Buffer.from('--x-heddle-x\r\ncontent-disposition: form-data; name="0"; filename="a"\r\n\r\n1\n'))
+    await until(() => uploadsIn(dataDir).length === 3)
+    await server.end('SIGKILL')
+    upload.destroy()
+    expect(uploadsIn(dataDir)).toHaveLength(3)
+
+    server = await start()
+    expect(uploadsIn(dataDir)).toHaveLength(2)
+    origin.release('/hold')
+    const { api } = server
+    expect([await api.ended(compute), await api.ended(fetch)]).toEqual(['SUCCEEDED', 'SUCCEEDED'])
+    await expectWholeCompute(api, compute, count)
+    await expectEachOnce(api, fetch, [], QUICK + HELD)
+    const [first] = await api.tasks<{ input: unknown }>(fetch, 'input')
+    expect(first?.input).toMatchObject({ url: `${origin.url}/json?i=0`, method: 'GET' })
   })
 })
 

@@ -116,7 +116,7 @@ export class FakeLane implements Lane {
   end(
     places: readonly number[],
     verdictOf: (held: Held) => Verdict,
-    extra: { laneCpuMs?: number; reduction?: ReductionState } = {},
+    extra: { laneCpuMs?: number; reduction?: ReductionState; unreadable?: string } = {},
   ): void {
     const ended = places.map((place) => this.held[place]!)
     for (const one of ended) this.held.splice(this.held.indexOf(one), 1)
@@ -125,8 +125,8 @@ export class FakeLane implements Lane {
       this.epochMs(),
     )
     this.#serve()
-    const { laneCpuMs = 0, reduction = null } = extra
-    this.#listener?.onResults({ job: this.job!.job, columns, laneCpuMs, reduction })
+    const { laneCpuMs = 0, reduction = null, ...told } = extra
+    this.#listener?.onResults({ job: this.job!.job, columns, laneCpuMs, reduction, ...told })
   }
 
   die(error: TaskError): void {

@@ -3,7 +3,16 @@ import type { RunKey } from '../../src/domain/ids.js'
 import { IndexSet } from '../../src/domain/indexset.js'
 import { doneOf, isFinalRunStatus, type RunRecord } from '../../src/domain/run.js'
 import { STORED_TASK_STATUS, type StoredTaskStatus } from '../../src/domain/task.js'
-import type { Commit, CreatedRun, Idempotency, NewRun, Store, TaskBlock, TimeColumn } from '../../src/store/store.js'
+import type {
+  Commit,
+  CreatedRun,
+  Idempotency,
+  NewRun,
+  SourceFile,
+  Store,
+  TaskBlock,
+  TimeColumn,
+} from '../../src/store/store.js'
 import { queuedRecord } from './engine-parts.js'
 
 export interface MemoryRow {
@@ -24,6 +33,7 @@ type Served =
   | 'earlierRun'
   | 'commit'
   | 'items'
+  | 'sourceFile'
   | 'unfinishedRuns'
   | 'run'
   | 'endedIndexes'
@@ -39,6 +49,7 @@ export class MemoryStore {
   readonly commits: (readonly Commit[])[] = []
   readonly sketchesOf = new Map<number, Commit['sketches']>()
   readonly #items = new Map<number, readonly unknown[]>()
+  readonly #files = new Map<number, SourceFile>()
   readonly #keys = new Map<string, { id: number; inputHash: string }>()
   #heldCommits: (() => void)[] = []
   #heldReads: (() => void)[] = []
@@ -65,6 +76,7 @@ export class MemoryStore {
       createRun: (run) => this.createRun(run),
       earlierRun: (idempotency) => this.earlierRun(idempotency),
       items: (runId, indexes) => this.items(runId, indexes),
+      sourceFile: async (runId) => this.#files.get(runId) ?? null,
       unfinishedRuns: () => this.unfinishedRuns(),
       run: (key) => this.run(key),
       endedIndexes: (runId, stage, total) => this.endedIndexes(runId, stage, total),
@@ -98,6 +110,7 @@ export class MemoryStore {
       this.#keys.set(JSON.stringify([space, key]), { id, inputHash })
     }
     if (run.items) this.#items.set(id, run.items)
+    if (run.file) this.#files.set(id, { path: `/uploads/${run.file.file}`, stretches: run.file.stretches })
     return { outcome: 'created', run: record }
   }
 

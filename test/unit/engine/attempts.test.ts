@@ -23,7 +23,10 @@ function setup(changes: Partial<BatchSpec> = {}, methods: Record<number, string>
     random: () => 0.5,
     methodOf: (index) => methods[index] ?? 'GET',
   })
-  const judge = (tasks: ReportedTask[], phase: { ending?: boolean; leaving?: boolean; lane?: string } = {}) =>
+  const judge = (
+    tasks: ReportedTask[],
+    phase: { ending?: boolean; leaving?: boolean; lane?: string; heldUntilMs?: number } = {},
+  ) =>
     attempts.judge(columnsOf(tasks), {
       lane: 'thread-1',
       runStartedAt: STARTED_AT,
@@ -35,6 +38,15 @@ function setup(changes: Partial<BatchSpec> = {}, methods: Record<number, string>
 }
 
 describe('Attempts.judge', () => {
+  it('keeps back what was given back, where that could not be read', () => {
+    const { judge, pending } = setup()
+    const { dropped } = judge([{ index: 3, outcome: Outcome.NOT_STARTED, attempt: 2 }], { heldUntilMs: 500 })
+    expect([...dropped!]).toEqual([0])
+    expect([pending.ready, pending.nextDueMs]).toEqual([0, 500])
+    pending.release(500)
+    expect(pending.take(1)).toMatchObject({ indexes: [3], attempts: [2] })
+  })
+
   it('drops nothing of a block that went well, and costs it no set', () => {
     const { judge, pending } = setup()
     expect(judge([{ index: 0 }, { index: 1 }])).toEqual({ dropped: null, histories: [], failed: false })

@@ -44,6 +44,12 @@ describe('requestOf', () => {
     expect(requestOf(batchSpec({ kind: 'FETCH', source, stages: [FETCH] }))).toMatchObject({ source: { urls: 300 } })
   })
 
+  it('tells a file by what it is', () => {
+    const file = { name: 'a.jsonl', bytes: 12, sha256: 'ab'.repeat(32), count: 3 }
+    const source = { kind: 'file', form: 'inputs', ...file } as const
+    expect(requestOf(batchSpec({ source }))).toMatchObject({ source: { file } })
+  })
+
   it('tells a template as it was asked for, without its secrets', () => {
     const source = {
       kind: 'template',

@@ -150,3 +150,20 @@ describe('a fetch job', () => {
     expect(sent).toEqual(['alive'])
   })
 })
+
+describe('a line that is no request', () => {
+  it('fails without being sent, and takes no slot from the others', async () => {
+    const { session, fetcher, listener, job } = setUp(1)
+    const bad = { url: 'no url', method: 'GET', headers: [], body: null, problem: '"no url" is not an absolute URL' }
+    session.handle({ kind: 'open', job: job(), slate: null })
+    session.handle({ kind: 'grant', grant: grantOf([...Array(20_000).fill(bad), 'http://a/x', bad]) })
+    await listener.untilRows(20_000)
+    expect(fetcher.requests.map(({ url }) => url)).toEqual(['http://a/x'])
+    fetcher.open.get('http://a/x')!({})
+    await listener.untilRows(20_002)
+    const rows = listener.rows
+    const error = { code: 'INVALID_INPUT', message: '"no url" is not an absolute URL', retryable: false }
+    expect(rows[0]).toMatchObject({ index: 0, outcome: Outcome.FAILED, error, serviceMs: 0 })
+    expect(rows.filter(({ outcome }) => outcome === Outcome.SUCCEEDED).map(({ index }) => index)).toEqual([20_000])
+  })
+})

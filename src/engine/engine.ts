@@ -85,9 +85,14 @@ export interface Engine {
   distribution(run: RunView, column: 'serviceMs' | 'queueWaitMs'): Promise<Distribution>
   /** What the run's reducer has made of it; null before the end. */
   reduction(run: RunView): Promise<Json>
-  /** The inputs of these items, as the client gave them. */
+  /** The inputs of these items, as the client gave them. Rejects with InputsTooLarge where they are too much for an answer. */
   inputs(record: RunRecord, indexes: readonly number[]): Promise<Map<number, Json>>
   load(): EngineLoad
+}
+
+/** Long lines of a file can make a page that does not fit into memory. */
+export class InputsTooLarge extends Error {
+  override readonly name = 'InputsTooLarge'
 }
 
 export interface EngineLoad {

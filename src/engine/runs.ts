@@ -276,7 +276,12 @@ export class Runs implements Engine {
     }
     this.#execute(execution)
     execution.takeUp()
-    const stage = record.spec.stages[0]
+    const { source, stages } = record.spec
+    if (source.kind === 'file' && !this.#files.has(record.id)) {
+      log.warn({ run: record.key }, 'a run cannot go on: nothing is known of its file')
+      execution.fail({ code: 'INVALID_INPUT', message: 'nothing is known of its file any more', retryable: false })
+    }
+    const stage = stages[0]
     if (stage?.kind !== 'COMPUTE' || functions.has(stage.function)) return
     log.warn({ run: record.key, function: stage.function }, 'a run cannot go on: its function is gone')
     const message = `there is no function "${stage.function}" any more`

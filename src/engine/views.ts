@@ -7,7 +7,7 @@ import { doneOf, isFinalRunStatus, type Progress, type RunRecord } from '../doma
 import { LogSketch } from '../domain/sketch.js'
 import { type Distribution, distributionFromSketch, distributionFromValues, EXACT_LIMIT } from '../domain/timing.js'
 import type { Store, TimeColumn } from '../store/store.js'
-import type { RunView } from './engine.js'
+import { InputsTooLarge, type RunView } from './engine.js'
 import type { RunExecution } from './execution.js'
 
 /** What is shown of a run under way. */
@@ -15,6 +15,8 @@ type LiveRun = Pick<RunExecution, 'record' | 'ledger' | 'rate' | 'running' | 'se
 
 /** Distributions of ended runs kept at hand: two columns of 100,000 values are 1.6 MB. */
 const MAX_KEPT = 32
+/** Of long lines, for one answer: each is 16 MB at most. */
+const MAX_INPUT_READS = 4
 
 export class Views {
   readonly #distributions = new Map<string, Promise<Distribution>>()
@@ -101,7 +103,14 @@ export class Views {
   /** Of long lines not all come at once. */
   async #lines(runId: number, indexes: readonly number[]): Promise<Map<number, Json>> {
     const inputs = new Map<number, Json>()
+    let reads = 0
     for (let left = indexes; left.length > 0; left = left.filter((index) => !inputs.has(index))) {
+      reads += 1
+      if (reads > MAX_INPUT_READS) {
+        throw new InputsTooLarge(
+          `the inputs of these ${indexes.length} tasks are too large for one answer: ask for fewer`,
+        )
+      }
       for (const [index, item] of await this.store.items(runId, left)) {
         inputs.set(index, isUnsendable(item) ? item.url : item)
       }

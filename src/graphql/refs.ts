@@ -2,8 +2,9 @@
 
 import type { Json } from '../domain/batch.js'
 import type { TaskRecord } from '../domain/task.js'
-import type { Engine, RunView } from '../engine/engine.js'
+import { type Engine, InputsTooLarge, type RunView } from '../engine/engine.js'
 import { builder } from './builder.js'
+import { badUserInput } from './errors.js'
 
 export const RunType = builder.objectRef<RunView>('Run')
 
@@ -18,7 +19,9 @@ export class InputBatch {
   ) {}
 
   async at(index: number): Promise<Json> {
-    this.#inputs ??= this.engine.inputs(this.run.record, this.indexes)
+    this.#inputs ??= this.engine.inputs(this.run.record, this.indexes).catch((error: unknown) => {
+      throw error instanceof InputsTooLarge ? badUserInput(error.message) : error
+    })
     return (await this.#inputs).get(index) ?? null
   }
 }

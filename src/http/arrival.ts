@@ -20,8 +20,10 @@ export function limitArrival(
   let seenBytes = socket.bytesRead
   let cancel = () => {}
   const look = () => {
-    if (req.complete || res.writableEnded) return
-    if (!hasFiles || socket.bytesRead - seenBytes < MIN_BYTES) return refuse()
+    if (req.complete) return
+    // What comes after the answer is nobody's: of that no more than of an ordinary request.
+    const mayGoOn = hasFiles && !res.writableEnded
+    if (!mayGoOn || socket.bytesRead - seenBytes < MIN_BYTES) return refuse()
     seenBytes = socket.bytesRead
     cancel = clock.setTimer(look, ARRIVAL_MS)
   }
@@ -32,8 +34,8 @@ export function limitArrival(
     socket.destroySoon()
   }
   cancel = clock.setTimer(look, ARRIVAL_MS)
-  req.once('end', () => cancel())
-  res.once('close', () => cancel())
+  // It has come to its end, or to that of its connection.
+  req.once('close', () => cancel())
 }
 
 /** Whether more comes after the head of the request. */

@@ -155,6 +155,24 @@ describe('a compute batch from a file', () => {
   })
 })
 
+describe('a page of tasks whose lines are long', () => {
+  it('is told where it is too large, and how to have it', async () => {
+    const own = await startTestServer({ HEDDLE_FUNCTIONS_DIR: FUNCTIONS_DIR })
+    try {
+      const line = JSON.stringify('x'.repeat(5_000_000))
+      const lines = fileOf(Array.from({ length: 16 }, () => line).join('\n'))
+      const options = { strategy: 'SEQUENTIAL' }
+      const id = await own.api.finish(launchComputeFile(own.api.url, lines, { function: 'hash', options }))
+      const page = (first: number) =>
+        `query($id: ID!) { run(id: $id) { tasks(first: ${first}) { nodes { index input } } } }`
+      expect((await own.api.refusal(page(16), { id }))[0]).toBe('BAD_USER_INPUT')
+      expect(await own.api.refusal(page(2), { id })).toEqual([])
+    } finally {
+      await own.close()
+    }
+  })
+})
+
 describe('a fetch batch from a file', () => {
   it('sends URLs and requests, and fails what is neither without sending it', async () => {
     const lines = [
@@ -397,29 +415,32 @@ describe('a run whose file is gone', () => {
   })
 })
 
-describe('curl', () => {
-  it('launches both kinds as the README says', async () => {
-    const urls = join(server.dataDir, 'urls.txt')
-    const inputs = join(server.dataDir, 'inputs.jsonl')
-    writeFileSync(urls, `${origin.url}/ok\r\n${origin.url}/json?i=1\r\n`)
-    writeFileSync(inputs, '10\n20\n')
-    const curl = async (field: string, input: string, path: string) => {
-      const query = `mutation($file: Upload!) { launch: ${field}(input: { ${input} source: { file: $file } }) { run { id } } }`
-      const { stdout } = await promisify(execFile)('curl', [
-        '-sS',
-        `${server.api.url}/graphql`,
-        '-F',
-        `operations=${JSON.stringify({ query, variables: { file: null } })}`,
-        '-F',
-        'map={"0":["variables.file"]}',
-        '-F',
-        `0=@${path}`,
-      ])
-      const answer = JSON.parse(stdout) as { data: { launch: { run: { id: string } } } }
-      return server.api.ended(answer.data.launch.run.id)
-    }
-    expect(await curl('launchFetchBatch', '', urls)).toBe('SUCCEEDED')
-    expect(await curl('launchComputeBatch', 'function: "sumOfSquares"', inputs)).toBe('SUCCEEDED')
+describe('curl, as the documents say', () => {
+  const root = new URL('../../', import.meta.url)
+  const blocks = ['README.md', 'docs/files.md'].flatMap((page) =>
+    Array.from(readFileSync(new URL(page, root), 'utf8').matchAll(/```sh\n(.*?)```/gs), ([, code = '']) => ({
+      page,
+      code,
+    })),
+  )
+  const launches = blocks.filter(({ code }) => code.includes('-F operations='))
+
+  it('is there for both kinds', () => {
+    expect(launches.map(({ page }) => page)).toEqual(['README.md', 'docs/files.md', 'docs/files.md'])
+  })
+
+  it.each(launches)('launches a batch that runs: $page', async ({ code }) => {
+    const script = code
+      .replaceAll('http://127.0.0.1:4000', server.api.url)
+      .replaceAll('https://example.com/search', `${origin.url}/echo`)
+      .replaceAll('https://example.com', `${origin.url}/ok`)
+      // As many lines as the servers of these tests take.
+      .replace('seq 1 100000', 'seq 1 1000')
+    const { stdout } = await promisify(execFile)('sh', ['-c', script], { cwd: server.dataDir })
+    const { data } = JSON.parse(stdout) as { data: Record<string, Launched> }
+    const [launched] = Object.values(data)
+    expect(launched?.userErrors).toEqual([])
+    expect(await server.api.ended(launched?.run?.id ?? '')).toBe('SUCCEEDED')
   })
 })
 

@@ -174,3 +174,30 @@ describe('Views.inputs', () => {
     expect(await views.inputs(list, [2])).toEqual(new Map([[2, 'x']]))
   })
 })
+
+describe('Views.inputs, of a file', () => {
+  const source = { kind: 'file' as const, form: 'inputs' as const, name: null, bytes: 1, sha256: '', count: 10 }
+  const record = runRecord({ spec: batchSpec({ source }) })
+  const indexes = Array.from({ length: 10 }, (_, at) => at)
+  /** So many at a time. */
+  const answering = (most: number) =>
+    setup({ items: async (_id, wanted) => new Map(wanted.slice(0, most).map((at) => [at, at])) })
+
+  it('asks again for what did not come', async () => {
+    const { views, asked } = answering(3)
+    expect(await views.inputs(record, indexes)).toEqual(new Map(indexes.map((at) => [at, at])))
+    expect(asked).toHaveLength(4)
+  })
+
+  it('gives up where they are too large for an answer', async () => {
+    await expect(answering(2).views.inputs(record, indexes)).rejects.toThrow(
+      /^the inputs of these 10 tasks are too large/,
+    )
+  })
+
+  it('tells a line that is no request as it is', async () => {
+    const bad = { url: 'nonsense', method: 'GET', headers: [], body: null, problem: 'no URL' }
+    const { views } = setup({ items: async () => new Map([[0, bad]]) })
+    expect(await views.inputs(record, [0])).toEqual(new Map([[0, 'nonsense']]))
+  })
+})

@@ -350,6 +350,16 @@ describe('a request that comes slowly', () => {
     expect([408, 'closed']).toContain(await pending)
   })
 
+  it('has no more time because it was answered', async () => {
+    const upload = openUpload(url, 1_000_000)
+    await upload.write(bodyOf([map], '--x-heddle-x'))
+    await until(() => upload.received().includes('\r\n\r\n'))
+    expect(upload.received()).toMatch(/^HTTP\/1.1 400 /)
+    await upload.write(Buffer.alloc(500_000))
+    services.clock.advance(MINUTE_MS)
+    await upload.closed
+  })
+
   it('has no limit once it is there', async () => {
     const response = await fetch(`${url}/graphql`, {
       method: 'POST',

@@ -54,6 +54,7 @@ describe('ComputeJob over a file', () => {
         validate: () => [],
         prepare: () => {},
       },
+      tellWaiting: () => {},
       slate: { mark() {}, progress() {}, wipe: (slot) => void wiped.push(slot) },
       cpu: null,
       strays: new Strays(() => {}),

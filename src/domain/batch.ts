@@ -52,6 +52,12 @@ export interface FetchOptions {
   headers: Header[]
   /** Statuses that count as success; null: 200 to 299. */
   okStatuses: number[] | null
+  /** In flight to one host at most; null: no limit. Left out, as the next two, by launches older than the option. */
+  perHostConcurrency?: number | null
+  /** Requests a second to one host at most; null: no limit. */
+  perHostRate?: number | null
+  /** Send one request once, and give its answer to every item that names it. */
+  dedupe?: boolean
 }
 
 /**

@@ -6,7 +6,7 @@ import { Outcome, type ResultColumns } from '../domain/results.js'
 import { isRetryable, nextDelayMs } from '../domain/retry.js'
 import type { Attempt } from '../domain/task.js'
 import { toColumns } from './columns.js'
-import type { PendingItems } from './pending.js'
+import type { Supply } from './supply.js'
 
 /** What becomes of a block's places. */
 export interface Verdicts {
@@ -20,7 +20,7 @@ export interface Verdicts {
 interface Options {
   spec: BatchSpec
   stage: StageSpec
-  pending: PendingItems
+  pending: Pick<Supply, 'giveBack' | 'delay'>
   clock: Clock
   /** From 0 to 1, 1 excluded. */
   random(): number

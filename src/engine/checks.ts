@@ -4,7 +4,7 @@ import type { FetchOptions, FetchRequest, Header, Label, RetryPolicy } from '../
 import type { Path, Problems } from '../domain/problems.js'
 import { checkHeaders, checkRequest, checkUrl, type RequestInput, shown } from '../domain/requests.js'
 import type { FetchOptionsInput, LaunchOptionsInput } from './engine.js'
-import { MAX_BACKOFF_MS, MAX_INT, MAX_LABELS, MAX_NAME_LENGTH, MAX_TIMEOUT_MS } from './limits.js'
+import { MAX_BACKOFF_MS, MAX_HOST_RATE, MAX_INT, MAX_LABELS, MAX_NAME_LENGTH, MAX_TIMEOUT_MS } from './limits.js'
 
 /** Characters are code points here: an emoji is one or some, whatever it takes in UTF-16. */
 function isLonger(text: string, maxLength: number): boolean {
@@ -79,7 +79,18 @@ export class Checker {
       maxRedirects: this.whole(fetch?.maxRedirects, [...path, 'maxRedirects'], [0, 100]) ?? 5,
       headers: this.headers(fetch?.headers, [...path, 'headers']),
       okStatuses: fetch?.okStatuses ?? null,
+      perHostConcurrency: this.whole(fetch?.perHostConcurrency, [...path, 'perHostConcurrency'], [1, MAX_INT]),
+      perHostRate: this.#hostRate(fetch?.perHostRate, [...path, 'perHostRate']),
+      dedupe: fetch?.dedupe ?? false,
     }
+  }
+
+  #hostRate(value: number | null | undefined, path: Path): number | null {
+    if (value === null || value === undefined) return null
+    if (!(value > 0 && value <= MAX_HOST_RATE)) {
+      this.invalid(path, value, `a number of requests a second, more than 0 and at most ${MAX_HOST_RATE}`)
+    }
+    return value
   }
 
   request(request: RequestInput, path: Path): FetchRequest {

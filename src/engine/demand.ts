@@ -2,14 +2,14 @@
 
 import type { Execution, StageKind } from '../domain/strategy.js'
 import type { FetchBudget, FetchingRun, FetchRoom } from './fetch-budget.js'
-import type { PendingItems } from './pending.js'
 import type { Sessions } from './sessions.js'
+import type { Supply } from './supply.js'
 
 interface Options {
   kind: StageKind
   priority: number
   plan: Execution
-  pending: PendingItems
+  pending: Pick<Supply, 'ready'>
   sessions: Sessions
   fetches: FetchBudget
   /** Whether anything more is to be handed out. */

@@ -37,6 +37,9 @@ export interface FetchOptionsInput {
   maxRedirects?: Maybe<number>
   headers?: Maybe<Header[]>
   okStatuses?: Maybe<number[]>
+  perHostConcurrency?: Maybe<number>
+  perHostRate?: Maybe<number>
+  dedupe?: Maybe<boolean>
 }
 
 export interface LaunchFetchInput {

@@ -20,11 +20,11 @@ import { StrategyChoice } from './choice.js'
 import { toColumns } from './columns.js'
 import { Demand } from './demand.js'
 import type { FetchBudget } from './fetch-budget.js'
+import { createSupply } from './gated-supply.js'
 import { Granter } from './granter.js'
 import { toJobSpec } from './job.js'
 import { type BlockFrame, Ledger, type TimeBase, timeBaseOf, toEntry } from './ledger.js'
 import { judgeDeath } from './obituary.js'
-import { PendingItems } from './pending.js'
 import type { LivePlan, RunPlan } from './plan.js'
 import { RateMeter } from './rate.js'
 import type { Recorder } from './recorder.js'
@@ -32,13 +32,14 @@ import type { ScheduledRun } from './scheduler.js'
 import { type DeadLane, LaneSession, type SessionListener } from './session.js'
 import { Sessions } from './sessions.js'
 import { RunStates } from './states.js'
+import type { Supply } from './supply.js'
 
 /** What a run's execution shares with the others. */
 export interface ExecutionSetting {
   clock: Clock
   random(): number
   recorder: Recorder
-  store: Pick<Store, 'items'>
+  store: Pick<Store, 'items' | 'task'>
   /** Of a run under way whose source is a file; null for any other. */
   sourceFile(runId: number): SourceFile | null
   bus: EventBus
@@ -62,7 +63,7 @@ const MAX_STILLBORN_LANES = 5
 export class RunExecution implements ScheduledRun, SessionListener {
   readonly ledger: Ledger
   readonly rate: RateMeter
-  readonly #pending: PendingItems
+  readonly #pending: Supply
   readonly #attempts: Attempts
   readonly #sessions: Sessions
   readonly #demand: Demand
@@ -102,7 +103,18 @@ export class RunExecution implements ScheduledRun, SessionListener {
       ending: () => this.#ending(),
       onEnded: () => setting.onEnded(this),
     })
-    const pending = new PendingItems(record.counts.total, ended)
+    const pending = createSupply({
+      record,
+      ended,
+      concurrency: plan.concurrency,
+      clock,
+      store,
+      isFull: () => setting.recorder.full,
+      onEnded: (columns) =>
+        this.#record(columns, { lane: null, laneCpuMs: 0, reduction: null, dropped: null, histories: [] }),
+      onChanged: () => this.#onDue(),
+      onUnreadable: (error) => this.fail(error),
+    })
     this.#pending = pending
     const sessions = new Sessions({
       mayStay: (session) =>
@@ -143,10 +155,7 @@ export class RunExecution implements ScheduledRun, SessionListener {
       random: () => setting.random(),
       methodOf: (index) => this.#granter.methodOf(index),
     })
-    this.#backoff = new Alarm(clock, () => {
-      this.pump()
-      this.#afterResults()
-    })
+    this.#backoff = new Alarm(clock, () => this.#onDue())
     if (record.startedAt) this.#times = timeBaseOf({ createdAt: record.createdAt, startedAt: record.startedAt }, clock)
   }
 
@@ -191,6 +200,7 @@ export class RunExecution implements ScheduledRun, SessionListener {
 
   /** From now on it may have lanes. */
   enter(): void {
+    this.#pending.start()
     this.#demand.changed()
   }
 
@@ -255,6 +265,7 @@ export class RunExecution implements ScheduledRun, SessionListener {
     this.#phase = 'leaving'
     this.#choice?.end()
     this.#backoff.set(null)
+    this.#pending.stop()
     this.#sessions.recall()
     this.#sessions.settleAll()
     this.#demand.changed()
@@ -376,7 +387,10 @@ export class RunExecution implements ScheduledRun, SessionListener {
 
   #take(
     columns: ResultColumns,
-    { heldUntilMs, ...from }: Pick<BlockFrame, 'lane' | 'laneCpuMs' | 'reduction'> & { heldUntilMs: number | null },
+    {
+      heldUntilMs,
+      ...from
+    }: Pick<BlockFrame, 'laneCpuMs' | 'reduction'> & { lane: string; heldUntilMs: number | null },
   ): void {
     const { dropped, histories, failed } = this.#attempts.judge(columns, {
       heldUntilMs,
@@ -387,11 +401,18 @@ export class RunExecution implements ScheduledRun, SessionListener {
     })
     this.#granter.forget(columns)
     this.#record(columns, { ...from, dropped, histories })
+    this.#pending.ended(columns, dropped)
     if (failed && this.record.spec.failFast && this.#phase === 'running') this.#end()
   }
 
   #record(columns: ResultColumns, frame: Omit<BlockFrame, 'stage' | 'runStartedAt' | 'readyAt'>): void {
     this.setting.recorder.add(this.#states, toEntry(columns, { ...frame, ...this.#times, stage: 0 }))
+  }
+
+  /** Time, or another item's end, has made something ready. */
+  #onDue(): void {
+    this.pump()
+    this.#afterResults()
   }
 
   #afterResults(): void {
@@ -420,6 +441,7 @@ export class RunExecution implements ScheduledRun, SessionListener {
     this.#phase = 'ending'
     this.#choice?.end()
     this.#backoff.set(null)
+    this.#pending.stop()
     this.#sessions.cancel()
     this.#sessions.settleAll()
     this.#endIfDrained()

@@ -10,17 +10,13 @@ import type { Execution } from '../domain/strategy.js'
 import type { Store } from '../store/store.js'
 import type { FetchRoom } from './fetch-budget.js'
 import { isRead } from './job.js'
-import type { Batch, PendingItems } from './pending.js'
 import type { LaneSession } from './session.js'
 import type { Sessions } from './sessions.js'
+import { MAX_UNREADABLE_MS, REREAD_MS, unreadable } from './source-reader.js'
+import type { Batch, Supply } from './supply.js'
 
 /** Computes longer than this are not handed out ahead: an idle lane elsewhere would have to wait for them. */
 const LONG_TASK_MS = 20
-/** Until items that could not be read are read again. */
-const REREAD_MS = 500
-/** A run gives up when its items could not be read for this long. */
-const MAX_UNREADABLE_MS = 10_000
-
 /** Of fetches a lane gets what it ends in this time ahead: until its results are here and the next ones there. */
 const AHEAD_MS = 80
 /** And at most this many for each slot. */
@@ -29,7 +25,7 @@ const MAX_AHEAD = 64
 interface Options {
   record: RunRecord
   plan: Execution
-  pending: PendingItems
+  pending: Pick<Supply, 'ready' | 'mayWaitInLane' | 'take' | 'giveBack' | 'delay'>
   clock: Clock
   store: Pick<Store, 'items'>
   fetchRoom(): FetchRoom
@@ -92,7 +88,8 @@ export class Granter {
     const room = this.#isFetch ? this.#fetchRoom(session) : this.#computeRoom(session)
     const batch = room > 0 ? pending.take(room) : null
     if (!batch) return
-    if (isRead(record.spec.source, record.spec.stages[0]!)) void this.#grantListed(session, batch)
+    if (batch.inputs) this.#grantRead(session, batch, batch.inputs)
+    else if (isRead(record.spec.source, record.spec.stages[0]!)) void this.#grantListed(session, batch)
     else session.grant({ ...batch, inputs: null }, this.options.lends())
   }
 
@@ -112,12 +109,13 @@ export class Granter {
   }
 
   #fetchRoom(session: LaneSession): number {
-    const { fetchRoom, sessions } = this.options
+    const { fetchRoom, pending, sessions } = this.options
     const { room, isScarce } = fetchRoom()
     const claimed = Math.min(session.claimed, session.slots)
     const evenShare = Math.ceil((sessions.claimed + room) / Math.max(1, sessions.size))
     const free = Math.min(room, evenShare - claimed)
-    if (free < session.slots - claimed || isScarce) return Math.min(free, session.slots - session.claimed)
+    if (free < session.slots - claimed || isScarce || !pending.mayWaitInLane)
+      return Math.min(free, session.slots - session.claimed)
     return session.slots + this.#fetchesAhead(session) - session.claimed
   }
 
@@ -151,6 +149,11 @@ export class Granter {
   #loanRoom({ claimed }: LaneSession): number {
     const { lent } = this.#sizer
     return claimed > lent ? 0 : 2 * lent - claimed
+  }
+
+  #grantRead(session: LaneSession, batch: Batch, inputs: unknown[]): void {
+    if (this.#isFetch && batch.indexes) this.#noteMethods(batch.indexes, inputs)
+    session.grant({ ...batch, inputs })
   }
 
   async #grantListed(session: LaneSession, batch: Batch): Promise<void> {
@@ -220,8 +223,4 @@ export class Granter {
       if (typeof method === 'string' && method !== 'GET') this.#methods.set(indexes[at]!, method)
     })
   }
-}
-
-function unreadable(reason: string): TaskError {
-  return { code: 'INVALID_INPUT', message: `the items could not be read: ${reason}`, retryable: false }
 }

@@ -31,7 +31,7 @@ export interface Entry {
   laneCpuMs: number
   firstStartMs: number
   lastEndMs: number
-  /** Of SUCCEEDED and FAILED tasks. */
+  /** Of SUCCEEDED and FAILED tasks that had an attempt. */
   serviceMs: Float64Array
   queueWaitMs: Float64Array
   service: Moments
@@ -56,7 +56,8 @@ export function timeBaseOf({ createdAt, startedAt }: { createdAt: Date; startedA
 /** What the books need of a block besides its columns. */
 export interface BlockFrame extends TimeBase {
   stage: number
-  lane: string
+  /** Null where no item of the block was ever sent to one. */
+  lane: string | null
   dropped: ReadonlySet<number> | null
   histories: { at: number; attempts: Attempt[] }[]
   laneCpuMs: number
@@ -75,29 +76,29 @@ export function toEntry(columns: ResultColumns, frame: BlockFrame): Entry {
   const service = emptyMoments()
   const queueWait = emptyMoments()
   // Counted in variables: what is stored in an object for each row is garbage for each row.
-  let [rows, succeeded, failed, cancelled, bytes] = [0, 0, 0, 0, 0]
+  let [rows, timed, succeeded, failed, cancelled, bytes] = [0, 0, 0, 0, 0, 0]
   let firstStartMs = Number.POSITIVE_INFINITY
   let lastEndMs = Number.NEGATIVE_INFINITY
   for (let at = 0; at < columns.count; at += 1) {
     if (frame.dropped?.has(at)) continue
+    const outcome = columns.outcomes[at]
+    rows += 1
+    if (outcome === Outcome.SUCCEEDED) succeeded += 1
+    else if (outcome === Outcome.FAILED) failed += 1
+    else cancelled += 1
+    // Its answer is another item's: nothing was received, and no time was taken.
+    if (columns.attempts[at] === 0) continue
     const attempts = earlier?.get(at)
     const startMs = attempts?.[0] ? attempts[0].startedMs : columns.startedAt[at]! - runStartedAt
     const endMs = columns.startedAt[at]! - runStartedAt + columns.serviceMs[at]!
-    rows += 1
     bytes += bytesAt(columns.fetches, at)
     if (startMs < firstStartMs) firstStartMs = startMs
     if (endMs > lastEndMs) lastEndMs = endMs
-    if (columns.outcomes[at] === Outcome.CANCELLED) {
-      cancelled += 1
-      continue
-    }
-    const place = succeeded + failed
-    if (columns.outcomes[at] === Outcome.SUCCEEDED) succeeded += 1
-    else failed += 1
-    serviceMs[place] = attempts ? attempts.reduce((sum, one) => sum + one.serviceMs, 0) : columns.serviceMs[at]!
-    queueWaitMs[place] = Math.max(0, startMs + runStartedAt - readyAt)
+    if (outcome === Outcome.CANCELLED) continue
+    serviceMs[timed] = attempts ? attempts.reduce((sum, one) => sum + one.serviceMs, 0) : columns.serviceMs[at]!
+    queueWaitMs[timed] = Math.max(0, startMs + runStartedAt - readyAt)
+    timed += 1
   }
-  const timed = succeeded + failed
   addColumn(service, serviceMs.subarray(0, timed))
   addColumn(queueWait, queueWaitMs.subarray(0, timed))
   return {
@@ -217,7 +218,8 @@ function addCounts(counts: RunCounts, entry: Entry): void {
 
 function addTimes(times: RunTimes, entry: Entry): void {
   times.cpuMs += entry.laneCpuMs
-  if (entry.rows === 0) return
+  // None of its rows had an attempt.
+  if (entry.firstStartMs === Number.POSITIVE_INFINITY) return
   times.service = mergeMoments(times.service, entry.service)
   times.queueWait = mergeMoments(times.queueWait, entry.queueWait)
   times.firstStartMs = Math.min(times.firstStartMs ?? Number.POSITIVE_INFINITY, entry.firstStartMs)

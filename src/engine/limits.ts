@@ -11,6 +11,8 @@ export interface LaunchLimits {
 export const MAX_WHOLE = Number.MAX_SAFE_INTEGER + 1
 export const MAX_COLLECTED_ITEMS = 100_000
 export const MAX_INT = 2_147_483_647
+/** Requests a second to one host: one every ten microseconds. */
+export const MAX_HOST_RATE = 100_000
 export const MAX_TIMEOUT_MS = 86_400_000
 export const MAX_BACKOFF_MS = 3_600_000
 export const MAX_LABELS = 64

@@ -1,14 +1,7 @@
 /** Which items of a stage are to be handed out next: those never tried, those given back, those whose back-off is over. */
 
 import type { IndexSet } from '../domain/indexset.js'
-
-/** Items to hand out. `indexes` null: first, first + 1, …; `attempts` null: all 1. */
-export interface Batch {
-  first: number
-  count: number
-  indexes: number[] | null
-  attempts: number[] | null
-}
+import type { Batch, Supply } from './supply.js'
 
 interface Waiting {
   index: number
@@ -19,9 +12,10 @@ interface Waiting {
 /** Fewer items that lie together are not handed out on their own where there are more. */
 const MIN_STRETCH = 32
 /** With more items than this in back-off none is tried that was not: each of them costs memory, and an origin patience. */
-const MAX_WAITING = 100_000
+export const MAX_WAITING = 100_000
 
-export class PendingItems {
+export class PendingItems implements Supply {
+  readonly mayWaitInLane = true
   /** All items below it have been handed out, or had ended before. */
   #cursor = 0
   readonly #ended: IndexSet | null
@@ -63,6 +57,9 @@ export class PendingItems {
       : this.#gather(count, run)
   }
 
+  /** Indexes need not be read. */
+  start(): void {}
+
   giveBack(index: number, attempt: number): void {
     this.#returned.push({ index, attempt })
   }
@@ -97,6 +94,11 @@ export class PendingItems {
       this.#removeFirst()
     }
   }
+
+  /** What was taken is not remembered. */
+  ended(): void {}
+
+  stop(): void {}
 
   /** When the next item in back-off is due; null where none waits. */
   get nextDueMs(): number | null {

@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import type { FetchOptions, Header } from '../domain/batch.js'
+import { DEFAULT_HEADERS, mergeHeaders } from '../domain/headers.js'
 
 /** Names and values in turn, as undici takes them. */
 export type HeaderList = readonly string[]
@@ -10,11 +11,7 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
   version: string
 }
 
-const DEFAULTS: readonly Header[] = [
-  { name: 'accept', value: '*/*' },
-  { name: 'accept-encoding', value: 'gzip, deflate, br' },
-  { name: 'user-agent', value: `heddle/${version}` },
-]
+const DEFAULTS: readonly Header[] = [...DEFAULT_HEADERS, { name: 'user-agent', value: `heddle/${version}` }]
 
 /** Of a job's requests most have no headers of their own: they share one list. */
 const shared = new WeakMap<FetchOptions, HeaderList>()
@@ -30,20 +27,8 @@ export function requestHeaders(options: FetchOptions, own: readonly Header[]): H
   return list
 }
 
-/** A name may come several times in one layer; a later layer replaces all of them. */
 function merge(layers: readonly (readonly Header[])[]): HeaderList {
-  const merged = new Map<string, string[]>()
-  for (const layer of layers) {
-    const fresh = new Map<string, string[]>()
-    for (const { name, value } of layer) {
-      const key = name.toLowerCase()
-      const list = fresh.get(key) ?? []
-      list.push(name, value)
-      fresh.set(key, list)
-    }
-    for (const [key, list] of fresh) merged.set(key, list)
-  }
-  return [...merged.values()].flat()
+  return [...mergeHeaders(layers).values()].flat().flatMap(({ name, value }) => [name, value])
 }
 
 /** What belongs to one origin and must not reach another. */

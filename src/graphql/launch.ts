@@ -97,7 +97,14 @@ const FetchOptionsInput = builder.inputType('FetchOptionsInput', {
       description: 'Redirects to follow; one more fails the task with TOO_MANY_REDIRECTS.',
     }),
     headers: t.field({ type: [HeaderInput], description: 'Headers of every request.' }),
+    perHostConcurrency: t.int({ description: 'In flight to one host at most.' }),
+    perHostRate: t.float({ description: 'Requests a second to one host at most.' }),
     okStatuses: t.intList({ description: 'Statuses that count as success; 200 to 299 if left out.' }),
+    dedupe: t.boolean({
+      defaultValue: false,
+      description:
+        'Send one request once (same method, URL, headers and body), and give its answer to every item that names it: the others succeed or fail with it, attempts 0, serviceMs 0, and count in no distribution.',
+    }),
   }),
 })
 

@@ -28,8 +28,13 @@ function sourceOf(source: Source): Json {
   }
 }
 
+/** Of launches that are older than these options. */
+const LATER_OPTIONS = { perHostConcurrency: null, perHostRate: null, dedupe: false }
+
 function stageOf(stage: StageSpec): { [key: string]: Json } {
-  if (stage.kind === 'FETCH') return { fetch: toJson({ ...stage.fetch, headers: maskHeaders(stage.fetch.headers) }) }
+  if (stage.kind === 'FETCH') {
+    return { fetch: toJson({ ...LATER_OPTIONS, ...stage.fetch, headers: maskHeaders(stage.fetch.headers) }) }
+  }
   return { function: stage.function, chunkSize: stage.chunkSize, reduce: stage.reduce }
 }
 

@@ -30,6 +30,8 @@ interface OutboxOptions {
 export class Outbox {
   readonly block: BlockBuilder
   readonly #options: OutboxOptions
+  /** With a limit per host the next request waits for the result of the one before it. */
+  readonly #isAwaited: boolean
   #sentMs = Number.NEGATIVE_INFINITY
   #sentCount = 0
   #eager = EAGER_FIRST
@@ -40,6 +42,8 @@ export class Outbox {
 
   constructor(options: OutboxOptions) {
     this.#options = options
+    const { work } = options.spec
+    this.#isAwaited = work.kind === 'FETCH' && (work.fetch.perHostConcurrency ?? null) !== null
     this.block = new BlockBuilder(options.spec.work.kind === 'FETCH')
     this.#cpuMs = options.cpu?.() ?? 0
   }
@@ -84,7 +88,8 @@ export class Outbox {
     if (this.block.chars > MAX_CHARS) this.flush()
     if (this.#timer || this.#immediate || this.block.count === 0) return
     const gatherMs = this.#sentCount < MANY ? GATHER_MS : GATHER_MANY_MS
-    if (performance.now() - this.#sentMs >= gatherMs) this.#immediate = setImmediate(() => this.flush())
+    if (this.#isAwaited || performance.now() - this.#sentMs >= gatherMs)
+      this.#immediate = setImmediate(() => this.flush())
     else this.#timer = setTimeout(() => this.flush(), gatherMs)
   }
 }

@@ -30,7 +30,7 @@ export class BulkReads {
     }
   }
 
-  /** Of SUCCEEDED and FAILED tasks, in no order. */
+  /** Of SUCCEEDED and FAILED tasks that had an attempt, in no order. */
   times(runId: number, stage: number | null, column: TimeColumn): Float64Array {
     const last = this.#db
       .prepare<[number], number | null>('SELECT max("sequence") FROM "Task" WHERE "runId" = ?')
@@ -38,7 +38,7 @@ export class BulkReads {
     const step = this.#db
       .prepare<[number, number, number], number>(
         `SELECT "${column}" FROM "Task" NOT INDEXED
-         WHERE "runId" = ? AND "sequence" > ? AND "sequence" <= ? AND "status" < 2 AND "${column}" IS NOT NULL
+         WHERE "runId" = ? AND "sequence" > ? AND "sequence" <= ? AND "status" < 2 AND "attempts" > 0 AND "${column}" IS NOT NULL
            ${stage === null ? '' : `AND "stage" = ${Number(stage)}`}`,
       )
       .pluck()

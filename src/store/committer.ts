@@ -111,8 +111,9 @@ class SpecialPlaces {
   }
 
   has(at: number): boolean {
-    const { startedAt } = this.block.columns
-    return this.#errors.has(at) || this.#histories.has(at) || !(startedAt[at]! > 0)
+    const { startedAt, attempts } = this.block.columns
+    if (this.#errors.has(at) || this.#histories.has(at)) return true
+    return !(startedAt[at]! > 0) && attempts[at] !== 0
   }
 
   task(at: number, sequence: number): TaskRecord {
@@ -138,7 +139,10 @@ class SpecialPlaces {
   #times(at: number, history: TaskRecord['history']): Pick<TaskRecord, 'startedMs' | 'queueWaitMs' | 'serviceMs'> {
     const { columns, runStartedAt, readyAt } = this.block
     const startedAt = columns.startedAt[at]!
-    if (!history?.length && !(startedAt > 0)) return { startedMs: null, queueWaitMs: null, serviceMs: null }
+    if (!history?.length && !(startedAt > 0)) {
+      // What has another item's answer took no time; what was cancelled before it started has none.
+      return { startedMs: null, queueWaitMs: null, serviceMs: columns.attempts[at] === 0 ? 0 : null }
+    }
     const startedMs = history?.[0] ? history[0].startedMs : startedAt - runStartedAt
     return {
       startedMs,

@@ -122,13 +122,15 @@ function fillTimes(
 ) {
   const { columns, runStartedAt, readyAt } = block
   const startedAt = columns.startedAt[at]!
+  // What has another item's answer never started.
+  const hasStarted = columns.attempts[at] !== 0
   let cell = base
   cells[cell++] = sequence
   cells[cell++] = columns.indexes[at]!
   cells[cell++] = columns.outcomes[at]!
   cells[cell++] = columns.attempts[at]!
-  cells[cell++] = startedAt - runStartedAt
-  cells[cell++] = startedAt - readyAt
+  cells[cell++] = hasStarted ? startedAt - runStartedAt : null
+  cells[cell++] = hasStarted ? startedAt - readyAt : null
   cells[cell++] = columns.serviceMs[at]!
   cells[cell++] = measuredCpuMs(columns, at)
   cells[cell] = outputAt(columns.outputs, at)

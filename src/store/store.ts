@@ -57,7 +57,7 @@ export interface TaskBlock {
   stage: number
   /** Sequence numbers are firstSequence, firstSequence + 1, … over the rows kept. */
   firstSequence: number
-  /** The lane that reported the block; null only where `columns` is empty. */
+  /** The lane that reported the block; null where no item of it has ever been in one. */
   lane: string | null
   columns: ResultColumns
   /** Places of the block that make no row: an attempt that is tried again, an item given back. */
@@ -173,7 +173,7 @@ export interface Store {
   items(runId: number, indexes: readonly number[]): Promise<Map<number, Json>>
   /** All indexes of a stage that have a row: what recovery does not run again. */
   endedIndexes(runId: number, stage: number, total: number): Promise<IndexSet>
-  /** The times of all SUCCEEDED and FAILED tasks, unsorted; stage null: of all stages. */
+  /** The times of all SUCCEEDED and FAILED tasks that had an attempt, unsorted; stage null: of all stages. */
   times(runId: number, stage: number | null, column: TimeColumn): Promise<Float64Array>
   sketches(runId: number): Promise<RunSketches | null>
   /** The outputs of SUCCEEDED tasks of the last stage as JSON texts, by index; null elsewhere. */

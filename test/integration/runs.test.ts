@@ -171,7 +171,16 @@ describe('what was asked', () => {
       stages: [{ index: 0, kind: 'FETCH', name: 'fetch' }],
       request: {
         source: { urls: 2 },
-        fetch: { bodyPolicy: 'DISCARD', maxBytes: 10485760, maxRedirects: 5, headers: [], okStatuses: null },
+        fetch: {
+          bodyPolicy: 'DISCARD',
+          maxBytes: 10485760,
+          maxRedirects: 5,
+          headers: [],
+          okStatuses: null,
+          perHostConcurrency: null,
+          perHostRate: null,
+          dedupe: false,
+        },
         options: {
           name: null,
           labels: [],

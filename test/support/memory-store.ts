@@ -1,7 +1,11 @@
 import type { Json } from '../../src/domain/batch.js'
+import type { TaskError } from '../../src/domain/errors.js'
+import { fetchAt } from '../../src/domain/fetch-column.js'
 import type { RunKey } from '../../src/domain/ids.js'
 import { IndexSet } from '../../src/domain/indexset.js'
+import { outputAt } from '../../src/domain/results.js'
 import { doneOf, isFinalRunStatus, type RunRecord } from '../../src/domain/run.js'
+import type { FetchDetail, TaskRecord } from '../../src/domain/task.js'
 import { STORED_TASK_STATUS, type StoredTaskStatus } from '../../src/domain/task.js'
 import type {
   Commit,
@@ -21,9 +25,13 @@ export interface MemoryRow {
   attempts: number
   sequence: number
   serviceMs: number
-  queueWaitMs: number
+  /** Null where it was never sent. */
+  queueWaitMs: number | null
   lane: string | null
   errorCode: string | null
+  error: TaskError | null
+  output: string | null
+  fetch: FetchDetail | null
   /** The numbers of the attempts in its history; null without one. */
   history: number[] | null
 }
@@ -34,6 +42,7 @@ type Served =
   | 'commit'
   | 'items'
   | 'sourceFile'
+  | 'task'
   | 'unfinishedRuns'
   | 'run'
   | 'endedIndexes'
@@ -77,6 +86,7 @@ export class MemoryStore {
       earlierRun: (idempotency) => this.earlierRun(idempotency),
       items: (runId, indexes) => this.items(runId, indexes),
       sourceFile: async (runId) => this.#files.get(runId) ?? null,
+      task: (runId, _stage, index) => this.task(runId, index),
       unfinishedRuns: () => this.unfinishedRuns(),
       run: (key) => this.run(key),
       endedIndexes: (runId, stage, total) => this.endedIndexes(runId, stage, total),
@@ -158,15 +168,19 @@ export class MemoryStore {
       if (!status) throw new Error(`item ${columns.indexes[at]} was not started and cannot have a row`)
       const attempts = histories.find((history) => history.at === at)?.attempts ?? null
       const startedMs = attempts?.[0]?.startedMs ?? columns.startedAt[at]! - runStartedAt
+      const error = columns.errors.find((one) => one.at === at)?.error ?? null
       rows.push({
         index: columns.indexes[at]!,
         status,
         attempts: columns.attempts[at]!,
         sequence: sequence++,
         serviceMs: attempts ? attempts.reduce((sum, one) => sum + one.serviceMs, 0) : columns.serviceMs[at]!,
-        queueWaitMs: startedMs + (runStartedAt - readyAt),
+        queueWaitMs: columns.attempts[at] === 0 ? null : startedMs + (runStartedAt - readyAt),
         lane: block.lane,
-        errorCode: columns.errors.find((error) => error.at === at)?.error.code ?? null,
+        errorCode: error?.code ?? null,
+        error,
+        output: outputAt(columns.outputs, at),
+        fetch: fetchAt(columns.fetches, at),
         history: attempts?.map(({ number }) => number) ?? null,
       })
     }
@@ -190,6 +204,16 @@ export class MemoryStore {
     return new Map(indexes.map((index) => [index, items[index] as Json]))
   }
 
+  async task(runId: number, index: number): Promise<TaskRecord | null> {
+    if (!this.autoRead) await new Promise<void>((resolve) => this.#heldReads.push(resolve))
+    if (this.failReads > 0) {
+      this.failReads -= 1
+      throw new Error('the disk cannot be read')
+    }
+    const row = this.rows.get(runId)!.find((one) => one.index === index)
+    return row ? { ...row, stage: 0, startedMs: null, cpuMs: null, history: null } : null
+  }
+
   async endedIndexes(runId: number, _stage: number, total: number): Promise<IndexSet> {
     const set = new IndexSet(total)
     for (const { index } of this.rows.get(runId)!) set.add(index)
@@ -198,8 +222,8 @@ export class MemoryStore {
 
   async times(runId: number, _stage: number | null, column: TimeColumn): Promise<Float64Array> {
     return Float64Array.from(
-      this.rows.get(runId)!.filter(({ status }) => status !== 'CANCELLED'),
-      (row) => row[column],
+      this.rows.get(runId)!.filter(({ status, attempts }) => status !== 'CANCELLED' && attempts > 0),
+      (row) => row[column] ?? Number.NaN,
     )
   }
 
@@ -222,7 +246,8 @@ export class MemoryStore {
         if (actual !== count) found.push(`run ${record.id} counts ${count} ${status}, has ${actual}`)
       }
       if (doneOf(counts) > counts.total) found.push(`run ${record.id} has more ended than items`)
-      if (record.times.service.count !== counts.succeeded + counts.failed)
+      const timed = rows.filter(({ status, attempts }) => status !== 'CANCELLED' && attempts > 0).length
+      if (record.times.service.count !== timed || record.times.queueWait.count !== timed)
         found.push(`run ${record.id} counts its times wrongly`)
       const ended = isFinalRunStatus(record.status)
       if (ended !== (record.finishedAt !== null))

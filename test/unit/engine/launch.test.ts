@@ -38,7 +38,16 @@ describe('LaunchChecks.fetch', () => {
         {
           kind: 'FETCH',
           name: 'fetch',
-          fetch: { bodyPolicy: 'DISCARD', maxBytes: 10_485_760, maxRedirects: 5, headers: [], okStatuses: null },
+          fetch: {
+            bodyPolicy: 'DISCARD',
+            maxBytes: 10_485_760,
+            maxRedirects: 5,
+            headers: [],
+            okStatuses: null,
+            perHostConcurrency: null,
+            perHostRate: null,
+            dedupe: false,
+          },
         },
       ],
     })

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { IndexSet } from '../../../src/domain/indexset.js'
-import { type Batch, PendingItems } from '../../../src/engine/pending.js'
+import { PendingItems } from '../../../src/engine/pending.js'
+import type { Batch } from '../../../src/engine/supply.js'
 
 function indexesOf(batch: Batch): number[] {
   return batch.indexes ?? Array.from({ length: batch.count }, (_, at) => batch.first + at)

@@ -83,6 +83,16 @@ const launch: fc.Arbitrary<Launch> = fc.oneof(
         fc
           .array(fc.constantFrom('GET', 'POST'), { minLength: 1, maxLength: 20 })
           .map((methods) => ({ requests: methods.map((method) => ({ url: 'http://a.example/', method })) })),
+        fc
+          .array(fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.nat(3)), { minLength: 1, maxLength: 30 })
+          .map((pages) => ({ urls: pages.map(([host, page]) => `http://${host}.example/${page}`) })),
+      ),
+      fetch: fc.option(
+        fc.record({
+          perHostConcurrency: fc.option(fc.integer({ min: 1, max: 3 })),
+          perHostRate: fc.option(fc.constantFrom(0.5, 2, 30, 1_000)),
+          dedupe: fc.boolean(),
+        }),
       ),
       options,
     }),

@@ -1,0 +1,105 @@
+/** Answers that several items share: what came of the one request, and the rows of the items that share it. */
+
+import type { TaskError } from '../domain/errors.js'
+import { FetchColumnBuilder, fetchAt } from '../domain/fetch-column.js'
+import { type BlockError, type Outcome, outputAt, type ResultColumns } from '../domain/results.js'
+import { type FetchDetail, STORED_TASK_STATUS, type TaskRecord } from '../domain/task.js'
+
+export interface Answer {
+  outcome: Outcome
+  /** JSON text; null where there is none. */
+  output: string | null
+  error: TaskError | null
+  fetch: FetchDetail | null
+}
+
+/** Characters of a detail's texts are few beside this. */
+const CHARS_OF_A_DETAIL = 256
+
+export function answerAt(columns: ResultColumns, at: number, error: TaskError | null): Answer {
+  const outcome = columns.outcomes[at] as Outcome
+  return { outcome, output: outputAt(columns.outputs, at), error, fetch: fetchAt(columns.fetches, at) }
+}
+
+export function answerOf({ status, output, error, fetch }: TaskRecord): Answer {
+  return { outcome: STORED_TASK_STATUS.indexOf(status) as Outcome, output, error, fetch }
+}
+
+/** Answers at hand, those asked for last. */
+export class AnswerCache {
+  readonly #answers = new Map<number, Answer>()
+  #chars = 0
+
+  constructor(private readonly limits: { answers: number; chars: number }) {}
+
+  get(index: number): Answer | null {
+    const answer = this.#answers.get(index)
+    if (!answer) return null
+    this.#answers.delete(index)
+    this.#answers.set(index, answer)
+    return answer
+  }
+
+  put(index: number, answer: Answer): void {
+    this.#drop(index)
+    this.#answers.set(index, answer)
+    this.#chars += charsOf(answer)
+    const { answers, chars } = this.limits
+    for (const oldest of this.#answers.keys()) {
+      if (this.#answers.size <= answers && this.#chars <= chars) break
+      this.#drop(oldest)
+    }
+  }
+
+  #drop(index: number): void {
+    const answer = this.#answers.get(index)
+    if (answer && this.#answers.delete(index)) this.#chars -= charsOf(answer)
+  }
+}
+
+function charsOf({ output }: Answer): number {
+  return (output?.length ?? 0) + CHARS_OF_A_DETAIL
+}
+
+/** Gathers rows of items that were never sent: attempts 0, no times. */
+export class SharedRows {
+  readonly #indexes: number[] = []
+  readonly #outcomes: Outcome[] = []
+  readonly #ends: number[] = []
+  readonly #errors: BlockError[] = []
+  readonly #fetches = new FetchColumnBuilder()
+  #text = ''
+  #hasFetch = false
+
+  constructor(private readonly limits: { rows: number; chars: number }) {}
+
+  get isFull(): boolean {
+    return this.#indexes.length >= this.limits.rows || this.#text.length >= this.limits.chars
+  }
+
+  add(index: number, { outcome, output, error, fetch }: Answer): void {
+    if (error) this.#errors.push({ at: this.#indexes.length, error, retryAfterMs: null })
+    this.#indexes.push(index)
+    this.#outcomes.push(outcome)
+    this.#text += output ?? ''
+    this.#ends.push(this.#text.length)
+    this.#fetches.add(fetch)
+    this.#hasFetch ||= fetch !== null
+  }
+
+  columns(): ResultColumns {
+    const count = this.#indexes.length
+    return {
+      count,
+      indexes: Float64Array.from(this.#indexes),
+      attempts: new Uint8Array(count),
+      outcomes: Uint8Array.from(this.#outcomes),
+      startedAt: new Float64Array(count),
+      serviceMs: new Float64Array(count),
+      cpuMs: null,
+      outputs: this.#text === '' ? null : { text: this.#text, ends: Uint32Array.from(this.#ends) },
+      errors: this.#errors,
+      fetches: this.#hasFetch ? this.#fetches.take() : null,
+    }
+  }
+}

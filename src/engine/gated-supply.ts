@@ -1,0 +1,350 @@
+/**
+ * The supply of fetches that have to wait for their host, or for another item with the same request: reads the source ahead,
+ * knows where each item goes, and says of those alone that they are ready which may start now.
+ */
+
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Clock } from '../clock.js'
+import type { FetchOptions, Source } from '../domain/batch.js'
+import type { TaskError } from '../domain/errors.js'
+import type { IndexSet } from '../domain/indexset.js'
+import { areAllDifferent, commonHost, RequestKeys, type RequestLike, urlOf } from '../domain/request-key.js'
+import type { ResultColumns } from '../domain/results.js'
+import type { RunRecord } from '../domain/run.js'
+import type { Store } from '../store/store.js'
+import { Alarm } from './alarm.js'
+import { Duplicates } from './duplicates.js'
+import { type HostGate, LimitedHosts } from './host-gate.js'
+import { HostQueues, MAX_ITEMS_A_HOST } from './host-queues.js'
+import { MAX_WAITING, PendingItems } from './pending.js'
+import { SourceReader } from './source-reader.js'
+import type { Batch, Supply } from './supply.js'
+
+/** Items read at a time: a millisecond of the event loop or less. */
+const SLICE = 250
+/** Where all of a slice has to wait for its host, the next one comes after so many times what this one took. */
+const SCAN_REST = 4
+const MIN_SCAN_REST_MS = 2
+/** Ready to go is enough with so many for each fetch in flight, and at least so many. */
+const READY_EACH = 4
+const MIN_READY = 1_000
+/** Of one host, where the whole source goes to it. */
+const MAX_ITEMS_OF_THE_ONE = 2 * MAX_ITEMS_A_HOST
+/** Hosts that may wait at a time: those known by then keep any machine busy. */
+const MAX_HOSTS = 100_000
+/** A timer rings no oftener than this: what became due meanwhile is made up for. */
+const MIN_RING_MS = 4
+/** Until an answer that is on its way to the disk is looked for again. */
+const REREAD_ANSWER_MS = 20
+
+export interface SupplyOptions {
+  record: RunRecord
+  /** In flight at most, as executed. */
+  concurrency: number
+  /** Items that had ended before this process knew of the run; null: none. It is taken over. */
+  ended: IndexSet | null
+  clock: Clock
+  store: Pick<Store, 'items' | 'task'>
+  /** Whether nothing more can be recorded for now. */
+  isFull(): boolean
+  /** Items have ended that were never sent. */
+  onEnded(columns: ResultColumns): void
+  /** More may be ready than before, or all may have ended. */
+  onChanged(): void
+  onUnreadable(error: TaskError): void
+}
+
+/** The plain supply, unless the run has limits per host or requests that may be the same. */
+export function createSupply(options: SupplyOptions): Supply {
+  const { record, ended } = options
+  const [stage] = record.spec.stages
+  if (stage?.kind !== 'FETCH') return new PendingItems(record.counts.total, ended)
+  const { fetch } = stage
+  const hasDuplicates = fetch.dedupe === true && !isKnownToDiffer(record.spec.source)
+  const limits = { concurrency: fetch.perHostConcurrency ?? null, rate: fetch.perHostRate ?? null }
+  const hasLimits = limits.concurrency !== null || limits.rate !== null
+  if (!hasDuplicates && !hasLimits) return new PendingItems(record.counts.total, ended)
+  const gate = hasLimits ? new LimitedHosts(limits) : null
+  return new GatedSupply({ ...options, fetch, gate, hasDuplicates })
+}
+
+function isKnownToDiffer(source: Source): boolean {
+  return source.kind === 'template' && areAllDifferent(source)
+}
+
+interface GatedOptions extends SupplyOptions {
+  fetch: FetchOptions
+  /** Null: hosts have no limits. */
+  gate: HostGate | null
+  /** Whether one request is sent once. */
+  hasDuplicates: boolean
+}
+
+/** Items to read: never read before, read before and known to lead, or to go before the others of their host. */
+interface ToRead {
+  kind: 'fresh' | 'known' | 'again'
+  indexes: number[]
+  attempts: number[] | null
+}
+
+export class GatedSupply implements Supply {
+  readonly mayWaitInLane: boolean
+  /** Never read. */
+  readonly #fresh: PendingItems
+  /** In back-off, or given back. */
+  readonly #again = new PendingItems(0)
+  readonly #gate: HostGate
+  readonly #queues: HostQueues
+  readonly #duplicates: Duplicates | null
+  readonly #keys: RequestKeys
+  readonly #reader: SourceReader
+  /** Where all items go; null where that is to be seen of each. */
+  readonly #host: string | null
+  /** The host of each item that is handed out. */
+  readonly #out = new Map<number, string>()
+  readonly #alarm: Alarm
+  readonly #enough: number
+  #left: number
+  #scanFromMs = Number.NEGATIVE_INFINITY
+  #lastRingMs = Number.NEGATIVE_INFINITY
+  #started = false
+  #stopped = false
+  #working = false
+  #woken = false
+
+  constructor(private readonly options: GatedOptions) {
+    const { record, ended, gate, hasDuplicates, clock, concurrency } = options
+    const { total } = record.counts
+    this.mayWaitInLane = gate === null
+    // Whoever leads those that are still to end may have ended: with duplicates all are read.
+    this.#fresh = new PendingItems(total, hasDuplicates ? null : ended)
+    this.#left = total - (ended?.size ?? 0)
+    this.#gate = gate ?? new LimitedHosts({ concurrency: null, rate: null })
+    this.#queues = new HostQueues(this.#gate)
+    this.#host = gate === null ? '' : commonHost(record.spec.source)
+    this.#keys = new RequestKeys(options.fetch.headers)
+    this.#reader = new SourceReader(options)
+    this.#duplicates = hasDuplicates
+      ? new Duplicates({ count: total, ended, task: (index) => this.#reader.task(index) })
+      : null
+    this.#alarm = new Alarm(clock, () => this.#ring())
+    this.#enough = Math.max(MIN_READY, READY_EACH * concurrency)
+  }
+
+  get ready(): number {
+    return this.#queues.ready
+  }
+
+  get size(): number {
+    return this.#left
+  }
+
+  /** Items that are handed out. */
+  get out(): number {
+    return this.#out.size
+  }
+
+  /** Of back-off: it looks after the pace of hosts by itself. */
+  get nextDueMs(): number | null {
+    return this.#again.nextDueMs
+  }
+
+  start(): void {
+    this.#started = true
+    this.#wake()
+  }
+
+  take(max: number): Batch | null {
+    const taken = this.#queues.take(max, this.options.clock.monotonicMs())
+    this.#arm()
+    this.#wake()
+    if (taken.length === 0) return null
+    this.#left -= taken.length
+    for (const { item, host } of taken) this.#out.set(item.index, host)
+    const indexes = taken.map(({ item }) => item.index)
+    const attempts = taken.map(({ item }) => item.attempt)
+    const batch: Batch = { first: indexes[0]!, count: taken.length, indexes, attempts }
+    if (this.options.record.spec.source.kind === 'list') batch.inputs = taken.map(({ item }) => item.input)
+    return batch
+  }
+
+  giveBack(index: number, attempt: number): void {
+    this.#comeBack(index)
+    this.#again.giveBack(index, attempt)
+  }
+
+  delay(index: number, attempt: number, dueMs: number): void {
+    this.#comeBack(index)
+    this.#again.delay(index, attempt, dueMs)
+  }
+
+  release(nowMs: number): void {
+    this.#again.release(nowMs)
+    this.#queues.pass(nowMs)
+    this.#arm()
+    this.#wake()
+  }
+
+  ended(columns: ResultColumns, dropped: ReadonlySet<number> | null): void {
+    for (let at = 0; at < columns.count; at += 1) if (!dropped?.has(at)) this.#free(columns.indexes[at]!)
+    this.#duplicates?.leadersEnded(columns, dropped)
+    this.#arm()
+    this.#wake()
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#alarm.set(null)
+    this.#reader.stop()
+  }
+
+  #comeBack(index: number): void {
+    this.#free(index)
+    this.#left += 1
+    this.#arm()
+    this.#wake()
+  }
+
+  /** Its host has room for another one. */
+  #free(index: number): void {
+    const host = this.#out.get(index)
+    if (host === undefined) return
+    this.#out.delete(index)
+    this.#gate.end(host)
+    this.#queues.changed(host, this.options.clock.monotonicMs())
+  }
+
+  #ring(): void {
+    const nowMs = this.options.clock.monotonicMs()
+    this.#lastRingMs = nowMs
+    this.#queues.pass(nowMs)
+    this.#arm()
+    this.#wake()
+    this.options.onChanged()
+  }
+
+  #arm(): void {
+    if (this.#stopped) return
+    const pacedMs = this.#queues.nextDueMs
+    const dueMs = [
+      ...(pacedMs === null ? [] : [pacedMs]),
+      ...(this.#scanFromMs > this.options.clock.monotonicMs() && this.#wantsMore ? [this.#scanFromMs] : []),
+    ]
+    this.#alarm.set(dueMs.length === 0 ? null : Math.max(Math.min(...dueMs), this.#lastRingMs + MIN_RING_MS))
+  }
+
+  #wake(): void {
+    if (!this.#started || this.#stopped) return
+    this.#woken = true
+    if (!this.#working) void this.#work()
+  }
+
+  /** One thing after the other, each in a turn of the event loop of its own. */
+  async #work(): Promise<void> {
+    this.#working = true
+    // Whoever has woken it is in the middle of something.
+    await null
+    while (this.#woken && !this.#stopped) {
+      this.#woken = false
+      while (!this.#stopped && (await this.#step())) await nextTurn()
+    }
+    this.#working = false
+  }
+
+  /** Whether there may be more to do. */
+  async #step(): Promise<boolean> {
+    if (this.options.isFull()) return false
+    if (this.#endFollowers()) return true
+    if (this.#duplicates?.hasLate) {
+      if (!(await this.#duplicates.answerLate())) await this.#reader.rest(REREAD_ANSWER_MS)
+      return true
+    }
+    const next = this.#nextToRead()
+    if (next === null) return false
+    const inputs = await this.#reader.inputs(next.indexes)
+    if (inputs === null || this.#stopped) return false
+    this.#admit(next, inputs)
+    this.options.onChanged()
+    return true
+  }
+
+  #endFollowers(): boolean {
+    const block = this.#duplicates?.takeBlock() ?? null
+    if (block === null) return false
+    this.#left -= block.count
+    this.options.onEnded(block)
+    this.options.onChanged()
+    return true
+  }
+
+  #nextToRead(): ToRead | null {
+    const again = this.#again.take(SLICE)
+    if (again) return { kind: 'again', indexes: again.indexes!, attempts: again.attempts }
+    const known = this.#queues.nextToRead()
+    if (known) return { kind: 'known', indexes: known, attempts: null }
+    if (!this.#wantsMore) return null
+    if (this.options.clock.monotonicMs() < this.#scanFromMs) {
+      this.#arm()
+      return null
+    }
+    const fresh = this.#fresh.take(SLICE)
+    if (!fresh) return null
+    const indexes = fresh.indexes ?? Array.from({ length: fresh.count }, (_, at) => fresh.first + at)
+    return { kind: 'fresh', indexes, attempts: null }
+  }
+
+  /** Whether to go on in the source: until enough is ready, however much of it has to wait for its host. */
+  get #wantsMore(): boolean {
+    const queues = this.#queues
+    if (this.#fresh.size === 0 || this.#again.waiting >= MAX_WAITING || queues.ready >= this.#enough) return false
+    return this.#host === null ? queues.hosts < MAX_HOSTS : queues.items < MAX_ITEMS_OF_THE_ONE && queues.hasRoom
+  }
+
+  #admit({ kind, indexes, attempts }: ToRead, inputs: readonly unknown[]): void {
+    const startMs = this.options.clock.monotonicMs()
+    const readyBefore = this.#queues.ready
+    let spilled = 0
+    indexes.forEach((index, at) => {
+      const input = inputs[at]
+      const host = kind === 'fresh' ? this.#hostOfFresh(index, input) : this.#hostOf(input)
+      if (host === null) return
+      if (kind === 'fresh' && this.#host === null && !this.#queues.takes(host)) {
+        this.#queues.spill(host, index)
+        spilled += 1
+        return
+      }
+      const item = { index, attempt: attempts?.[at] ?? 1, input, chars: charsOf(input) }
+      this.#queues.add(host, item, { nowMs: startMs, first: kind === 'again' })
+    })
+    if (spilled > 0 && this.#queues.ready <= readyBefore) {
+      const nowMs = this.options.clock.monotonicMs()
+      this.#scanFromMs = nowMs + Math.max(MIN_SCAN_REST_MS, SCAN_REST * (nowMs - startMs))
+    }
+    this.#arm()
+  }
+
+  #hostOf(input: unknown): string {
+    return this.#host ?? urlOf(toRequest(input))?.host ?? ''
+  }
+
+  /** Null where it is not to be sent: it has ended, or follows another one. */
+  #hostOfFresh(index: number, input: unknown): string | null {
+    const duplicates = this.#duplicates
+    if (duplicates === null) return this.#hostOf(input)
+    const request = toRequest(input)
+    const url = urlOf(request)
+    const leads = url === null || duplicates.leads(this.#keys.keyOf(request, url), index)
+    if (!leads || duplicates.hasEnded(index)) return null
+    return this.#host ?? url?.host ?? ''
+  }
+}
+
+function toRequest(input: unknown): RequestLike {
+  return typeof input === 'object' && input !== null ? (input as RequestLike) : { url: String(input) }
+}
+
+/** About what it takes to keep. */
+function charsOf(input: unknown): number {
+  const { url, headers = [], body } = toRequest(input)
+  return headers.reduce((sum, { name, value }) => sum + name.length + value.length, url.length + (body?.length ?? 0))
+}

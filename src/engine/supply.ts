@@ -1,0 +1,41 @@
+/**
+ * The contract of a supply: where a run's items are until they have ended, and which of them could be handed out now. A plain
+ * one (pending.ts) knows indexes alone; a gated one (gated-supply.ts) reads ahead and keeps back what has to wait.
+ */
+
+import type { ResultColumns } from '../domain/results.js'
+
+/** Items to hand out. `indexes` null: first, first + 1, …; `attempts` null: all 1. */
+export interface Batch {
+  first: number
+  count: number
+  indexes: number[] | null
+  attempts: number[] | null
+  /** Of a list's items, where they have been read already. */
+  inputs?: unknown[]
+}
+
+export interface Supply {
+  /** Items that could be handed out now. */
+  readonly ready: number
+  /** Items that have not ended and are not handed out. */
+  readonly size: number
+  /** When the next item in back-off is due; null where none waits. */
+  readonly nextDueMs: number | null
+  /** Whether an item that is handed out may wait for a slot of its lane. */
+  readonly mayWaitInLane: boolean
+  /** From now on items may be read ahead. */
+  start(): void
+  /** Takes up to `max` items, as many as are ready; null where none is. */
+  take(max: number): Batch | null
+  /** The item was handed out, and has to be again. */
+  giveBack(index: number, attempt: number): void
+  /** As giveBack, but not before `dueMs` of the clock that `release` is called with. */
+  delay(index: number, attempt: number, dueMs: number): void
+  /** Makes ready what is due; to be called also when the recorder takes more again. */
+  release(nowMs: number): void
+  /** Items have ended: all of the columns' but those at the places that were dropped. */
+  ended(columns: ResultColumns, dropped: ReadonlySet<number> | null): void
+  /** Nothing more is to be handed out; what comes back is counted all the same. */
+  stop(): void
+}

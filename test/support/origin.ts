@@ -11,6 +11,14 @@ export interface OriginOptions {
   tls?: boolean
 }
 
+/** A request, when its head had come. */
+export interface Arrival {
+  /** As the client named it, with its port. */
+  host: string
+  url: string
+  atMs: number
+}
+
 /** Paths are without their query. */
 export class Origin {
   /** Such as `http://127.0.0.1:4001`. */
@@ -18,7 +26,11 @@ export class Origin {
   readonly port: number
   /** Opened so far. */
   connections = 0
+  /** Every request, in the order of their coming. */
+  readonly arrivals: Arrival[] = []
   readonly #server: Server
+  /** By host as clients name it: requests without an answer, and how many there have been at once. */
+  readonly #underway = new Map<string, { now: number; most: number }>()
   readonly #requests = new Tally()
   readonly #abandoned = new Tally()
   /** By URL, query and all. */
@@ -38,6 +50,11 @@ export class Origin {
   /** How many requests came for the path; for all of them where none is named. */
   requests(path?: string): number {
     return path === undefined ? this.#requests.total : this.#requests.of(path)
+  }
+
+  /** How many requests that named the host were there at once, at most. */
+  mostAtOnce(host: string): number {
+    return this.#underway.get(host)?.most ?? 0
   }
 
   /** Resolves when so many requests have come for the path. */
@@ -69,7 +86,18 @@ export class Origin {
     this.#turns.set(request.socket, turn)
     const nth = (this.#asked.get(request.url ?? '/') ?? 0) + 1
     this.#asked.set(request.url ?? '/', nth)
+    const { host = '' } = request.headers
+    const underway = this.#underway.get(host) ?? { now: 0, most: 0 }
+    this.#underway.set(host, underway)
+    underway.now += 1
+    underway.most = Math.max(underway.most, underway.now)
+    this.arrivals.push({ host, url: request.url ?? '', atMs: performance.now() })
+    // Whoever has the whole answer may send the next one before this is told of the end.
+    response.on('prefinish', () => {
+      underway.now -= 1
+    })
     response.on('close', () => {
+      if (!response.writableEnded) underway.now -= 1
       if (!response.writableFinished) this.#abandoned.add(pathname)
     })
     this.#requests.add(pathname)

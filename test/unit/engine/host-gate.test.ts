@@ -1,0 +1,101 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { LimitedHosts } from '../../../src/engine/host-gate.js'
+
+/** The most starts in any second, from its beginning on and without its end. */
+function mostInASecond(starts: readonly number[]): number {
+  let most = 0
+  let first = 0
+  starts.forEach((atMs, at) => {
+    while (starts[first]! <= atMs - 1000) first += 1
+    most = Math.max(most, at - first + 1)
+  })
+  return most
+}
+
+describe('LimitedHosts', () => {
+  it('lets no more be under way to a host than allowed, and to each as many', () => {
+    const gate = new LimitedHosts({ concurrency: 2, rate: null })
+    gate.start('a', 0)
+    gate.start('a', 0)
+    expect([gate.room('a', 0), gate.room('b', 0), gate.dueMs('a', 0)]).toEqual([0, 2, null])
+    gate.end('a')
+    expect([gate.room('a', 0), gate.underway]).toEqual([1, 1])
+    gate.end('a')
+    expect([gate.underway, gate.size]).toEqual([0, 0])
+  })
+
+  it('begins with one, not with a burst, and says when the next one is due', () => {
+    const gate = new LimitedHosts({ concurrency: null, rate: 0.2 })
+    expect(gate.room('a', 1_000)).toBe(1)
+    gate.start('a', 1_000)
+    expect(gate.room('a', 1_001)).toBe(0)
+    expect(gate.dueMs('a', 1_001)).toBe(6_150)
+    expect(gate.room('a', 6_150)).toBe(1)
+    // Left alone for long it has nothing saved up.
+    expect(gate.room('a', 100_000)).toBe(1)
+  })
+
+  it('waits for an end, not for time, where all are under way', () => {
+    const gate = new LimitedHosts({ concurrency: 1, rate: 10 })
+    gate.start('a', 0)
+    expect([gate.room('a', 5_000), gate.dueMs('a', 10)]).toEqual([0, null])
+    gate.end('a')
+    expect(gate.dueMs('a', 10)).toBe(103)
+  })
+
+  it('never starts more in any second than the rate says, whenever it is asked', () => {
+    const gaps = fc.array(fc.double({ min: 0, max: 40, noNaN: true }), { minLength: 200, maxLength: 600 })
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 400 }), gaps, (rate, steps) => {
+        const gate = new LimitedHosts({ concurrency: null, rate })
+        const starts: number[] = []
+        let nowMs = 50
+        for (const gap of steps) {
+          nowMs += gap
+          for (let room = gate.room('a', nowMs); room > 0; room -= 1) {
+            gate.start('a', nowMs)
+            gate.end('a')
+            starts.push(nowMs)
+          }
+          expect(gate.room('a', nowMs)).toBe(0)
+        }
+        expect(mostInASecond(starts)).toBeLessThanOrEqual(rate)
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  it('loses next to nothing where timers are late', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 2_000 }),
+        fc.infiniteStream(fc.double({ min: 0, max: 1, noNaN: true })),
+        (rate, late) => {
+          const gate = new LimitedHosts({ concurrency: null, rate })
+          const endMs = 10_000 + (10 * 1000) / rate
+          let started = 0
+          for (let nowMs = 0; nowMs < endMs; ) {
+            for (let room = gate.room('a', nowMs); room > 0; room -= 1) {
+              gate.start('a', nowMs)
+              gate.end('a')
+              started += 1
+            }
+            nowMs = Math.max(nowMs + 4, gate.dueMs('a', nowMs) ?? nowMs) + 12 * late.next().value!
+          }
+          expect(started / (endMs / 1000)).toBeGreaterThanOrEqual(0.95 * rate)
+        },
+      ),
+      { numRuns: 60 },
+    )
+  })
+
+  it('forgets hosts that were left alone', () => {
+    const gate = new LimitedHosts({ concurrency: null, rate: 100 })
+    for (let host = 0; host < 100_000; host += 1) {
+      gate.start(String(host), host)
+      gate.end(String(host))
+    }
+    expect(gate.size).toBeLessThan(3_000)
+  })
+})

@@ -80,8 +80,12 @@ export class Duplicates {
     if (!next) return true
     const [leader, followers] = next
     const answer = this.#answers.get(leader) ?? (await this.#read(leader))
-    if (answer === null) return false
     this.#late.delete(leader)
+    if (answer === null) {
+      // The others do not wait for it.
+      this.#late.set(leader, followers)
+      return false
+    }
     this.#due.push({ answer, followers })
     return true
   }

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { compactInput, toFetchRequest } from '../../../src/domain/batch.js'
 import type { TaskError } from '../../../src/domain/errors.js'
 import { Outcome } from '../../../src/domain/results.js'
 import { doneOf, isFinalRunStatus } from '../../../src/domain/run.js'
@@ -131,7 +132,7 @@ function verdictOf(lane: FakeLane, kind: EndKind): (held: { startedAt: number | 
   const isFetch = lane.job?.work.kind === 'FETCH'
   return ({ startedAt }) => {
     if (lane.cancelled) return { outcome: startedAt === null ? Outcome.NOT_STARTED : Outcome.CANCELLED }
-    if (kind === 'ok') return { outcome: Outcome.SUCCEEDED }
+    if (kind === 'ok') return { outcome: Outcome.SUCCEEDED, output: isFetch ? '"body"' : '1' }
     const retryable = kind !== 'fail'
     const code = isFetch ? ('HTTP_STATUS' as const) : ('FUNCTION_ERROR' as const)
     const failed = { outcome: Outcome.FAILED, error: { code, message: 'no', retryable } }
@@ -211,7 +212,46 @@ async function check(world: World): Promise<void> {
   const fetching = world.pool.busy.filter(({ job }) => job?.work.kind === 'FETCH')
   const inFlight = fetching.reduce((sum, lane) => sum + lane.inService().length, 0)
   expect(inFlight).toBeLessThanOrEqual(LIMITS.maxInFlight)
+  checkHosts(fetching)
   await world.look()
+}
+
+/** In flight to one host, of one run: the lanes of a run share its options. */
+function checkHosts(lanes: readonly FakeLane[]): void {
+  const inFlight = new Map<unknown, Map<string, number>>()
+  for (const { job, held } of lanes) {
+    const fetch = job?.work.kind === 'FETCH' ? job.work.fetch : null
+    const hosts = inFlight.get(fetch) ?? new Map<string, number>()
+    inFlight.set(fetch, hosts)
+    for (const { index, input } of held) {
+      const { host } = new URL(job?.source ? String(compactInput(job.source, index)) : toFetchRequest(input).url)
+      hosts.set(host, (hosts.get(host) ?? 0) + 1)
+      const limit = fetch?.perHostConcurrency ?? null
+      if (limit !== null) expect(hosts.get(host)).toBeLessThanOrEqual(limit)
+    }
+  }
+}
+
+/** One of each request was sent, and the others have its answer; what never ended has none. */
+async function checkAnswers(world: World): Promise<void> {
+  for (const { id, spec, counts } of world.store.records.values()) {
+    const [stage] = spec.stages
+    const rows = world.store.rows.get(id)!
+    if (stage?.kind !== 'FETCH' || stage.fetch.dedupe !== true || spec.source.kind !== 'list') {
+      expect(rows.every(({ attempts }) => attempts > 0)).toBe(true)
+      continue
+    }
+    const items = await world.store.items(id, [...Array(counts.total).keys()])
+    const keyOf = (index: number) => JSON.stringify(items.get(index))
+    const leaders = new Map(rows.filter(({ attempts }) => attempts > 0).map((row) => [keyOf(row.index), row]))
+    expect(leaders.size).toBe(rows.filter(({ attempts }) => attempts > 0).length)
+    for (const row of rows.filter(({ attempts }) => attempts === 0)) {
+      const { status, error, output } = leaders.get(keyOf(row.index))!
+      const told = { status, error, output, lane: null, queueWaitMs: null, serviceMs: 0, history: null }
+      expect(row).toMatchObject(told)
+      expect(row.sequence).toBeGreaterThan(leaders.get(keyOf(row.index))!.sequence)
+    }
+  }
 }
 
 /** Lets everything succeed until nothing is left to do. */
@@ -254,6 +294,7 @@ describe('Runs', () => {
           }
           await finish(world)
           await check(world)
+          await checkAnswers(world)
           for (const { counts, status, spec, failure } of world.store.records.values()) {
             expect(doneOf(counts)).toBe(counts.total)
             if (!spec.failFast && failure === null) expect(counts.skipped + counts.cancelled).toBe(0)

@@ -1,0 +1,329 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { Outcome, outputAt } from '../../../src/domain/results.js'
+import type { TaskRecord } from '../../../src/domain/task.js'
+import { createSupply, GatedSupply } from '../../../src/engine/gated-supply.js'
+import { PendingItems } from '../../../src/engine/pending.js'
+import { ManualClock } from '../../support/clock.js'
+import { batchSpec, FETCH, runRecord } from '../../support/engine-parts.js'
+import { checkStarts, FAILURE, GatedItems, startsByHost } from '../../support/gated.js'
+
+const all = (items: GatedItems) => [...items.out.keys()]
+const repeated = (count: number, url: (at: number) => string) => Array.from({ length: count }, (_, at) => url(at))
+
+/** Takes and ends whatever comes, until nothing is left. */
+async function finish(items: GatedItems, lookAt: () => void = () => {}): Promise<void> {
+  items.isFull = false
+  items.failReads = 0
+  for (let round = 0; items.supply.size + items.out.length > 0; round += 1) {
+    if (round > 3_000) throw new Error(`${items.supply.size} items are never handed out`)
+    items.take(10_000)
+    lookAt()
+    items.end(all(items))
+    const nowMs = items.clock.monotonicMs()
+    const dueMs = Math.min(
+      items.clock.nextDueMs ?? Number.POSITIVE_INFINITY,
+      items.supply.nextDueMs ?? Number.POSITIVE_INFINITY,
+    )
+    await items.pass(Number.isFinite(dueMs) ? Math.max(0, dueMs - nowMs) : 0)
+  }
+}
+
+describe('createSupply', () => {
+  const kindOf = (fetch: object, template = 'http://a.example/{i}') => {
+    const source = { kind: 'template' as const, template, from: 0, to: 9, step: 1, count: 10 }
+    const stage = { ...FETCH, fetch: { ...(FETCH as { fetch: object }).fetch, ...fetch } } as typeof FETCH
+    return createSupply({
+      record: runRecord({ spec: batchSpec({ source, stages: [stage] }) }),
+      concurrency: 1,
+      ended: null,
+      clock: new ManualClock(),
+      store: { items: async () => new Map(), task: async () => null },
+      isFull: () => false,
+      onEnded() {},
+      onChanged() {},
+      onUnreadable() {},
+    }).constructor
+  }
+
+  it('gates what asks for it, and has no table for requests that cannot be the same', () => {
+    expect(kindOf({})).toBe(PendingItems)
+    expect(kindOf({ perHostConcurrency: null, perHostRate: null, dedupe: false })).toBe(PendingItems)
+    expect(kindOf({ perHostConcurrency: 1 })).toBe(GatedSupply)
+    expect(kindOf({ perHostRate: 0.5 })).toBe(GatedSupply)
+    expect(kindOf({ dedupe: true })).toBe(PendingItems)
+    expect(kindOf({ dedupe: true }, 'http://a.example/#{i}')).toBe(GatedSupply)
+  })
+})
+
+describe('GatedSupply, hosts', () => {
+  it('says of as many that they are ready as hosts have room for, and hands out one host after the other', async () => {
+    const urls = repeated(12, (at) => `http://${'aab'[at % 3]}.example/${at}`)
+    const items = new GatedItems({ urls, perHostConcurrency: 2 })
+    expect(items.supply.ready).toBe(0)
+    await items.settle()
+    expect([items.supply.ready, items.supply.size]).toEqual([4, 12])
+    expect(items.take(3).map(({ index }) => index)).toEqual([0, 2, 1])
+    expect([items.supply.ready, items.supply.size]).toEqual([1, 9])
+    items.end([0])
+    expect(items.supply.ready).toBe(2)
+    expect(items.take(10).map(({ host }) => host)).toEqual(['b.example', 'a.example'])
+    expect(items.take(10)).toEqual([])
+  })
+
+  it('reads of a source with one host no further than it can hand out soon', async () => {
+    const template = { template: 'http://a.example/{i}', count: 10_000_000 }
+    const items = new GatedItems({ urls: template, perHostConcurrency: 5 })
+    await items.settle()
+    expect([items.supply.ready, items.supply.size]).toEqual([5, 10_000_000])
+    expect(items.clock.nextDueMs).toBeNull()
+    expect(items.take(9).map(({ index }) => index)).toEqual([0, 1, 2, 3, 4])
+  })
+
+  it('finds the items of an idle host behind any number of a busy one, and keeps few of these in memory', async () => {
+    const urls = repeated(60_000, (at) => `http://${at === 59_999 ? 'idle' : 'busy'}.example/${at}`)
+    const items = new GatedItems({ urls, perHostConcurrency: 1 })
+    await items.settle()
+    expect(items.take(10).map(({ host }) => host)).toEqual(['busy.example'])
+    for (let round = 0; round < 400 && items.out.length < 2; round += 1) {
+      await items.pass(10)
+      items.take(10)
+    }
+    expect(items.out.map(({ index }) => index)).toEqual([0, 59_999])
+    // Of those that were read and not kept each is read once again, when it is near: in the order of the source.
+    for (let next = 1; next < 3_000; next += 1) {
+      items.end([items.out.findIndex(({ host }) => host === 'busy.example')])
+      if (items.supply.ready === 0) await items.settle()
+      expect(items.take(1).map(({ index }) => index)).toEqual([next])
+    }
+    expect(items.reads.reduce((sum, count) => sum + count, 0)).toBeLessThan(60_000 + 4_000)
+  })
+
+  it('lets no host wait for another one, however many there are', async () => {
+    const urls = repeated(30_000, (at) => `http://h${at % 3_000}.example/${at}`)
+    const items = new GatedItems({ urls, perHostConcurrency: 1 })
+    const served = new Set<string>()
+    for (let round = 0; round < 60 && served.size < 3_000; round += 1) {
+      await items.pass(5)
+      for (const { host } of items.take(100)) served.add(host)
+    }
+    expect(served.size).toBe(3_000)
+    await finish(items)
+    expect(items.endings.size).toBe(30_000)
+  })
+
+  it('keeps to the pace, and rings when a host may go on', async () => {
+    const urls = repeated(6, (at) => `http://${at < 4 ? 'a' : 'b'}.example/${at}`)
+    const items = new GatedItems({ urls, perHostRate: 10 })
+    await items.settle()
+    expect(items.take(10).map(({ index }) => index)).toEqual([0, 4])
+    items.end([0, 1])
+    expect(items.supply.ready).toBe(0)
+    expect(items.clock.nextDueMs).toBe(103)
+    const { changes } = items
+    items.clock.advance(103)
+    expect([items.changes, items.supply.ready]).toEqual([changes + 1, 2])
+    items.take(10)
+    items.supply.stop()
+    expect(items.clock.nextDueMs).toBeNull()
+  })
+
+  it('comes close to the rate though its timers are late, and to that of each of many hosts', async () => {
+    const urls = repeated(2_000, (at) => `http://h${at % 4}.example/${at}`)
+    const items = new GatedItems({ urls, perHostRate: 200 })
+    await items.settle()
+    for (let ms = 0; ms < 2_000; ms += 9) {
+      items.take(100)
+      items.end(all(items))
+      items.clock.advance(9)
+      if (items.supply.ready === 0 || ms % 90 === 0) await items.settle()
+    }
+    checkStarts(items, { concurrency: null, rate: 200 })
+    expect(startsByHost(items).every(({ length }) => length >= 380)).toBe(true)
+  })
+
+  it('hands out what was given back and what is tried again before the rest, through the gate', async () => {
+    const items = new GatedItems({ urls: repeated(9, (at) => `http://a.example/${at}`), perHostConcurrency: 2 })
+    await items.settle()
+    items.take(2)
+    items.giveBack([0])
+    items.retry([0], 50)
+    expect([items.supply.size, items.supply.nextDueMs]).toEqual([9, 50])
+    await items.settle()
+    expect(items.take(1)).toMatchObject([{ index: 0, attempt: 1 }])
+    await items.pass(50)
+    expect(items.take(5)).toMatchObject([{ index: 1, attempt: 2 }])
+  })
+
+  it('reads again what could not be read, and gives up where that lasts', async () => {
+    const items = new GatedItems({ urls: ['http://a.example/'], perHostConcurrency: 1 })
+    items.failReads = 2
+    await items.settle()
+    expect(items.supply.ready).toBe(0)
+    await items.pass(500)
+    await items.pass(500)
+    expect(items.supply.ready).toBe(1)
+    const never = new GatedItems({ urls: ['http://a.example/'], perHostConcurrency: 1 })
+    never.failReads = 1_000
+    for (let round = 0; round < 30; round += 1) await never.pass(500)
+    expect(never.unreadable).toMatchObject([{ code: 'INVALID_INPUT', message: expect.stringContaining('disk') }])
+  })
+})
+
+const step = fc.oneof(
+  fc.record({ do: fc.constant('take' as const), count: fc.integer({ min: 1, max: 20 }) }),
+  fc.record({
+    do: fc.constantFrom('end' as const, 'end' as const, 'fail' as const, 'back' as const, 'retry' as const),
+    from: fc.nat(10),
+    count: fc.integer({ min: 1, max: 10 }),
+  }),
+  fc.record({ do: fc.constant('pass' as const), ms: fc.integer({ min: 0, max: 700 }) }),
+  fc.record({ do: fc.constantFrom('full' as const, 'unreadable' as const) }),
+)
+
+describe('GatedSupply, whatever happens', () => {
+  it('keeps to the limits, ends every item once, sends each request once, and counts nothing in the end', async () => {
+    const options = fc.record({
+      pages: fc.array(fc.tuple(fc.nat(3), fc.nat(4)), { minLength: 1, maxLength: 60 }),
+      concurrency: fc.option(fc.integer({ min: 1, max: 3 })),
+      rate: fc.option(fc.constantFrom(0.5, 1, 7, 100)),
+      dedupe: fc.boolean(),
+    })
+    await fc.assert(
+      fc.asyncProperty(options, fc.array(step, { maxLength: 30 }), async (setup, steps) => {
+        const { concurrency, rate, dedupe } = setup
+        const urls = setup.pages.map(
+          ([host, page], at) => `http://h${host}.example/${page}${dedupe ? '' : `?${at}`}#${at}`,
+        )
+        const items = new GatedItems({ urls, perHostConcurrency: concurrency, perHostRate: rate, dedupe })
+        const limits = { concurrency, rate }
+        for (const one of steps) {
+          const places = 'from' in one ? all(items).slice(one.from, one.from + one.count) : []
+          if (one.do === 'take') items.take(one.count)
+          else if (one.do === 'end') items.end(places)
+          else if (one.do === 'fail') items.end(places, { failed: true })
+          else if (one.do === 'back') items.giveBack(places)
+          else if (one.do === 'retry') items.retry(places, 100)
+          else if (one.do === 'full') items.isFull = !items.isFull
+          else if (one.do === 'unreadable') items.failReads = 2
+          await items.pass('ms' in one ? one.ms : 0)
+          checkStarts(items, limits)
+          expect(items.supply.size + items.out.length + items.endings.size).toBe(urls.length)
+        }
+        await finish(items, () => checkStarts(items, limits))
+        expect([...items.endings.values()].every((times) => times === 1)).toBe(true)
+        expect(items.endings.size).toBe(urls.length)
+        expect([items.supply.ready, items.supply.size, items.supply.out, items.gate?.underway ?? 0]).toEqual([
+          0, 0, 0, 0,
+        ])
+        if (dedupe)
+          expect(new Set(items.starts.map(({ index }) => index)).size).toBe(
+            new Set(urls.map((_, at) => items.requestOf(at))).size,
+          )
+        expect(items.clock.nextDueMs).toBeNull()
+      }),
+      { numRuns: 150 },
+    )
+  }, 120_000)
+})
+
+function row(index: number, changes: Partial<TaskRecord> = {}): TaskRecord {
+  const times = { startedMs: 1, queueWaitMs: 1, serviceMs: 1, cpuMs: null }
+  const end = { status: 'SUCCEEDED' as const, output: '"stored"', error: null, fetch: null }
+  return { index, sequence: 1, stage: 0, attempts: 1, history: null, lane: 'thread-1', ...times, ...end, ...changes }
+}
+
+const outputs = (items: GatedItems) =>
+  items.shared.flatMap((columns) => Array.from(columns.indexes, (_, at) => outputAt(columns.outputs, at)))
+
+describe('GatedSupply, duplicates', () => {
+  it('hands out the first item of each request, and ends the others with it', async () => {
+    const items = new GatedItems({ urls: repeated(50, (at) => `http://a.example/${at % 3}#${at}`), dedupe: true })
+    await items.settle()
+    expect(items.take(100).map(({ index }) => index)).toEqual([0, 1, 2])
+    expect([items.supply.ready, items.supply.size]).toEqual([0, 47])
+    items.end([0], { output: '"zero"' })
+    items.end([0], { failed: true })
+    await items.settle()
+    expect(items.supply.size).toBe(15)
+    const [columns] = items.shared
+    expect(columns).toMatchObject({ count: 32, cpuMs: null, fetches: null })
+    expect(new Set(outputs(items))).toEqual(new Set(['"zero"', null]))
+    expect(columns!.errors).toHaveLength(16)
+    for (const { at, error } of columns!.errors) {
+      expect([columns!.outcomes[at], columns!.indexes[at]! % 3, error]).toEqual([Outcome.FAILED, 1, FAILURE])
+    }
+  })
+
+  it('waits with them while it is tried again', async () => {
+    const items = new GatedItems({ urls: repeated(4, () => 'http://a.example/'), dedupe: true })
+    await items.settle()
+    items.take(9)
+    items.retry([0], 100)
+    await items.pass(100)
+    expect(items.shared).toEqual([])
+    expect(items.take(9)).toMatchObject([{ index: 0, attempt: 2 }])
+    items.end([0])
+    await items.settle()
+    expect(items.supply.size).toBe(0)
+  })
+
+  it('reads the answer of a leader that ended before, and waits where it is on its way to the disk', async () => {
+    const urls = repeated(6, (at) => `http://a.example/${at % 2}`)
+    const items = new GatedItems({ urls, dedupe: true, ended: [0, 2, 1] })
+    await items.settle()
+    items.rows.set(0, row(0))
+    await items.pass(20)
+    await items.pass(20)
+    items.rows.set(1, row(1, { status: 'FAILED', output: null, error: FAILURE }))
+    await items.pass(20)
+    await items.pass(20)
+    expect(items.supply.size).toBe(0)
+    expect(items.take(10)).toEqual([])
+    expect([...items.endings.keys()].sort()).toEqual([3, 4, 5])
+    expect(
+      items.shared.flatMap(({ indexes, outcomes }) => Array.from(indexes, (index, at) => [index, outcomes[at]])),
+    ).toEqual([
+      [4, Outcome.SUCCEEDED],
+      [3, Outcome.FAILED],
+      [5, Outcome.FAILED],
+    ])
+  })
+
+  it('gives large answers away in small blocks, and none while nothing can be recorded', async () => {
+    const count = 40
+    const items = new GatedItems({ urls: repeated(count, () => 'http://a.example/'), dedupe: true })
+    await items.settle()
+    items.take(1)
+    items.isFull = true
+    items.end([0], { output: JSON.stringify('x'.repeat(300_000)) })
+    await items.settle()
+    expect(items.shared).toEqual([])
+    items.isFull = false
+    for (let round = 0; round < 20; round += 1) await items.pass(0)
+    expect(items.endings.size).toBe(count)
+    expect(Math.max(...items.shared.map(({ outputs: texts }) => texts!.text.length))).toBeLessThan(1_000_000)
+  })
+
+  it('follows a leader with a million items, and tells of them a block at a time', async () => {
+    const count = 200_000
+    const items = new GatedItems({ urls: { template: 'http://a.example/#{i}', count }, dedupe: true })
+    for (let round = 0; round < 80; round += 1) await items.settle()
+    expect(items.supply.ready).toBe(1)
+    items.take(5)
+    items.end([0])
+    for (let round = 0; round < 100 && items.supply.size > 0; round += 1) await items.settle()
+    expect(items.endings.size).toBe(count)
+    expect(Math.max(...items.shared.map((columns) => columns.count))).toBe(1_024)
+  })
+
+  it('skips what has not ended when it is stopped', async () => {
+    const items = new GatedItems({ urls: repeated(9, () => 'http://a.example/'), dedupe: true })
+    await items.settle()
+    items.take(1)
+    items.end([0])
+    items.supply.stop()
+    await items.settle()
+    expect([items.shared, items.supply.size]).toEqual([[], 8])
+  })
+})

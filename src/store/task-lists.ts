@@ -139,7 +139,8 @@ export class TaskLists {
     const along = sparse ?? { from, where: [OF_RUN] }
     if (key === null) return [{ leading: null, read: walk(along, keys) }]
     const untimed = { ...(sparse ?? { from: BY_START, where: [OF_RUN] }) }
-    untimed.where = [...untimed.where, 't."startedMs" IS NULL']
+    // The index knows those that never started; what has another one's answer is among them, and took no time.
+    untimed.where = [...untimed.where, 't."startedMs" IS NULL', ...(order === 'SLOWEST' ? [`${key} IS NULL`] : [])]
     const timed = { ...along, where: [...along.where, `${key} IS NOT NULL`] }
     return [
       { leading: null, read: order === 'SLOWEST' && !sparse ? this.#slowest(runId, conditions) : walk(timed, keys) },

@@ -40,6 +40,35 @@ describe.each(stores)('store %s', (_name, create) => {
       expect(await indexes(run, {}, 'ENDED')).toEqual([2, 0, 4, 1, 3])
     })
 
+    it('keep what has another one’s answer as it is: never sent, in no time', async () => {
+      const run = await launch()
+      const shared = { attempt: 0, startedMs: null, serviceMs: 0, fetch: fetchDetail }
+      await store.commit([
+        commitOf(run, [
+          block([{ index: 1, serviceMs: 4, output: '"a"', fetch: fetchDetail }], { firstSequence: 1 }),
+          block(
+            [
+              { ...shared, index: 0, output: '"a"' },
+              { ...shared, index: 3, outcome: Outcome.FAILED, error: timeout },
+              { ...shared, index: 2, output: '"a"' },
+            ],
+            { firstSequence: 2, lane: null },
+          ),
+        ]),
+      ])
+      const never = { attempts: 0, history: null, lane: null, startedMs: null, queueWaitMs: null, cpuMs: null }
+      const answered = { ...never, serviceMs: 0, fetch: fetchDetail, status: 'SUCCEEDED', output: '"a"', error: null }
+      expect(await store.task(run.id, 0, 0)).toEqual({ ...answered, stage: 0, index: 0, sequence: 2 })
+      expect(await store.task(run.id, 0, 2)).toEqual({ ...answered, stage: 0, index: 2, sequence: 4 })
+      const failed = { ...answered, status: 'FAILED', output: null, error: timeout }
+      expect(await store.task(run.id, 0, 3)).toEqual({ ...failed, stage: 0, index: 3, sequence: 3 })
+      expect(await indexes(run, {}, 'SLOWEST')).toEqual([1, 2, 3, 0])
+      expect(await indexes(run, { host: fetchDetail.host })).toEqual([0, 1, 2, 3])
+      expect((await store.errors(run.id, 5)).map(({ code, count }) => [code, count])).toEqual([['TIMEOUT', 1]])
+      expect([...(await store.times(run.id, null, 'serviceMs'))]).toEqual([4])
+      expect(await store.times(run.id, null, 'queueWaitMs')).toHaveLength(1)
+    })
+
     it('orders by index, then by stage', async () => {
       const run = await launch()
       await store.commit([

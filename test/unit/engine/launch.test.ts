@@ -84,6 +84,22 @@ describe('LaunchChecks.fetch', () => {
     expect([of(200), of(201)]).toEqual([[], ['INVALID input.options.idempotencyKey']])
   })
 
+  it('takes limits per host that can be kept to, and tells what it expects of others', () => {
+    const check = (fetch: LaunchFetchInput['fetch']) => checkFetch({ source: { urls: ['http://a.example/'] }, fetch })
+    const [stage] = check({ perHostConcurrency: 2, perHostRate: 0.2, dedupe: true }).launch?.spec.stages ?? []
+    expect(stage).toMatchObject({ fetch: { perHostConcurrency: 2, perHostRate: 0.2, dedupe: true } })
+    for (const perHostRate of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 100_001]) {
+      expect(problemsOf(check({ perHostRate }))).toEqual(['INVALID input.fetch.perHostRate'])
+    }
+    for (const perHostConcurrency of [0, 1.5, 2 ** 31]) {
+      expect(problemsOf(check({ perHostConcurrency }))).toEqual(['INVALID input.fetch.perHostConcurrency'])
+    }
+    expect(check({ perHostRate: 0, perHostConcurrency: 0 }).userErrors?.map(({ message }) => message)).toEqual([
+      '0 is not a whole number from 1 to 2147483647',
+      '0 is not a number of requests a second, more than 0 and at most 100000',
+    ])
+  })
+
   it('refuses what could never be sent', () => {
     const result = checkFetch({
       source: {

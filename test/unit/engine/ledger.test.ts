@@ -6,6 +6,7 @@ import { EXACT_LIMIT } from '../../../src/domain/timing.js'
 import { type Entry, Ledger, timeBaseOf } from '../../../src/engine/ledger.js'
 import { ManualClock } from '../../support/clock.js'
 import { entryOf, type ReportedTask, runRecord, STARTED_AT } from '../../support/engine-parts.js'
+import { fetchDetail } from '../../support/store.js'
 
 describe('toEntry', () => {
   it('counts rows by outcome, and times of those that succeeded or failed', () => {
@@ -38,6 +39,23 @@ describe('toEntry', () => {
     expect([...entry.serviceMs]).toEqual([5])
     expect([...entry.queueWaitMs]).toEqual([110])
     expect(entry).toMatchObject({ firstStartMs: 10, lastEndMs: 503 })
+  })
+
+  it('counts what has another one’s answer, and nothing of its times or bytes', () => {
+    const error = { code: 'TIMEOUT' as const, message: 'no', retryable: true }
+    const never = { attempt: 0, startedMs: -STARTED_AT, serviceMs: 0 }
+    const fetch = { ...fetchDetail, bytes: 70 }
+    const entry = entryOf([
+      { index: 0, startedMs: 10, serviceMs: 5, fetch },
+      { ...never, index: 1, fetch },
+      { ...never, index: 2, error, fetch },
+    ])
+    expect(entry).toMatchObject({ rows: 3, succeeded: 2, failed: 1, bytes: 70, firstStartMs: 10, lastEndMs: 15 })
+    expect([[...entry.serviceMs], [...entry.queueWaitMs]]).toEqual([[5], [110]])
+    const ledger = new Ledger(runRecord(), null)
+    ledger.advance([entryOf([{ ...never, index: 3 }], { lane: null })], {})
+    expect(ledger.recorded).toMatchObject({ lastTaskSequence: 1, counts: { succeeded: 1 } })
+    expect(ledger.recorded.times).toMatchObject({ service: { count: 0 }, firstStartMs: null, lastEndMs: null })
   })
 
   it('never has a task wait for less than nothing', () => {

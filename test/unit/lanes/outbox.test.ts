@@ -1,15 +1,15 @@
 import { describe, expect, it, vi } from 'vitest'
 import { createFold } from '../../../src/domain/reduction.js'
 import { Outbox, TURN_MS } from '../../../src/lanes/outbox.js'
-import type { ResultBlock } from '../../../src/lanes/protocol.js'
+import type { JobSpec, ResultBlock } from '../../../src/lanes/protocol.js'
 import { computeJob } from '../../support/lanes.js'
 
-function setUp(options: { cpu?: () => number; sum?: boolean } = {}) {
+function setUp(options: { cpu?: () => number; sum?: boolean; spec?: JobSpec } = {}) {
   const blocks: ResultBlock[] = []
   let wake = () => {}
   const fold = options.sum ? createFold('SUM') : null
   const outbox = new Outbox({
-    spec: computeJob(),
+    spec: options.spec ?? computeJob(),
     fold,
     cpu: options.cpu ?? null,
     send: (block) => {
@@ -101,6 +101,27 @@ describe('Outbox', () => {
         return performance.now() - begunMs
       }
       expect([waitedMs(127), waitedMs(128), waitedMs(5), waitedMs(1)]).toEqual([8, 8, 32, 8])
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  it('keeps none back that a request to the same host waits for', () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setImmediate', 'clearImmediate', 'performance'] })
+    try {
+      const waitedMs = (perHostConcurrency: number | null) => {
+        const fetch = { bodyPolicy: 'DISCARD' as const, maxBytes: 1, maxRedirects: 0, headers: [], okStatuses: null }
+        const work = { kind: 'FETCH' as const, fetch: { ...fetch, perHostConcurrency } }
+        const box = setUp({ spec: computeJob({ work }) })
+        warmUp(box)
+        const begunMs = performance.now()
+        box.add(1)
+        box.outbox.flushSoon()
+        vi.advanceTimersToNextTimer()
+        expect(box.blocks).toHaveLength(1)
+        return performance.now() - begunMs
+      }
+      expect([waitedMs(null), waitedMs(2)]).toEqual([8, 0])
     } finally {
       vi.useRealTimers()
     }

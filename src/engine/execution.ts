@@ -392,6 +392,7 @@ export class RunExecution implements ScheduledRun, SessionListener {
       ...from
     }: Pick<BlockFrame, 'laneCpuMs' | 'reduction'> & { lane: string; heldUntilMs: number | null },
   ): void {
+    this.#pending.started(columns)
     const { dropped, histories, failed } = this.#attempts.judge(columns, {
       heldUntilMs,
       lane: from.lane,

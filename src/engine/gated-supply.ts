@@ -14,11 +14,11 @@ import type { RunRecord } from '../domain/run.js'
 import type { Store } from '../store/store.js'
 import { Alarm } from './alarm.js'
 import { Duplicates } from './duplicates.js'
-import { type HostGate, LimitedHosts } from './host-gate.js'
+import { type HostGate, LimitedHosts, MAX_LATE_MS } from './host-gate.js'
 import { HostQueues, MAX_ITEMS_A_HOST } from './host-queues.js'
 import { MAX_WAITING, PendingItems } from './pending.js'
 import { SourceReader } from './source-reader.js'
-import type { Batch, Supply } from './supply.js'
+import type { Batch, Starts, Supply } from './supply.js'
 
 /** Items read at a time: a millisecond of the event loop or less. */
 const SLICE = 250
@@ -100,8 +100,8 @@ export class GatedSupply implements Supply {
   readonly #reader: SourceReader
   /** Where all items go; null where that is to be seen of each. */
   readonly #host: string | null
-  /** The host of each item that is handed out. */
-  readonly #out = new Map<number, string>()
+  /** What is handed out. */
+  readonly #out = new Map<number, { host: string; takenMs: number }>()
   readonly #alarm: Alarm
   readonly #enough: number
   #left: number
@@ -155,17 +155,33 @@ export class GatedSupply implements Supply {
   }
 
   take(max: number): Batch | null {
-    const taken = this.#queues.take(max, this.options.clock.monotonicMs())
+    const takenMs = this.options.clock.monotonicMs()
+    const taken = this.#queues.take(max, takenMs)
     this.#arm()
     this.#wake()
     if (taken.length === 0) return null
     this.#left -= taken.length
-    for (const { item, host } of taken) this.#out.set(item.index, host)
+    for (const { item, host } of taken) this.#out.set(item.index, { host, takenMs })
     const indexes = taken.map(({ item }) => item.index)
     const attempts = taken.map(({ item }) => item.attempt)
     const batch: Batch = { first: indexes[0]!, count: taken.length, indexes, attempts }
     if (this.options.record.spec.source.kind === 'list') batch.inputs = taken.map(({ item }) => item.input)
     return batch
+  }
+
+  /** A lane that is new, or busy, starts late what it was handed: what comes after it keeps its distance from then on. */
+  started({ indexes, startedAt }: Starts): void {
+    const { clock } = this.options
+    const nowMs = clock.monotonicMs()
+    const zeroMs = clock.epochMs() - nowMs
+    indexes.forEach((index, at) => {
+      const out = this.#out.get(index)
+      const startedMs = startedAt[at]! - zeroMs
+      if (out === undefined || startedMs - out.takenMs <= MAX_LATE_MS) return
+      this.#gate.startedLate(out.host, Math.min(startedMs, nowMs))
+      this.#queues.changed(out.host, nowMs)
+    })
+    this.#arm()
   }
 
   giveBack(index: number, attempt: number): void {
@@ -207,11 +223,11 @@ export class GatedSupply implements Supply {
 
   /** Its host has room for another one. */
   #free(index: number): void {
-    const host = this.#out.get(index)
-    if (host === undefined) return
+    const out = this.#out.get(index)
+    if (out === undefined) return
     this.#out.delete(index)
-    this.#gate.end(host)
-    this.#queues.changed(host, this.options.clock.monotonicMs())
+    this.#gate.end(out.host)
+    this.#queues.changed(out.host, this.options.clock.monotonicMs())
   }
 
   #ring(): void {

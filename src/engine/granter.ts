@@ -22,10 +22,13 @@ const AHEAD_MS = 80
 /** And at most this many for each slot. */
 const MAX_AHEAD = 64
 
+/** Until a lane that has not begun with its first item is looked at again. */
+const WAKE_UP_MS = 5
+
 interface Options {
   record: RunRecord
   plan: Execution
-  pending: Pick<Supply, 'ready' | 'mayWaitInLane' | 'take' | 'giveBack' | 'delay'>
+  pending: Pick<Supply, 'ready' | 'mayWaitInLane' | 'take' | 'started' | 'giveBack' | 'delay'>
   clock: Clock
   store: Pick<Store, 'items'>
   fetchRoom(): FetchRoom
@@ -47,6 +50,8 @@ export class Granter {
   #taskMs = Number.POSITIVE_INFINITY
   /** Methods other than GET, of items that were granted. */
   readonly #methods = new Map<number, string>()
+  /** Lanes that are looked at again soon. */
+  readonly #wakingUp = new Set<LaneSession>()
   #unreadableSinceMs: number | null = null
   #reading = 0
 
@@ -110,6 +115,10 @@ export class Granter {
 
   #fetchRoom(session: LaneSession): number {
     const { fetchRoom, pending, sessions } = this.options
+    if (!pending.mayWaitInLane && isWakingUp(session)) {
+      this.#lookAgain(session)
+      return 0
+    }
     const { room, isScarce } = fetchRoom()
     const claimed = Math.min(session.claimed, session.slots)
     const evenShare = Math.ceil((sessions.claimed + room) / Math.max(1, sessions.size))
@@ -117,6 +126,22 @@ export class Granter {
     if (free < session.slots - claimed || isScarce || !pending.mayWaitInLane)
       return Math.min(free, session.slots - session.claimed)
     return session.slots + this.#fetchesAhead(session) - session.claimed
+  }
+
+  /** Once for all that would have been handed to it meanwhile. */
+  #lookAgain(session: LaneSession): void {
+    const { clock, pending, onFilled } = this.options
+    if (this.#wakingUp.has(session)) return
+    this.#wakingUp.add(session)
+    clock.setTimer(() => {
+      this.#wakingUp.delete(session)
+      const started = session.inService()
+      pending.started({
+        indexes: Float64Array.from(started, ({ index }) => index),
+        startedAt: Float64Array.from(started, ({ startedAt }) => startedAt),
+      })
+      onFilled(session)
+    }, WAKE_UP_MS)
   }
 
   /**
@@ -223,4 +248,9 @@ export class Granter {
       if (typeof method === 'string' && method !== 'GET') this.#methods.set(indexes[at]!, method)
     })
   }
+}
+
+/** A new lane loads its code first: what it was handed for one moment, and the next, would all start in a third. */
+function isWakingUp(session: LaneSession): boolean {
+  return !session.hasReported && session.claimed > 0 && session.inService().length === 0
 }

@@ -9,6 +9,8 @@ export interface HostGate {
   dueMs(host: string, nowMs: number): number | null
   /** One is started. */
   start(host: string, nowMs: number): void
+  /** One that was started before has got on its way only at `atMs`. */
+  startedLate(host: string, atMs: number): void
   /** One has ended, or was given back: it is under way no more. */
   end(host: string): void
 }
@@ -26,7 +28,7 @@ export interface HostLimits {
  */
 const SPACING = 1.03
 /** What came later than this is not made up for. */
-const MAX_LATE_MS = 20
+export const MAX_LATE_MS = 20
 /** Hosts that are remembered at least before those with nothing to remember are looked for. */
 const MIN_SWEPT = 1_024
 
@@ -84,6 +86,11 @@ export class LimitedHosts implements HostGate {
     }
     state.underway += 1
     state.nextMs = this.#dueBy(state, nowMs) + this.#spacingMs
+  }
+
+  startedLate(host: string, atMs: number): void {
+    const state = this.#hosts.get(host)
+    if (state !== undefined) state.nextMs = Math.max(state.nextMs, atMs + this.#spacingMs)
   }
 
   end(host: string): void {

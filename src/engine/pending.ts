@@ -96,6 +96,8 @@ export class PendingItems implements Supply {
   }
 
   /** What was taken is not remembered. */
+  started(): void {}
+
   ended(): void {}
 
   stop(): void {}

@@ -15,6 +15,9 @@ export interface Batch {
   inputs?: unknown[]
 }
 
+/** Epoch milliseconds; 0 for what was never started. */
+export type Starts = Pick<ResultColumns, 'indexes' | 'startedAt'>
+
 export interface Supply {
   /** Items that could be handed out now. */
   readonly ready: number
@@ -28,6 +31,8 @@ export interface Supply {
   start(): void
   /** Takes up to `max` items, as many as are ready; null where none is. */
   take(max: number): Batch | null
+  /** Items that were handed out have been started, some perhaps long after that. */
+  started(starts: Starts): void
   /** The item was handed out, and has to be again. */
   giveBack(index: number, attempt: number): void
   /** As giveBack, but not before `dueMs` of the clock that `release` is called with. */

@@ -128,6 +128,18 @@ describe('GatedSupply, hosts', () => {
     expect(items.clock.nextDueMs).toBeNull()
   })
 
+  it('keeps its distance from what a lane has started late', async () => {
+    const items = new GatedItems({ urls: repeated(6, (at) => `http://a.example/${at}`), perHostRate: 10 })
+    await items.settle()
+    items.take(1)
+    items.clock.advance(200)
+    const startedAt = (ms: number) => Float64Array.of(items.clock.epochMs() - items.clock.monotonicMs() + ms)
+    items.supply.started({ indexes: Float64Array.of(0), startedAt: startedAt(10) })
+    expect(items.supply.ready).toBe(1)
+    items.supply.started({ indexes: Float64Array.of(0), startedAt: startedAt(180) })
+    expect([items.supply.ready, items.clock.nextDueMs]).toEqual([0, 283])
+  })
+
   it('comes close to the rate though its timers are late, and to that of each of many hosts', async () => {
     const urls = repeated(2_000, (at) => `http://h${at % 4}.example/${at}`)
     const items = new GatedItems({ urls, perHostRate: 200 })

@@ -215,3 +215,29 @@ describe('Granter, items of a list', () => {
     expect(log).toContain('unreadable: the items could not be read: the disk cannot be read')
   })
 })
+
+describe('Granter, fetches that start when they are handed out', () => {
+  it('hands out what there are free slots for, and to a lane that wakes up no more than one time', async () => {
+    const { held, fill, pending, clock, log } = setup({ stages: [FETCH], strategy: 'ASYNC', concurrency: 8 })
+    const [lane] = held
+    Object.defineProperty(pending, 'mayWaitInLane', { value: false })
+    const started: number[] = []
+    pending.started = (starts?: { indexes: Float64Array }) => void started.push(...(starts?.indexes ?? []))
+    lane!.lane.inService = () => []
+    expect(fill()).toEqual([8])
+    lane!.lane.end([0, 1], () => ({ outcome: 3 }))
+    expect(fill()).toEqual([8, 2])
+    const fresh = setup({ stages: [FETCH], strategy: 'ASYNC', concurrency: 8, fetchRoom: () => 1 })
+    Object.defineProperty(fresh.pending, 'mayWaitInLane', { value: false })
+    fresh.pending.started = pending.started
+    const { lane: asleep } = fresh.held[0]!
+    const inService = asleep.inService.bind(asleep)
+    asleep.inService = () => []
+    expect([fresh.fill(), fresh.fill(), fresh.fill()]).toEqual([[1], [1], [1]])
+    asleep.inService = inService
+    fresh.clock.advance(5)
+    expect([fresh.log, started]).toEqual([['filled'], [0]])
+    expect(fresh.fill()).toEqual([1, 1])
+    expect([clock.nextDueMs, log]).toEqual([null, []])
+  })
+})

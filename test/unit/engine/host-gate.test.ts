@@ -44,6 +44,15 @@ describe('LimitedHosts', () => {
     expect(gate.dueMs('a', 10)).toBe(103)
   })
 
+  it('keeps the distance from what got on its way late', () => {
+    const gate = new LimitedHosts({ concurrency: null, rate: 10 })
+    gate.start('a', 0)
+    gate.startedLate('a', 150)
+    expect([gate.room('a', 200), gate.dueMs('a', 200)]).toEqual([0, 253])
+    gate.startedLate('a', 100)
+    expect(gate.dueMs('a', 200)).toBe(253)
+  })
+
   it('never starts more in any second than the rate says, whenever it is asked', () => {
     const gaps = fc.array(fc.double({ min: 0, max: 40, noNaN: true }), { minLength: 200, maxLength: 600 })
     fc.assert(

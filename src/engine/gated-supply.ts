@@ -14,7 +14,7 @@ import type { RunRecord } from '../domain/run.js'
 import type { Store } from '../store/store.js'
 import { Alarm } from './alarm.js'
 import { Duplicates } from './duplicates.js'
-import { type HostGate, LimitedHosts, MAX_LATE_MS } from './host-gate.js'
+import { type HostGate, LimitedHosts } from './host-gate.js'
 import { HostQueues, MAX_ITEMS_A_HOST } from './host-queues.js'
 import { MAX_WAITING, PendingItems } from './pending.js'
 import { SourceReader } from './source-reader.js'
@@ -34,6 +34,8 @@ const MAX_ITEMS_OF_THE_ONE = 2 * MAX_ITEMS_A_HOST
 const MAX_HOSTS = 100_000
 /** A timer rings no oftener than this: what became due meanwhile is made up for. */
 const MIN_RING_MS = 4
+/** From being handed out to being started: what takes longer has not kept to its host's pace. */
+const MAX_START_MS = 20
 /** Until an answer that is on its way to the disk is looked for again. */
 const REREAD_ANSWER_MS = 20
 
@@ -177,7 +179,7 @@ export class GatedSupply implements Supply {
     indexes.forEach((index, at) => {
       const out = this.#out.get(index)
       const startedMs = startedAt[at]! - zeroMs
-      if (out === undefined || startedMs - out.takenMs <= MAX_LATE_MS) return
+      if (out === undefined || startedMs - out.takenMs <= MAX_START_MS) return
       this.#gate.startedLate(out.host, Math.min(startedMs, nowMs))
       this.#queues.changed(out.host, nowMs)
     })

@@ -22,13 +22,12 @@ export interface HostLimits {
   rate: number | null
 }
 
-/**
- * Starts lie a little further apart than the rate says, so that what was started late may be made up for without ever more
- * than the rate in one second: of the 3 % two are for timers, one is for the way to the host.
- */
-const SPACING = 1.03
-/** What came later than this is not made up for. */
-export const MAX_LATE_MS = 20
+/** Starts lie a little further apart than the rate says, so that some that were late can be made up for. */
+const SPACING = 1.02
+/** In so long there are never more than the rate says for a second: the rest is for the way to the host. */
+const WINDOW_MS = 1_010
+/** What came later than this is not made up for: a host is not to have it all at once. */
+const MAX_MADE_UP_MS = 100
 /** Hosts that are remembered at least before those with nothing to remember are looked for. */
 const MIN_SWEPT = 1_024
 
@@ -36,6 +35,10 @@ interface HostState {
   underway: number
   /** When the next one may start. */
   nextMs: number
+  /** The last starts, up to as many as the rate allows in a second: a ring. */
+  recent: number[]
+  /** Where the first one of them is. */
+  oldest: number
 }
 
 /** Limits of one batch. */
@@ -43,11 +46,14 @@ export class LimitedHosts implements HostGate {
   readonly #hosts = new Map<string, HostState>()
   readonly #maxUnderway: number
   readonly #spacingMs: number
+  /** Starts in WINDOW_MS; infinite without a rate. */
+  readonly #maxRecent: number
   #sweepAt = MIN_SWEPT
 
   constructor({ concurrency, rate }: HostLimits) {
     this.#maxUnderway = concurrency ?? Number.POSITIVE_INFINITY
     this.#spacingMs = rate === null ? 0 : (1000 / rate) * SPACING
+    this.#maxRecent = rate === null ? Number.POSITIVE_INFINITY : Math.ceil(rate)
   }
 
   /** Requests under way, to all hosts. */
@@ -66,31 +72,48 @@ export class LimitedHosts implements HostGate {
     const state = this.#hosts.get(host)
     const free = this.#maxUnderway - (state?.underway ?? 0)
     if (this.#spacingMs === 0) return free
-    if (free <= 0 || (state !== undefined && state.nextMs > nowMs)) return 0
-    const lateMs = state === undefined ? 0 : nowMs - this.#dueBy(state, nowMs)
-    return Math.min(free, Math.floor(lateMs / this.#spacingMs) + 1)
+    if (free <= 0) return 0
+    if (state === undefined) return 1
+    if (state.nextMs > nowMs) return 0
+    const due = Math.floor((nowMs - this.#dueBy(state, nowMs)) / this.#spacingMs) + 1
+    return this.#withinWindow(state, nowMs, Math.min(free, due))
   }
 
   dueMs(host: string, nowMs: number): number | null {
     const state = this.#hosts.get(host)
-    if (state === undefined || state.underway >= this.#maxUnderway || state.nextMs <= nowMs) return null
-    return state.nextMs
+    if (state === undefined || state.underway >= this.#maxUnderway) return null
+    const { recent, oldest, nextMs } = state
+    const isFull = recent.length === this.#maxRecent
+    const dueMs = isFull ? Math.max(nextMs, recent[oldest]! + WINDOW_MS) : nextMs
+    return dueMs <= nowMs ? null : dueMs
   }
 
   start(host: string, nowMs: number): void {
     const state = this.#hosts.get(host)
     if (state === undefined) {
-      this.#hosts.set(host, { underway: 1, nextMs: nowMs + this.#spacingMs })
+      const recent = this.#spacingMs === 0 ? [] : [nowMs]
+      this.#hosts.set(host, { underway: 1, nextMs: nowMs + this.#spacingMs, recent, oldest: 0 })
       this.#sweep(nowMs)
       return
     }
     state.underway += 1
     state.nextMs = this.#dueBy(state, nowMs) + this.#spacingMs
+    if (this.#spacingMs === 0) return
+    if (state.recent.length < this.#maxRecent) {
+      state.recent.push(nowMs)
+      return
+    }
+    state.recent[state.oldest] = nowMs
+    state.oldest = (state.oldest + 1) % this.#maxRecent
   }
 
   startedLate(host: string, atMs: number): void {
     const state = this.#hosts.get(host)
-    if (state !== undefined) state.nextMs = Math.max(state.nextMs, atMs + this.#spacingMs)
+    if (state === undefined) return
+    state.nextMs = Math.max(state.nextMs, atMs + this.#spacingMs)
+    const { recent, oldest } = state
+    const last = (oldest + recent.length - 1) % recent.length
+    if (recent.length > 0) recent[last] = Math.max(recent[last]!, atMs)
   }
 
   end(host: string): void {
@@ -102,14 +125,26 @@ export class LimitedHosts implements HostGate {
 
   /** When the next start was due: what is late for another reason than a timer is due now. */
   #dueBy({ nextMs }: HostState, nowMs: number): number {
-    return nextMs < nowMs - MAX_LATE_MS ? nowMs : nextMs
+    return nextMs < nowMs - MAX_MADE_UP_MS ? nowMs : nextMs
+  }
+
+  /** Of so many that are due, those that may start without there being too many in the time that a window spans. */
+  #withinWindow({ recent, oldest }: HostState, nowMs: number, due: number): number {
+    const unused = this.#maxRecent - recent.length
+    let may = Math.min(due, unused)
+    while (may < due && may - unused < recent.length) {
+      // As dueMs has it, to the last bit: a host that has neither room nor a time would wait for ever.
+      if (recent[(oldest + may - unused) % recent.length]! + WINDOW_MS > nowMs) break
+      may += 1
+    }
+    return may
   }
 
   /** A host that was left alone for long enough is as good as a new one. */
   #sweep(nowMs: number): void {
     if (this.#hosts.size < this.#sweepAt) return
     for (const [host, { underway, nextMs }] of this.#hosts) {
-      if (underway === 0 && nextMs < nowMs - MAX_LATE_MS) this.#hosts.delete(host)
+      if (underway === 0 && nextMs < nowMs - WINDOW_MS) this.#hosts.delete(host)
     }
     this.#sweepAt = Math.max(MIN_SWEPT, 2 * this.#hosts.size)
   }

@@ -119,9 +119,9 @@ describe('GatedSupply, hosts', () => {
     expect(items.take(10).map(({ index }) => index)).toEqual([0, 4])
     items.end([0, 1])
     expect(items.supply.ready).toBe(0)
-    expect(items.clock.nextDueMs).toBe(103)
+    expect(items.clock.nextDueMs).toBe(102)
     const { changes } = items
-    items.clock.advance(103)
+    items.clock.advance(102)
     expect([items.changes, items.supply.ready]).toEqual([changes + 1, 2])
     items.take(10)
     items.supply.stop()
@@ -137,7 +137,7 @@ describe('GatedSupply, hosts', () => {
     items.supply.started({ indexes: Float64Array.of(0), startedAt: startedAt(10) })
     expect(items.supply.ready).toBe(1)
     items.supply.started({ indexes: Float64Array.of(0), startedAt: startedAt(180) })
-    expect([items.supply.ready, items.clock.nextDueMs]).toEqual([0, 283])
+    expect([items.supply.ready, items.clock.nextDueMs]).toEqual([0, 282])
   })
 
   it('comes close to the rate though its timers are late, and to that of each of many hosts', async () => {

@@ -30,8 +30,8 @@ describe('LimitedHosts', () => {
     expect(gate.room('a', 1_000)).toBe(1)
     gate.start('a', 1_000)
     expect(gate.room('a', 1_001)).toBe(0)
-    expect(gate.dueMs('a', 1_001)).toBe(6_150)
-    expect(gate.room('a', 6_150)).toBe(1)
+    expect(gate.dueMs('a', 1_001)).toBe(6_100)
+    expect(gate.room('a', 6_100)).toBe(1)
     // Left alone for long it has nothing saved up.
     expect(gate.room('a', 100_000)).toBe(1)
   })
@@ -41,36 +41,43 @@ describe('LimitedHosts', () => {
     gate.start('a', 0)
     expect([gate.room('a', 5_000), gate.dueMs('a', 10)]).toEqual([0, null])
     gate.end('a')
-    expect(gate.dueMs('a', 10)).toBe(103)
+    expect(gate.dueMs('a', 10)).toBe(102)
   })
 
   it('keeps the distance from what got on its way late', () => {
     const gate = new LimitedHosts({ concurrency: null, rate: 10 })
     gate.start('a', 0)
     gate.startedLate('a', 150)
-    expect([gate.room('a', 200), gate.dueMs('a', 200)]).toEqual([0, 253])
+    expect([gate.room('a', 200), gate.dueMs('a', 200)]).toEqual([0, 252])
     gate.startedLate('a', 100)
-    expect(gate.dueMs('a', 200)).toBe(253)
+    expect(gate.dueMs('a', 200)).toBe(252)
   })
 
   it('never starts more in any second than the rate says, whenever it is asked', () => {
-    const gaps = fc.array(fc.double({ min: 0, max: 40, noNaN: true }), { minLength: 200, maxLength: 600 })
+    const gaps = fc.array(fc.double({ min: 0, max: 150, noNaN: true }), { minLength: 200, maxLength: 600 })
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 400 }), gaps, (rate, steps) => {
-        const gate = new LimitedHosts({ concurrency: null, rate })
-        const starts: number[] = []
-        let nowMs = 50
-        for (const gap of steps) {
-          nowMs += gap
-          for (let room = gate.room('a', nowMs); room > 0; room -= 1) {
-            gate.start('a', nowMs)
-            gate.end('a')
-            starts.push(nowMs)
+      fc.property(
+        fc.oneof(fc.integer({ min: 1, max: 400 }), fc.integer({ min: 900, max: 1_100 })),
+        gaps,
+        (rate, steps) => {
+          const gate = new LimitedHosts({ concurrency: null, rate })
+          const starts: number[] = []
+          let nowMs = 50
+          for (const gap of steps) {
+            nowMs += gap
+            for (let room = gate.room('a', nowMs); room > 0; room -= 1) {
+              gate.start('a', nowMs)
+              gate.end('a')
+              starts.push(nowMs)
+            }
+            expect(gate.room('a', nowMs)).toBe(0)
+            const dueMs = gate.dueMs('a', nowMs)!
+            expect(dueMs).toBeGreaterThan(nowMs)
+            expect(gate.room('a', dueMs)).toBeGreaterThan(0)
           }
-          expect(gate.room('a', nowMs)).toBe(0)
-        }
-        expect(mostInASecond(starts)).toBeLessThanOrEqual(rate)
-      }),
+          expect(mostInASecond(starts)).toBeLessThanOrEqual(rate)
+        },
+      ),
       { numRuns: 200 },
     )
   })
@@ -79,7 +86,7 @@ describe('LimitedHosts', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 2_000 }),
-        fc.infiniteStream(fc.double({ min: 0, max: 1, noNaN: true })),
+        fc.infiniteStream(fc.integer({ min: 0, max: 10 })),
         (rate, late) => {
           const gate = new LimitedHosts({ concurrency: null, rate })
           const endMs = 10_000 + (10 * 1000) / rate
@@ -90,9 +97,10 @@ describe('LimitedHosts', () => {
               gate.end('a')
               started += 1
             }
-            nowMs = Math.max(nowMs + 4, gate.dueMs('a', nowMs) ?? nowMs) + 12 * late.next().value!
+            nowMs = Math.max(nowMs + 4, gate.dueMs('a', nowMs) ?? nowMs) + 3 * late.next().value!
           }
-          expect(started / (endMs / 1000)).toBeGreaterThanOrEqual(0.95 * rate)
+          // But for the last one or two.
+          expect(started + 2).toBeGreaterThanOrEqual((0.95 * rate * endMs) / 1000)
         },
       ),
       { numRuns: 60 },

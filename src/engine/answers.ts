@@ -18,7 +18,12 @@ const CHARS_OF_A_DETAIL = 256
 
 export function answerAt(columns: ResultColumns, at: number, error: TaskError | null): Answer {
   const outcome = columns.outcomes[at] as Outcome
-  return { outcome, output: outputAt(columns.outputs, at), error, fetch: fetchAt(columns.fetches, at) }
+  return { outcome, output: detached(outputAt(columns.outputs, at)), error, fetch: fetchAt(columns.fetches, at) }
+}
+
+/** A part of a text keeps the whole of it in memory: of a block with a megabyte of outputs one is to stay. */
+function detached(text: string | null): string | null {
+  return text && Buffer.from(text, 'utf16le').toString('utf16le')
 }
 
 export function answerOf({ status, output, error, fetch }: TaskRecord): Answer {

@@ -13,7 +13,7 @@ import { IndexList } from './index-list.js'
 /** Rows of one block, and the characters of their outputs: a millisecond or so of the event loop. */
 const BLOCK = { rows: 1_024, chars: 512 * 1024 }
 /** Answers kept for items that are read later. */
-const KEPT = { answers: 256, chars: 8 * 1024 * 1024 }
+const KEPT = { answers: 64, chars: 8 * 1024 * 1024 }
 
 interface Options {
   count: number

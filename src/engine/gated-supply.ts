@@ -36,6 +36,8 @@ const MAX_HOSTS = 100_000
 const MIN_RING_MS = 4
 /** From being handed out to being started: what takes longer has not kept to its host's pace. */
 const MAX_START_MS = 20
+/** Answers read from the disk at a time. */
+const ANSWERS = 32
 /** Until an answer that is on its way to the disk is looked for again. */
 const REREAD_ANSWER_MS = 20
 
@@ -272,9 +274,10 @@ export class GatedSupply implements Supply {
   /** Whether there may be more to do. */
   async #step(): Promise<boolean> {
     if (this.options.isFull()) return false
+    if (await this.#answerLate()) return true
     if (this.#endFollowers()) return true
     if (this.#duplicates?.hasLate) {
-      if (!(await this.#duplicates.answerLate())) await this.#reader.rest(REREAD_ANSWER_MS)
+      await this.#reader.rest(REREAD_ANSWER_MS)
       return true
     }
     const next = this.#nextToRead()
@@ -284,6 +287,14 @@ export class GatedSupply implements Supply {
     this.#admit(next, inputs)
     this.options.onChanged()
     return true
+  }
+
+  /** Several at a time: their followers go with one block. */
+  async #answerLate(): Promise<boolean> {
+    const duplicates = this.#duplicates
+    let answered = 0
+    while (duplicates?.hasLate && answered < ANSWERS && (await duplicates.answerLate())) answered += 1
+    return answered > 0
   }
 
   #endFollowers(): boolean {

@@ -135,7 +135,10 @@ TaskType.implement({
 
 /** How it came about, and how long it took. */
 builder.objectFields(TaskType, (t) => ({
-  attempts: t.int({ description: 'How many attempts it took.', resolve: ({ record }) => record.attempts }),
+  attempts: t.int({
+    description: 'How many attempts it took; 0 where it has the answer of another item with the same request (dedupe).',
+    resolve: ({ record }) => record.attempts,
+  }),
   history: t.field({
     type: [AttemptType],
     description: 'Each attempt with its own times and error, the last one included.',
@@ -144,7 +147,7 @@ builder.objectFields(TaskType, (t) => ({
   lane: t.string({
     nullable: true,
     description:
-      'The lane of the last attempt; null where it never started, as are startedMs, queueWaitMs and serviceMs.',
+      'The lane of the last attempt; null where it never started, as are startedMs, queueWaitMs and serviceMs (0 with the answer of another item).',
     resolve: ({ record }) => record.lane,
   }),
   startedMs: t.float({

@@ -25,7 +25,7 @@ describe('launchFetchBatch', () => {
         space: '',
         input: {
           source: { template: { template: 'https://a.example/{i}', from: 1, to: 3, step: 1 } },
-          fetch: { bodyPolicy: 'DISCARD', maxBytes: 10485760, maxRedirects: 5 },
+          fetch: { bodyPolicy: 'DISCARD', maxBytes: 10485760, maxRedirects: 5, dedupe: false },
           options: {
             strategy: 'AUTO',
             priority: 0,

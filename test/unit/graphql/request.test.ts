@@ -3,7 +3,7 @@ import type { StageSpec } from '../../../src/domain/batch.js'
 import { requestOf } from '../../../src/graphql/request.js'
 import { batchSpec } from '../../support/fake-runs.js'
 
-const FETCH: StageSpec = {
+const FETCH: Extract<StageSpec, { kind: 'FETCH' }> = {
   kind: 'FETCH',
   name: 'fetch',
   fetch: {
@@ -36,6 +36,16 @@ describe('requestOf', () => {
         retry: { maxAttempts: 3, backoffMs: 200, maxBackoffMs: 10_000, unsafe: false },
         timeoutMs: null,
       },
+    })
+  })
+
+  it('tells a launch that is older than an option as one without it', () => {
+    const source = { kind: 'list', form: 'urls', count: 1 } as const
+    const fetch = { perHostConcurrency: null, perHostRate: null, dedupe: false }
+    expect(requestOf(batchSpec({ kind: 'FETCH', source, stages: [FETCH] }))).toMatchObject({ fetch })
+    const limited = { ...FETCH, fetch: { ...FETCH.fetch, perHostRate: 2 } }
+    expect(requestOf(batchSpec({ kind: 'FETCH', source, stages: [limited] }))).toMatchObject({
+      fetch: { ...fetch, perHostRate: 2 },
     })
   })
 

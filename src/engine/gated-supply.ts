@@ -169,7 +169,7 @@ export class GatedSupply implements Supply {
     const indexes = taken.map(({ item }) => item.index)
     const attempts = taken.map(({ item }) => item.attempt)
     const batch: Batch = { first: indexes[0]!, count: taken.length, indexes, attempts }
-    if (this.options.record.spec.source.kind === 'list') batch.inputs = taken.map(({ item }) => item.input)
+    if (this.options.record.spec.source.kind !== 'template') batch.inputs = taken.map(({ item }) => item.input)
     return batch
   }
 

@@ -35,7 +35,8 @@ export class SourceReader {
   async inputs(indexes: readonly number[]): Promise<unknown[] | null> {
     const { record, store } = this.options
     const { source } = record.spec
-    if (source.kind !== 'list') return indexes.map((index) => compactInput(source, index))
+    if (source.kind === 'template' || source.kind === 'range')
+      return indexes.map((index) => compactInput(source, index))
     const items = await this.#persist(() => store.items(record.id, indexes))
     return items && indexes.map((index) => items.get(index) ?? null)
   }

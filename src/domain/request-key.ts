@@ -1,6 +1,6 @@
 /** What makes two requests the same one, and where they go. */
 
-import { type CompactSource, compactInput, type FetchRequest, type Header, type Source } from './batch.js'
+import { type CompactSource, compactInput, type FetchRequest, type Header, isUnsendable, type Source } from './batch.js'
 import { DEFAULT_HEADERS, mergeHeaders } from './headers.js'
 
 /** A request without what a list may leave out of it. */
@@ -39,9 +39,9 @@ function withoutFragment(href: string): string {
   return at < 0 ? href : href.slice(0, at)
 }
 
-/** The URL that a request names; null where it cannot be parsed, and the request fails by itself. */
-export function urlOf({ url }: RequestLike): URL | null {
-  return URL.canParse(url) ? new URL(url) : null
+/** The URL that a request names; null where it cannot be parsed, or is not to be sent: it fails by itself. */
+export function urlOf(request: RequestLike): URL | null {
+  return !isUnsendable(request) && URL.canParse(request.url) ? new URL(request.url) : null
 }
 
 /** From the scheme to where the path begins, however many slashes and backslashes there are between. */

@@ -14,11 +14,11 @@ import type { RunRecord } from '../domain/run.js'
 import type { Store } from '../store/store.js'
 import { Alarm } from './alarm.js'
 import { Duplicates } from './duplicates.js'
-import { type HostGate, LimitedHosts } from './host-gate.js'
+import { type HostGate, LimitedHosts, NO_HOST } from './host-gate.js'
 import { HostQueues, MAX_ITEMS_A_HOST } from './host-queues.js'
 import { MAX_WAITING, PendingItems } from './pending.js'
 import { SourceReader } from './source-reader.js'
-import type { Batch, Starts, Supply } from './supply.js'
+import type { Batch, Range, Starts, Supply } from './supply.js'
 
 /** Items read at a time: a millisecond of the event loop or less. */
 const SLICE = 250
@@ -125,7 +125,7 @@ export class GatedSupply implements Supply {
     this.#left = total - (ended?.size ?? 0)
     this.#gate = gate ?? new LimitedHosts({ concurrency: null, rate: null })
     this.#queues = new HostQueues(this.#gate)
-    this.#host = gate === null ? '' : commonHost(record.spec.source)
+    this.#host = gate === null ? NO_HOST : commonHost(record.spec.source)
     this.#keys = new RequestKeys(options.fetch.headers)
     this.#reader = new SourceReader(options)
     this.#duplicates = hasDuplicates
@@ -191,6 +191,10 @@ export class GatedSupply implements Supply {
   giveBack(index: number, attempt: number): void {
     this.#comeBack(index)
     this.#again.giveBack(index, attempt)
+  }
+
+  restore({ first, count, indexes, attempts }: Range, from: number): void {
+    for (let at = from; at < count; at += 1) this.giveBack(indexes?.[at] ?? first + at, attempts?.[at] ?? 1)
   }
 
   delay(index: number, attempt: number, dueMs: number): void {
@@ -329,12 +333,18 @@ export class GatedSupply implements Supply {
     return this.#host === null ? queues.hosts < MAX_HOSTS : queues.items < MAX_ITEMS_OF_THE_ONE && queues.hasRoom
   }
 
+  /** `inputs`: undefined in the place of what is to be read another time. */
   #admit({ kind, indexes, attempts }: ToRead, inputs: readonly unknown[]): void {
     const startMs = this.options.clock.monotonicMs()
     const readyBefore = this.#queues.ready
     let spilled = 0
     indexes.forEach((index, at) => {
       const input = inputs[at]
+      if (input === undefined) {
+        const unread = kind === 'fresh' ? this.#fresh : this.#again
+        unread.giveBack(index, attempts?.[at] ?? 1)
+        return
+      }
       const host = kind === 'fresh' ? this.#hostOfFresh(index, input) : this.#hostOf(input)
       if (host === null) return
       if (kind === 'fresh' && this.#host === null && !this.#queues.takes(host)) {
@@ -353,7 +363,7 @@ export class GatedSupply implements Supply {
   }
 
   #hostOf(input: unknown): string {
-    return this.#host ?? urlOf(toRequest(input))?.host ?? ''
+    return this.#host ?? urlOf(toRequest(input))?.host ?? NO_HOST
   }
 
   /** Null where it is not to be sent: it has ended, or follows another one. */
@@ -364,7 +374,7 @@ export class GatedSupply implements Supply {
     const url = urlOf(request)
     const leads = url === null || duplicates.leads(this.#keys.keyOf(request, url), index)
     if (!leads || duplicates.hasEnded(index)) return null
-    return this.#host ?? url?.host ?? ''
+    return this.#host ?? url?.host ?? NO_HOST
   }
 }
 

@@ -22,6 +22,9 @@ export interface HostLimits {
   rate: number | null
 }
 
+/** In the place of the host of an item that is not sent, as its line is no request: it has no limit. */
+export const NO_HOST = ''
+
 /** Starts lie a little further apart than the rate says, so that some that were late can be made up for. */
 const SPACING = 1.02
 /** In so long there are never more than the rate says for a second: the rest is for the way to the host. */
@@ -69,6 +72,7 @@ export class LimitedHosts implements HostGate {
   }
 
   room(host: string, nowMs: number): number {
+    if (host === NO_HOST) return Number.POSITIVE_INFINITY
     const state = this.#hosts.get(host)
     const free = this.#maxUnderway - (state?.underway ?? 0)
     if (this.#spacingMs === 0) return free
@@ -89,6 +93,7 @@ export class LimitedHosts implements HostGate {
   }
 
   start(host: string, nowMs: number): void {
+    if (host === NO_HOST) return
     const state = this.#hosts.get(host)
     if (state === undefined) {
       const recent = this.#spacingMs === 0 ? [] : [nowMs]

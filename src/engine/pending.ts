@@ -1,7 +1,7 @@
 /** Which items of a stage are to be handed out next: those never tried, those given back, those whose back-off is over. */
 
 import type { IndexSet } from '../domain/indexset.js'
-import type { Batch, Supply } from './supply.js'
+import type { Batch, Range, Supply } from './supply.js'
 
 interface Waiting {
   index: number
@@ -65,7 +65,7 @@ export class PendingItems implements Supply {
   }
 
   /** Gives back the end of a batch, from this place on. */
-  restore({ first, count, indexes, attempts }: Batch, from: number): void {
+  restore({ first, count, indexes, attempts }: Range, from: number): void {
     if (indexes === null && attempts === null) {
       if (from === count) return
       this.#stretches.push({ first: first + from, count: count - from })

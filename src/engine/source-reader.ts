@@ -31,14 +31,17 @@ export class SourceReader {
 
   constructor(private readonly options: Options) {}
 
-  /** In the order of the indexes; null where the reader was stopped, or has given up. */
+  /**
+   * In the order of the indexes, undefined where there was no room for a long one beside those before it; null where the reader was
+   * stopped, or has given up.
+   */
   async inputs(indexes: readonly number[]): Promise<unknown[] | null> {
     const { record, store } = this.options
     const { source } = record.spec
     if (source.kind === 'template' || source.kind === 'range')
       return indexes.map((index) => compactInput(source, index))
     const items = await this.#persist(() => store.items(record.id, indexes))
-    return items && indexes.map((index) => items.get(index) ?? null)
+    return items && indexes.map((index) => items.get(index))
   }
 
   /** The row of an item; null where there is none, or the reader was stopped. */

@@ -5,12 +5,16 @@
 
 import type { ResultColumns } from '../domain/results.js'
 
-/** Items to hand out. `indexes` null: first, first + 1, …; `attempts` null: all 1. */
-export interface Batch {
+/** Some items. `indexes` null: first, first + 1, …; `attempts` null: all 1. */
+export interface Range {
   first: number
   count: number
   indexes: number[] | null
   attempts: number[] | null
+}
+
+/** Items to hand out. */
+export interface Batch extends Range {
   /** Of a list's items, where they have been read already. */
   inputs?: unknown[]
 }
@@ -35,6 +39,8 @@ export interface Supply {
   started(starts: Starts): void
   /** The item was handed out, and has to be again. */
   giveBack(index: number, attempt: number): void
+  /** The batch was handed out, and its items from this place on have to be again. */
+  restore(batch: Range, from: number): void
   /** As giveBack, but not before `dueMs` of the clock that `release` is called with. */
   delay(index: number, attempt: number, dueMs: number): void
   /** Makes ready what is due; to be called also when the recorder takes more again. */

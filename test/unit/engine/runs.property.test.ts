@@ -224,7 +224,8 @@ function checkHosts(lanes: readonly FakeLane[]): void {
     const hosts = inFlight.get(fetch) ?? new Map<string, number>()
     inFlight.set(fetch, hosts)
     for (const { index, input } of held) {
-      const { host } = new URL(job?.source ? String(compactInput(job.source, index)) : toFetchRequest(input).url)
+      const source = job?.source?.kind === 'file' ? null : job?.source
+      const { host } = new URL(source ? String(compactInput(source, index)) : toFetchRequest(input).url)
       hosts.set(host, (hosts.get(host) ?? 0) + 1)
       const limit = fetch?.perHostConcurrency ?? null
       if (limit !== null) expect(hosts.get(host)).toBeLessThanOrEqual(limit)

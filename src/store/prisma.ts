@@ -169,8 +169,12 @@ class PrismaStore implements Store {
 
   /** Prisma would open the database again for whoever asks after the end. */
   get #prisma(): PrismaClient {
-    if (this.#closed) throw new Error('the store is closed')
+    this.#refuseAfterEnd()
     return this.#parts.prisma
+  }
+
+  #refuseAfterEnd(): void {
+    if (this.#closed) throw new Error('the store is closed')
   }
 
   get #searching(): StoreThread<ReaderMethods> {
@@ -257,6 +261,7 @@ class PrismaStore implements Store {
   }
 
   async items(runId: number, indexes: readonly number[]): Promise<Map<number, Json>> {
+    this.#refuseAfterEnd()
     if (!this.#files.has(runId)) return this.#blocks.items(runId, indexes)
     const { lines, uploadsDir } = this.#parts
     const items = await lines.thread.call('lines', uploadsDir, runId, indexes)
@@ -264,6 +269,7 @@ class PrismaStore implements Store {
   }
 
   async sourceFile(runId: number): Promise<SourceFile | null> {
+    this.#refuseAfterEnd()
     const found = this.#files.find(runId)
     return found && { path: join(this.#parts.uploadsDir, found.file), stretches: found.stretches }
   }

@@ -1,13 +1,13 @@
 /** A body as the JSON text of a task's output. */
 
 import { isUtf8 } from 'node:buffer'
-import { TextDecoder } from 'node:util'
 import type { BodyPolicy } from '../domain/batch.js'
 import { TaskFailure } from '../domain/errors.js'
 import { isTooDeep, MAX_JSON_DEPTH } from '../domain/output.js'
+import { charsetOf, decodeText, UTF_8 } from '../domain/text.js'
 
 export interface OutputRequest {
-  policy: Exclude<BodyPolicy, 'DISCARD'>
+  policy: 'JSON' | 'TEXT'
   contentType: string | null
   /** Of the JSON text. */
   maxBytes: number
@@ -89,48 +89,4 @@ function isEscaped(text: string, at: number): boolean {
   let backslashes = 0
   while (text.charCodeAt(at - 1 - backslashes) === BACKSLASH) backslashes += 1
   return backslashes % 2 === 1
-}
-
-const UTF_8 = 'utf-8'
-const CHARSET = /;\s*charset\s*=\s*"?([^\s";]+)/i
-
-/** A byte order mark wins over the header, as in browsers; a charset that nobody knows is taken for UTF-8. */
-function charsetOf(body: Buffer, contentType: string | null): string {
-  if (body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf) return UTF_8
-  if (body[0] === 0xff && body[1] === 0xfe) return 'utf-16le'
-  if (body[0] === 0xfe && body[1] === 0xff) return 'utf-16be'
-  return CHARSET.exec(contentType ?? '')?.[1]?.toLowerCase() ?? UTF_8
-}
-
-const decoders = new Map<string, TextDecoder>()
-const MAX_DECODERS = 64
-
-function decodeText(body: Buffer, contentType: string | null): string {
-  const decoder = decoderOf(charsetOf(body, contentType))
-  const text = decoder.decode(body)
-  return decoder.encoding === 'windows-1252' ? text.replace(/[\u0080-\u009f]/g, windows1252) : text
-}
-
-/** The bytes from 0x80 to 0x9f, which Node's decoder takes for Latin 1 in some versions. */
-const WINDOWS_1252 = '€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ'
-
-function windows1252(character: string): string {
-  return WINDOWS_1252[character.charCodeAt(0) - 0x80] ?? character
-}
-
-function decoderOf(charset: string): TextDecoder {
-  const known = decoders.get(charset)
-  if (known !== undefined) return known
-  const decoder = createDecoder(charset)
-  // What origins name has no bound.
-  if (decoders.size < MAX_DECODERS) decoders.set(charset, decoder)
-  return decoder
-}
-
-function createDecoder(charset: string): TextDecoder {
-  try {
-    return new TextDecoder(charset)
-  } catch {
-    return new TextDecoder(UTF_8)
-  }
 }

@@ -17,6 +17,7 @@ import { createLanePool } from './lanes/pool.js'
 import type { Log } from './log.js'
 import { createStore } from './store/prisma.js'
 import type { Store } from './store/store.js'
+import { stagingFolder } from './store/stored-bodies.js'
 import { version } from './version.js'
 
 /** What is loaded from files: the code of the other threads and processes, and the migrations. */
@@ -50,10 +51,12 @@ const GATHER_MS = 20
 
 /** Starts everything, in the order in which each part needs the others. Rejects with a clear error where one cannot. */
 export async function startApp(config: Config, log: Log, files: AppFiles = BUILT_FILES): Promise<App> {
-  mkdirSync(config.dataDir, { recursive: true })
+  // The owner's alone: it holds what was fetched.
+  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
   const functions = await loadFunctions(config, log)
   const store = await createStore({
     url: config.databaseUrl,
+    dataDir: config.dataDir,
     writerEntry: files.writerEntry,
     readerEntry: files.readerEntry,
     migrationsDir: files.migrationsDir,
@@ -63,6 +66,7 @@ export async function startApp(config: Config, log: Log, files: AppFiles = BUILT
     entry: files.laneEntry,
     functionsDir: config.functionsDir,
     allowHosts: config.allowHosts,
+    stagingDir: stagingFolder(config.dataDir),
     laneMemoryMb: config.laneMemoryMb,
     maxLanes: config.maxLanes,
     keepWarm: config.lanes + EXTRA_WARM_LANES,

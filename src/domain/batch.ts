@@ -24,7 +24,7 @@ export interface RetryPolicy {
   unsafe: boolean
 }
 
-export const BodyPolicy = { DISCARD: 'DISCARD', JSON: 'JSON', TEXT: 'TEXT' } as const
+export const BodyPolicy = { DISCARD: 'DISCARD', STORE: 'STORE', JSON: 'JSON', TEXT: 'TEXT' } as const
 export type BodyPolicy = (typeof BodyPolicy)[keyof typeof BodyPolicy]
 
 export const Reducer = { SUM: 'SUM', MIN: 'MIN', MAX: 'MAX', COUNT: 'COUNT', COLLECT: 'COLLECT' } as const
@@ -98,6 +98,11 @@ export interface BatchSpec {
   timeoutMs: number | null
   source: Source
   stages: StageSpec[]
+}
+
+/** Whether the bodies that a stage fetches are stored. */
+export function storesBodies(stage: StageSpec | undefined): boolean {
+  return stage?.kind === 'FETCH' && stage.fetch.bodyPolicy === 'STORE'
 }
 
 /** The number that `{i}` stands for in a template, or the input of a range, at `index`. */

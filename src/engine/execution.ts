@@ -221,7 +221,7 @@ export class RunExecution implements ScheduledRun, SessionListener {
     const slots = slotsOfLane(this.plan, ordinal)
     const tellsWaiting = this.#choice?.isOpen ?? false
     const file = this.setting.sourceFile(this.record.id)
-    const job = toJobSpec(this.record.spec, file, { job: nextJob(), slots, maxOutputBytes, tellsWaiting })
+    const job = toJobSpec(this.record, file, { job: nextJob(), slots, maxOutputBytes, tellsWaiting })
     const session = new LaneSession(lane, ordinal, job, { clock, listener: this })
     this.#sessions.add(session)
     this.#choice?.begin()

@@ -1,12 +1,13 @@
 /** What lanes are told of a run. */
 
-import type { BatchSpec, Source, StageSpec } from '../domain/batch.js'
+import { type Source, type StageSpec, storesBodies } from '../domain/batch.js'
+import type { RunRecord } from '../domain/run.js'
 import type { FileSource, JobSpec } from '../lanes/protocol.js'
 import type { SourceFile } from '../store/store.js'
 
 /** `file`: of a file source. */
 export function toJobSpec(
-  { source, stages, timeoutMs }: BatchSpec,
+  { key, spec: { source, stages, timeoutMs } }: Pick<RunRecord, 'key' | 'spec'>,
   file: SourceFile | null,
   own: Pick<JobSpec, 'job' | 'slots' | 'maxOutputBytes' | 'tellsWaiting'>,
 ): JobSpec {
@@ -15,7 +16,7 @@ export function toJobSpec(
     ...own,
     work:
       stage.kind === 'FETCH'
-        ? { kind: 'FETCH', fetch: stage.fetch }
+        ? { kind: 'FETCH', fetch: stage.fetch, storesFor: storesBodies(stage) ? key : null }
         : { kind: 'COMPUTE', function: stage.function, reduce: stage.reduce },
     source: source.kind === 'list' || isRead(source, stage) ? null : source.kind === 'file' ? fileOf(file) : source,
     timeoutMs,

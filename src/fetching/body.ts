@@ -2,6 +2,7 @@
 
 import { createHash, type Hash, hash } from 'node:crypto'
 import { TaskFailure } from '../domain/errors.js'
+import { BodyFile, type BodyFileListener } from './body-file.js'
 import { type Coding, type DecodedSink, Decoder } from './decoding.js'
 
 export interface BodyListener {
@@ -18,33 +19,38 @@ export interface BodyLimits {
   maxBytes: number
   /** Keeps what was decoded, up to that many bytes; null keeps nothing. */
   keepBytes: number | null
+  /** Where to write what was decoded, see BodyFile; null writes nothing. */
+  fileStem: string | null
 }
 
-export class Body implements DecodedSink {
+export class Body implements DecodedSink, BodyFileListener {
   /** Decoded so far. */
   bytes = 0
   /** Whether the end has been reached, and all before it was well. */
   whole = false
   readonly #decoder: Decoder | null
+  readonly #file: BodyFile | null
   /** A body in one piece is hashed in one go. */
   #first: Buffer | null = null
   #hash: Hash | null = null
+  #sha256: string | null = null
   #kept: Buffer[] = []
+  /** Nothing more is taken. */
   #over = false
+  #destroyed = false
 
   constructor(
     private readonly limits: BodyLimits,
     private readonly listener: BodyListener,
   ) {
     this.#decoder = limits.codings.length === 0 ? null : new Decoder(limits.codings, this)
+    this.#file = limits.fileStem === null ? null : new BodyFile(limits.fileStem, this)
   }
 
   /** False: no more until onDrain. */
   write(piece: Buffer): boolean {
     if (this.#over) return true
-    if (this.#decoder !== null) return this.#decoder.write(piece)
-    this.onDecoded(piece)
-    return true
+    return this.#decoder === null ? this.onDecoded(piece) : this.#decoder.write(piece)
   }
 
   /** The last piece has been written. */
@@ -57,14 +63,17 @@ export class Body implements DecodedSink {
   /** Nothing more is said or kept. */
   destroy(): void {
     this.#over = true
+    this.#destroyed = true
     this.#decoder?.destroy()
+    // The file of a body that was told of is no longer ours.
+    if (!this.whole) this.#file?.drop()
     this.#kept = []
   }
 
-  /** Lower-case hex; to be asked once, after the end. */
+  /** Lower-case hex; to be asked after the end. */
   sha256(): string {
-    if (this.#hash !== null) return this.#hash.digest('hex')
-    return hash('sha256', this.#first ?? '', 'hex')
+    this.#sha256 ??= this.#hash === null ? hash('sha256', this.#first ?? '', 'hex') : this.#hash.digest('hex')
+    return this.#sha256
   }
 
   /** The decoded body, where it was kept. */
@@ -73,37 +82,57 @@ export class Body implements DecodedSink {
     return this.#kept.length === 1 && only !== undefined ? only : Buffer.concat(this.#kept)
   }
 
-  onDecoded(piece: Buffer): void {
+  onDecoded(piece: Buffer): boolean {
     this.bytes += piece.length
     if (this.bytes > this.limits.maxBytes) {
       this.onDecodingFailure(tooLarge(this.limits.maxBytes))
-      return
+      return true
     }
     const { keepBytes } = this.limits
     if (keepBytes !== null) {
       if (this.bytes > keepBytes) {
         this.onDecodingFailure(new TaskFailure('OUTPUT_TOO_LARGE', 'the body is far larger than an output may be'))
-        return
+        return true
       }
       this.#kept.push(piece)
     }
     this.#digest(piece)
+    return this.#file === null || this.#file.write(piece)
   }
 
   onDecodedEnd(): void {
     this.#over = true
-    this.whole = true
-    this.listener.onBodyEnd()
+    if (this.#file === null) this.#endWell()
+    else this.#file.finish(this.sha256(), () => this.#endWell())
   }
 
   onDecodingFailure(failure: TaskFailure): void {
-    if (this.#over) return
-    this.destroy()
-    this.listener.onBodyFailure(failure)
+    if (!this.#over) this.#fail(failure)
+  }
+
+  onFileFailure(failure: TaskFailure): void {
+    if (!this.#destroyed) this.#fail(failure)
   }
 
   onDrain(): void {
     if (!this.#over) this.listener.onDrain()
+  }
+
+  /** Each makes the one before it wait: the file the decoder, the decoder the connection. */
+  onFileDrain(): void {
+    if (this.#over) return
+    if (this.#decoder === null) this.listener.onDrain()
+    else this.#decoder.resume()
+  }
+
+  #endWell(): void {
+    this.whole = true
+    this.listener.onBodyEnd()
+  }
+
+  #fail(failure: TaskFailure): void {
+    this.destroy()
+    this.listener.onBodyFailure(failure)
   }
 
   #digest(piece: Buffer): void {

@@ -16,8 +16,8 @@ import { TaskFailure } from '../domain/errors.js'
 export type Coding = 'gzip' | 'deflate' | 'br'
 
 export interface DecodedSink {
-  /** A piece of the decoded body. The sink may destroy the decoder from within. */
-  onDecoded(piece: Buffer): void
+  /** A piece of the decoded body. False: no more until `resume`. The sink may destroy the decoder from within. */
+  onDecoded(piece: Buffer): boolean
   onDecodedEnd(): void
   /** The sink destroys the decoder. */
   onDecodingFailure(failure: TaskFailure): void
@@ -94,6 +94,11 @@ export class Decoder {
     else this.#decodeAtOnce()
   }
 
+  /** After an `onDecoded` that answered false. */
+  resume(): void {
+    this.#stages?.at(-1)?.resume()
+  }
+
   destroy(): void {
     this.#destroyed = true
     this.#forgetTurn()
@@ -138,7 +143,7 @@ export class Decoder {
     }
     const last = this.#stages.at(-1)
     last?.on('data', (piece: Buffer) => {
-      if (!this.#destroyed) this.sink.onDecoded(piece)
+      if (!this.#destroyed && !this.sink.onDecoded(piece)) last.pause()
     })
     last?.on('end', () => {
       this.#outputEnded = true

@@ -9,7 +9,7 @@ export interface FetchOutcome {
   error: TaskError | null
   /** From a Retry-After header of the last answer, in milliseconds from now; null where there was none. */
   retryAfterMs: number | null
-  /** Of JSON and TEXT: the body as JSON text; null with DISCARD or where it failed. */
+  /** Of JSON and TEXT: the body as JSON text; null with DISCARD and STORE, and where it failed. */
   output: string | null
   detail: FetchDetail
 }
@@ -20,6 +20,11 @@ export interface FetchSettings {
   timeoutMs: number | null
   /** Of the JSON text of the output. */
   maxOutputBytes: number
+  /**
+   * With STORE: the path that the body's file has, without what its state adds (domain/blob.ts). Where the request has succeeded
+   * and its detail has a hash, the file is there, whole, under its staged name. Null with any other policy.
+   */
+  fileStem: string | null
 }
 
 /** Keeps its connections between requests. Never rejects: what goes wrong is in the outcome. */

@@ -41,7 +41,7 @@ export function toOutput(body: Buffer, request: OutputRequest): string {
 
 /** What stands for the body of an answer that cannot have one. */
 export function emptyOutput(policy: BodyPolicy): string | null {
-  if (policy === 'DISCARD') return null
+  if (policy === 'DISCARD' || policy === 'STORE') return null
   return policy === 'TEXT' ? '""' : 'null'
 }
 

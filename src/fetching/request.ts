@@ -94,7 +94,7 @@ export class Exchange implements HopListener, Abortable {
     this.#retryAfterMs = parseRetryAfter(headers.retryAfter, Date.now())
     this.#bodiless = this.#method === 'HEAD' || BODILESS.has(status)
     if (this.#redirectsTo(status, headers.location)) {
-      return { codings: [], maxBytes: MAX_REDIRECT_BODY_BYTES, keepBytes: null }
+      return { codings: [], maxBytes: MAX_REDIRECT_BODY_BYTES, keepBytes: null, fileStem: null }
     }
     if (!this.#isOk(status)) {
       this.#verdict ??= new TaskFailure('HTTP_STATUS', `answered with status ${status}`, isRetryableStatus(status))
@@ -175,8 +175,15 @@ export class Exchange implements HopListener, Abortable {
       return failure as TaskFailure
     }
     if (!this.#bodiless && codings.length === 0 && (headers.contentLength ?? 0) > maxBytes) return tooLarge(maxBytes)
-    const keeps = bodyPolicy !== 'DISCARD' && this.#verdict === null
-    return { codings, maxBytes, keepBytes: keeps ? maxKeptBytes(this.#settings.maxOutputBytes) : null }
+    const isWanted = this.#verdict === null
+    const isOutput = bodyPolicy === 'JSON' || bodyPolicy === 'TEXT'
+    return {
+      codings,
+      maxBytes,
+      keepBytes: isWanted && isOutput ? maxKeptBytes(this.#settings.maxOutputBytes) : null,
+      // What cannot have a body has no file either.
+      fileStem: isWanted && !this.#bodiless ? this.#settings.fileStem : null,
+    }
   }
 
   #follow(next: URL): void {
@@ -200,7 +207,7 @@ export class Exchange implements HopListener, Abortable {
 
   #succeed(): void {
     const { bodyPolicy } = this.#settings.options
-    if (bodyPolicy === 'DISCARD' || this.#bodiless) {
+    if (bodyPolicy === 'DISCARD' || bodyPolicy === 'STORE' || this.#bodiless) {
       this.#settle(null, emptyOutput(bodyPolicy))
       return
     }

@@ -43,6 +43,7 @@ export interface CarrierOptions {
   entry: URL
   functionsDir: string | null
   allowHosts: readonly string[]
+  stagingDir: string
   laneMemoryMb: number
   env: Readonly<Record<string, string>>
   /** See LaneTask. */

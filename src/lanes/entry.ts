@@ -30,6 +30,7 @@ export async function runLane(task: LaneTask): Promise<never> {
       const { createFetcher } = await import('../fetching/http.js')
       return createFetcher({ allow: task.allowHosts })
     },
+    stagingDir: task.stagingDir,
     slateFor: (memory) => line.slateFor(memory),
     cpu: await openCpuClock(),
     epochOfZeroMs: task.epochOfMonotonicMs + monotonicOfZeroMs(),

@@ -16,6 +16,8 @@ import type { SlateWriter } from './slate.js'
 export interface FetchSetting {
   fetcher: Fetcher
   settings: FetchSettings
+  /** Where the body of an item is written, see FetchSettings.fileStem; null where none is stored. */
+  stemOf: ((index: number) => string) | null
   slate: SlateWriter
   cpu: CpuClock | null
   /** Epoch milliseconds at the zero of performance.now(). */
@@ -95,7 +97,7 @@ export class FetchJob implements Job {
   }
 
   #start(slot: number, request: FetchRequest): void {
-    const { fetcher, settings, slate, epochOfZeroMs } = this.#setting
+    const { fetcher, settings, stemOf, slate, epochOfZeroMs } = this.#setting
     const { index, attempt } = this.#backlog
     const startedMs = performance.now()
     const times: TaskTimes = {
@@ -106,7 +108,8 @@ export class FetchJob implements Job {
       cpuMs: Number.NaN,
     }
     slate.mark(slot, times)
-    void fetcher.fetch(request, settings, this.#abort.signal).then((outcome) => {
+    const own = stemOf === null ? settings : { ...settings, fileStem: stemOf(index) }
+    void fetcher.fetch(request, own, this.#abort.signal).then((outcome) => {
       times.serviceMs = performance.now() - startedMs
       slate.wipe(slot)
       this.#freeSlots.push(slot)

@@ -30,6 +30,8 @@ export type FromLane =
 export interface LaneTask {
   functionsDir: string | null
   allowHosts: readonly string[]
+  /** Where bodies are written that are to be stored. */
+  stagingDir: string
   /** Epoch milliseconds at the zero of the machine's monotonic clock, so that all lanes stamp with the server's clock. */
   epochOfMonotonicMs: number
   line: { kind: 'port'; port: MessagePort } | { kind: 'channel'; slatePath: string; guard: GuardTask }

@@ -14,6 +14,8 @@ export interface LanePoolOptions {
   functionsDir: string | null
   /** Private destinations that fetches may reach. */
   allowHosts: readonly string[]
+  /** Where lanes write the bodies that are to be stored; the folder is there. */
+  stagingDir: string
   laneMemoryMb: number
   /** Lanes in use at most, of both kinds together. */
   maxLanes: number
@@ -62,11 +64,12 @@ class LocalLanePool implements LanePool {
 
   constructor(options: LanePoolOptions) {
     this.#options = options
-    const { entry, functionsDir, allowHosts, laneMemoryMb, maxLanes, env = {} } = options
+    const { entry, functionsDir, allowHosts, stagingDir, laneMemoryMb, maxLanes, env = {} } = options
     const carrierOptions: CarrierOptions = {
       entry,
       functionsDir,
       allowHosts: [...allowHosts],
+      stagingDir,
       laneMemoryMb,
       env,
       epochOfMonotonicMs: performance.timeOrigin - monotonicOfZeroMs(),

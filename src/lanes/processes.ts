@@ -39,12 +39,18 @@ class ChannelLine implements Line {
   /** Known from the lane's beginning to its end: a pid is given to others afterwards. */
   #pid: number | null = null
 
-  constructor({ functionsDir, allowHosts, epochOfMonotonicMs, laneMemoryMb }: CarrierOptions) {
+  constructor({ functionsDir, allowHosts, stagingDir, epochOfMonotonicMs, laneMemoryMb }: CarrierOptions) {
     const slatePath = join(tmpdir(), `heddle-${randomUUID()}.slate`)
     this.slate = new FileSlateReader(slatePath)
     this.#laneMemoryMb = laneMemoryMb
     const guard = { parentPid: process.pid, maxResidentMb: laneMemoryMb + BASE_MEMORY_MB }
-    this.task = { functionsDir, allowHosts, epochOfMonotonicMs, line: { kind: 'channel', slatePath, guard } }
+    this.task = {
+      functionsDir,
+      allowHosts,
+      stagingDir,
+      epochOfMonotonicMs,
+      line: { kind: 'channel', slatePath, guard },
+    }
     this.#channel = {
       onMessage: (send) => {
         this.#sendToChild = send

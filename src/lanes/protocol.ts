@@ -1,6 +1,7 @@
 /** What travels between the engine and a lane. Everything here survives a structured clone. */
 
 import type { CompactSource, FetchOptions, Reducer } from '../domain/batch.js'
+import type { RunKey } from '../domain/ids.js'
 import type { ReductionState } from '../domain/reduction.js'
 import type { ResultColumns } from '../domain/results.js'
 
@@ -16,7 +17,9 @@ export interface FileSource {
 export interface JobSpec {
   /** Unique while the server lives. */
   job: number
-  work: { kind: 'FETCH'; fetch: FetchOptions } | { kind: 'COMPUTE'; function: string; reduce: Reducer | null }
+  work: /** `storesFor`: the run that bodies are stored for; null where they are not. */
+    | { kind: 'FETCH'; fetch: FetchOptions; storesFor: RunKey | null }
+    | { kind: 'COMPUTE'; function: string; reduce: Reducer | null }
   /** Where inputs come from that are not in the grant; null where all are in grants. */
   source: CompactSource | FileSource | null
   /** Tasks in service at most. */

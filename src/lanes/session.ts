@@ -1,5 +1,7 @@
 /** The lane's own side of the line: opens jobs, hands them what comes for them, and answers for the lane as a whole. */
 
+import { join } from 'node:path'
+import { stagedStem } from '../domain/blob.js'
 import type { Fetcher } from '../fetching/fetcher.js'
 import type { FunctionRegistry } from '../functions/registry.js'
 import { ComputeJob } from './compute.js'
@@ -15,6 +17,8 @@ export interface SessionSetting {
   registry: FunctionRegistry
   /** Called once, with the first fetch: lanes that compute do without. */
   openFetcher(): Promise<Fetcher>
+  /** Where bodies are written that are to be stored. */
+  stagingDir: string
   /** The slate to write to from now on; `memory` is new to the lane, or null where it is the old one. */
   slateFor(memory: SharedArrayBuffer | null): SlateWriter
   cpu: CpuClock | null
@@ -73,14 +77,16 @@ export class Session {
 
   async #openFetch(spec: JobSpec, slate: SlateWriter): Promise<void> {
     if (spec.work.kind !== 'FETCH') return
-    const { cpu, epochOfZeroMs } = this.#setting
+    const { stagingDir, cpu, epochOfZeroMs } = this.#setting
     const held: ToLane[] = []
     this.#held = held
     this.#fetcher ??= this.#setting.openFetcher()
     const fetcher = await this.#fetcher
     const { timeoutMs, maxOutputBytes } = spec
-    const settings = { options: spec.work.fetch, timeoutMs, maxOutputBytes }
-    this.#job = new FetchJob(spec, { fetcher, settings, slate, cpu, epochOfZeroMs, send: this.#report })
+    const { fetch, storesFor } = spec.work
+    const settings = { options: fetch, timeoutMs, maxOutputBytes, fileStem: null }
+    const stemOf = storesFor === null ? null : (index: number) => join(stagingDir, stagedStem(storesFor, index))
+    this.#job = new FetchJob(spec, { fetcher, settings, stemOf, slate, cpu, epochOfZeroMs, send: this.#report })
     this.#held = null
     for (const message of held) this.handle(message)
   }

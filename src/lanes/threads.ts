@@ -29,11 +29,11 @@ class PortLine implements Line {
   readonly #port: MessagePort
   readonly #laneMemoryMb: number
 
-  constructor({ functionsDir, allowHosts, epochOfMonotonicMs, laneMemoryMb }: CarrierOptions) {
+  constructor({ functionsDir, allowHosts, stagingDir, epochOfMonotonicMs, laneMemoryMb }: CarrierOptions) {
     const { port1, port2 } = new MessageChannel()
     this.#port = port1
     this.#laneMemoryMb = laneMemoryMb
-    this.task = { functionsDir, allowHosts, epochOfMonotonicMs, line: { kind: 'port', port: port2 } }
+    this.task = { functionsDir, allowHosts, stagingDir, epochOfMonotonicMs, line: { kind: 'port', port: port2 } }
     this.run = { transferList: [port2] }
   }
 

@@ -6,6 +6,7 @@ import { Outcome, outputAt } from '../domain/results.js'
 import { isFinalRunStatus } from '../domain/run.js'
 import { STORED_TASK_STATUS, type TaskRecord } from '../domain/task.js'
 import { measuredCpuMs, PlainInserter } from './plain-rows.js'
+import type { Publisher } from './publisher.js'
 import { RUN_STATE_COLUMNS, TASK_COLUMNS, toRunStateRow, toTaskCells } from './rows.js'
 import { RunNames } from './run-names.js'
 import type { Commit, TaskBlock } from './store.js'
@@ -19,6 +20,7 @@ interface ErrorTally {
 
 export class Committer {
   readonly #names: RunNames
+  readonly #publisher: Publisher
   readonly #plain: PlainInserter
   readonly #insertFull: Database.Statement
   readonly #addErrors: Database.Statement
@@ -26,8 +28,9 @@ export class Committer {
   readonly #updateRun: Database.Statement
   readonly #transaction: Database.Transaction<(commits: readonly Commit[]) => void>
 
-  constructor(db: Database.Database) {
+  constructor(db: Database.Database, publisher: Publisher) {
     this.#names = new RunNames(db)
+    this.#publisher = publisher
     this.#plain = new PlainInserter(db)
     this.#insertFull = db.prepare(
       `INSERT INTO "Task" ("runId", ${quoted(TASK_COLUMNS)}) VALUES (?, ${TASK_COLUMNS.map(() => '?').join()})`,
@@ -55,9 +58,15 @@ export class Committer {
     } catch (error) {
       // What was numbered in the transaction was rolled back with it.
       this.#names.forgetAll()
+      this.#publisher.rolledBack()
       throw error
     }
-    for (const { runId, state } of commits) if (isFinalRunStatus(state.status)) this.#names.forget(runId)
+    this.#publisher.committed()
+    for (const { runId, state } of commits) {
+      if (!isFinalRunStatus(state.status)) continue
+      this.#names.forget(runId)
+      this.#publisher.ended(runId)
+    }
   }
 
   #write({ runId, state, blocks, sketches }: Commit): void {
@@ -87,6 +96,7 @@ export class Committer {
       sequence += 1
     }
     plain.flush()
+    this.#publisher.publish(runId, block)
   }
 
   #insertTask(runId: number, task: TaskRecord, errors: Map<string, ErrorTally>): void {

@@ -1,7 +1,7 @@
 /** Opens the database file: one process at a time, with the settings that every connection shares. */
 
 import { mkdirSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
 import { errorCodeOf, StoreError } from './errors.js'
 
@@ -14,28 +14,49 @@ export function databasePath(url: string): string {
 }
 
 /** Held while the store is open. */
-export interface DatabaseLock {
+export interface Lock {
   release(): void
 }
 
-/**
- * Takes the database for this process, or throws IN_USE. The lock is SQLite's own on a file beside the database, so that
- * it holds on every platform and the system lets go of it when the process dies, however it dies.
- */
-export function lockDatabase(path: string): DatabaseLock {
+/** Takes the database for this process, or throws IN_USE. */
+export function lockDatabase(path: string): Lock {
   try {
-    mkdirSync(dirname(path), { recursive: true })
-    const lock = new Database(`${path}.lock`, { timeout: 0 })
-    try {
-      lock.exec('BEGIN EXCLUSIVE')
-    } catch (error) {
-      lock.close()
-      throw error
-    }
-    return { release: () => lock.close() }
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    return takeLock(`${path}.lock`)
   } catch (error) {
     throw describeOpenError(path, error)
   }
+}
+
+/**
+ * Takes the folder of the data for this process, or throws IN_USE: servers with databases of their own would remove each other's
+ * bodies in it.
+ */
+export function lockFolder(folder: string): Lock {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    return takeLock(join(folder, 'heddle.lock'))
+  } catch (error) {
+    if (isLocked(error))
+      throw new StoreError('IN_USE', `the folder ${folder} is in use by another process`, { cause: error })
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new StoreError('UNREACHABLE', `the folder ${folder} cannot be used: ${reason}`, { cause: error })
+  }
+}
+
+/**
+ * SQLite's own lock on a file that is there for nothing else, so that it holds on every platform and the system lets go of it
+ * when the process dies, however it dies.
+ */
+function takeLock(path: string): Lock {
+  const lock = new Database(path, { timeout: 0 })
+  try {
+    lock.exec('BEGIN EXCLUSIVE')
+  } catch (error) {
+    lock.close()
+    throw error
+  }
+  return { release: () => lock.close() }
 }
 
 /**
@@ -91,9 +112,14 @@ export function describeOpenError(path: string, error: unknown): Error {
   if (error instanceof StoreError) return error
   const code = errorCodeOf(error)
   const reason = error instanceof Error ? error.message : String(error)
-  if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED'))
+  if (isLocked(error))
     return new StoreError('IN_USE', `the database ${path} is in use by another process`, { cause: error })
   if (code.startsWith('SQLITE_NOTADB') || code.startsWith('SQLITE_CORRUPT'))
     return new StoreError('CORRUPT', `the database ${path} is damaged or no database: ${reason}`, { cause: error })
   return new StoreError('UNREACHABLE', `the database ${path} cannot be opened: ${reason}`, { cause: error })
+}
+
+function isLocked(error: unknown): boolean {
+  const code = errorCodeOf(error)
+  return code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')
 }

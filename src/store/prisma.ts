@@ -14,10 +14,11 @@ import type { RunRecord } from '../domain/run.js'
 import type { TaskRecord } from '../domain/task.js'
 import { sweepUploads } from '../files/uploads.js'
 import {
-  type DatabaseLock,
   databasePath,
   describeOpenError,
+  type Lock,
   lockDatabase,
+  lockFolder,
   openReader,
   prepareDatabase,
 } from './database.js'
@@ -34,6 +35,7 @@ import type {
   CreatedRun,
   ErrorGroup,
   Idempotency,
+  Leftover,
   NewRun,
   Page,
   PageRequest,
@@ -42,10 +44,12 @@ import type {
   RunSketches,
   SourceFile,
   Store,
+  StoredBody,
   TaskFilter,
   TaskOrder,
   TimeColumn,
 } from './store.js'
+import { bodiesFolder, StoredBodies } from './stored-bodies.js'
 import { TaskLists } from './task-lists.js'
 import { StoreThread } from './thread.js'
 import { Writer } from './writer.js'
@@ -53,6 +57,8 @@ import { Writer } from './writer.js'
 export interface StoreOptions {
   /** The database, file:… */
   url: string
+  /** The folder of the data: this process has it alone. Bodies are stored below it. */
+  dataDir: string
   /** The folder of Prisma's migrations. */
   migrationsDir: string
   /** The compiled writer-entry.js and reader-entry.js: a thread starts from JavaScript, wherever this file was loaded from. */
@@ -75,9 +81,12 @@ export async function createStore(options: StoreOptions): Promise<Store> {
   // What has been opened so far, to be closed in reverse where the next thing fails.
   const opened: (() => unknown)[] = [() => lock.release()]
   try {
+    const folder = lockFolder(options.dataDir)
+    opened.push(() => folder.release())
+    const bodiesDir = bodiesFolder(options.dataDir)
     prepareDatabase(path)
     await applyMigrations(options)
-    const writer = await Writer.start(options.writerEntry, path)
+    const writer = await Writer.start(options.writerEntry, { databasePath: path, bodiesDir })
     opened.push(() => writer.close())
     const reader = new Reader('store-reader', options.readerEntry, path)
     opened.push(() => reader.close())
@@ -86,8 +95,16 @@ export async function createStore(options: StoreOptions): Promise<Store> {
     opened.push(() => db.close())
     const prisma = await connectPrisma(path)
     await forgetLostFiles(prisma, options.uploadsDir)
-    const lines = new Reader('store-lines', options.readerEntry, path)
-    return new PrismaStore({ prisma, writer, reader, lines, db, lock, uploadsDir: options.uploadsDir })
+    return new PrismaStore({
+      prisma,
+      writer,
+      reader,
+      lines: new Reader('store-lines', options.readerEntry, path),
+      db,
+      bodies: new StoredBodies(db, bodiesDir),
+      locks: [folder, lock],
+      uploadsDir: options.uploadsDir,
+    })
   } catch (error) {
     for (const close of opened.reverse()) await close()
     throw describeOpenError(path, error)
@@ -135,7 +152,7 @@ class Reader {
 
   #start(): StoreThread<ReaderMethods> {
     if (this.#isClosed) throw new Error('the store is closed')
-    return new StoreThread<ReaderMethods>(this.entry, { name: this.name, databasePath: this.path })
+    return new StoreThread<ReaderMethods>(this.entry, { name: this.name, data: this.path })
   }
 }
 
@@ -147,7 +164,9 @@ interface Parts {
   /** Reads the lines of files, which shall not wait for a search. */
   lines: Reader
   db: Database.Database
-  lock: DatabaseLock
+  bodies: StoredBodies
+  /** Released in this order. */
+  locks: readonly Lock[]
   uploadsDir: string
 }
 
@@ -197,6 +216,19 @@ class PrismaStore implements Store {
 
   commit(commits: readonly Commit[]): Promise<void> {
     return this.#parts.writer.commit(commits)
+  }
+
+  deleteRun(runId: number): Promise<boolean> {
+    return this.#parts.writer.deleteRun(runId)
+  }
+
+  async deletedRuns(): Promise<number[]> {
+    const rows = await this.#prisma.deletedRun.findMany({ select: { id: true }, orderBy: { id: 'asc' } })
+    return rows.map(({ id }) => id)
+  }
+
+  purgeRun(runId: number): Promise<Leftover | null> {
+    return this.#parts.writer.purgeRun(runId)
   }
 
   async run(key: RunKey): Promise<RunRecord | null> {
@@ -260,6 +292,14 @@ class PrismaStore implements Store {
     )
   }
 
+  body(sha256: string): Promise<StoredBody | null> {
+    return this.#parts.bodies.find(sha256)
+  }
+
+  bodyBeginning(sha256: string, maxBytes: number): Promise<Uint8Array | null> {
+    return this.#parts.bodies.beginning(sha256, maxBytes)
+  }
+
   async items(runId: number, indexes: readonly number[]): Promise<Map<number, Json>> {
     this.#refuseAfterEnd()
     if (!this.#files.has(runId)) return this.#blocks.items(runId, indexes)
@@ -317,7 +357,7 @@ class PrismaStore implements Store {
   }
 
   async #close(): Promise<void> {
-    const { prisma, writer, reader, lines, db, lock } = this.#parts
+    const { prisma, writer, reader, lines, db, locks } = this.#parts
     try {
       await writer.exclusive(async () => {
         await reader.close()
@@ -328,7 +368,7 @@ class PrismaStore implements Store {
       // The last connection to close folds the log into the database: that is the writer's, off the main thread.
       await writer.close()
     } finally {
-      lock.release()
+      for (const lock of locks) lock.release()
     }
   }
 }

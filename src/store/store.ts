@@ -139,6 +139,15 @@ export interface ErrorGroup {
   sample: TaskRecord
 }
 
+/** A body that a run holds. */
+export interface StoredBody {
+  path: string
+  bytes: number
+}
+
+/** What a deleted run has left: bodies, and then rows. */
+export type Leftover = 'BODIES' | 'ROWS'
+
 export type TimeColumn = 'serviceMs' | 'queueWaitMs'
 
 export interface Store {
@@ -152,6 +161,16 @@ export interface Store {
    */
   commit(commits: readonly Commit[]): Promise<void>
 
+  /**
+   * Takes an ended run away: from now on nobody finds it, and its idempotency key is free. False where it is not there, or has
+   * not ended. What it has left goes with purgeRun.
+   */
+  deleteRun(runId: number): Promise<boolean>
+  /** Runs that were deleted and have left something, oldest first. */
+  deletedRuns(): Promise<number[]>
+  /** Removes the next part of what a deleted run has left, its bodies first; answers with what is left then, null for nothing. */
+  purgeRun(runId: number): Promise<Leftover | null>
+
   run(key: RunKey): Promise<RunRecord | null>
   runs(filter: RunFilter, order: RunOrder, page: PageRequest): Promise<Page<RunRecord>>
   countRuns(filter: RunFilter): Promise<number>
@@ -164,6 +183,11 @@ export interface Store {
   /** In the order of the commits, after this sequence number. */
   tasksAfter(runId: number, sequence: number, limit: number): Promise<TaskRecord[]>
   errors(runId: number, first: number): Promise<ErrorGroup[]>
+
+  /** The file of the body with this SHA-256; null where no run holds it, or somebody else took it away. */
+  body(sha256: string): Promise<StoredBody | null>
+  /** Its first bytes, all of it where it has not more. */
+  bodyBeginning(sha256: string, maxBytes: number): Promise<Uint8Array | null>
 
   /**
    * The items of a list or file source at these indexes; asking for neighbours costs one read. Of a file not all may come: at

@@ -39,11 +39,12 @@ export class StoreThread<M extends Methods<M>> {
   #lastId = 0
   #failure: Error | null = null
 
-  constructor(entry: URL, options: { name: string; databasePath: string }) {
+  /** `data`: what the thread finds as its workerData. */
+  constructor(entry: URL, options: { name: string; data: unknown }) {
     // The flags of the main thread (a debugger's, a test runner's) are not for this one.
     this.#worker = new Worker(entry, {
       name: options.name,
-      workerData: options.databasePath,
+      workerData: options.data,
       execArgv: [],
       resourceLimits: { maxYoungGenerationSizeMb: MAX_YOUNG_GENERATION_MB },
     })

@@ -1,26 +1,51 @@
-/** The writer's thread: it owns the connection that writes tasks. */
+/** The writer's thread: it owns the connection that writes tasks, and the files of stored bodies. */
 
 import { workerData } from 'node:worker_threads'
+import { BlobFiles } from './blobs.js'
 import { Committer } from './committer.js'
 import { openWriter } from './database.js'
-import type { Commit } from './store.js'
+import { Publisher } from './publisher.js'
+import { Purger } from './purge.js'
+import type { Commit, Leftover } from './store.js'
 import { serve } from './thread.js'
+
+export interface WriterData {
+  databasePath: string
+  /** The folder of stored bodies. */
+  bodiesDir: string
+}
 
 /** What the main thread may ask. */
 export interface WriterMethods {
-  /** Answers once the connection is open. */
+  /** Answers once the connection is open, and what a crash has left of bodies is gone. */
   ready(): void
   commit(commits: readonly Commit[]): void
+  /** See Store. */
+  deleteRun(runId: number): boolean
+  purgeRun(runId: number): Leftover | null
   /** Closes the connection. The last one to close folds the log into the database. */
   close(): void
 }
 
-const db = openWriter(workerData as string)
-const committer = new Committer(db)
+const { databasePath, bodiesDir } = workerData as WriterData
+const db = openWriter(databasePath)
+const files = new BlobFiles(bodiesDir)
+const publisher = new Publisher(db, files)
+const committer = new Committer(db, publisher)
+const purger = new Purger(db, files)
 
 serve<WriterMethods>({
-  ready: () => {},
+  ready: () => {
+    try {
+      files.prepare()
+      publisher.recover()
+    } catch (error) {
+      throw new Error(`the folder ${bodiesDir} of stored bodies cannot be used: ${(error as Error).message}`)
+    }
+  },
   commit: (commits) => committer.commit(commits),
+  deleteRun: (runId) => purger.deleteRun(runId),
+  purgeRun: (runId) => purger.purge(runId),
   close: () => {
     db.close()
   },

@@ -1,9 +1,9 @@
 /** The main thread's side of the writer. */
 
 import { WriteGate } from './gate.js'
-import type { Commit } from './store.js'
+import type { Commit, Leftover } from './store.js'
 import { StoreThread } from './thread.js'
-import type { WriterMethods } from './writer-entry.js'
+import type { WriterData, WriterMethods } from './writer-entry.js'
 
 export class Writer {
   readonly #thread: StoreThread<WriterMethods>
@@ -14,8 +14,8 @@ export class Writer {
     this.#thread = thread
   }
 
-  static async start(entry: URL, databasePath: string): Promise<Writer> {
-    const thread = new StoreThread<WriterMethods>(entry, { name: 'store-writer', databasePath })
+  static async start(entry: URL, data: WriterData): Promise<Writer> {
+    const thread = new StoreThread<WriterMethods>(entry, { name: 'store-writer', data })
     try {
       await thread.call('ready')
     } catch (error) {
@@ -31,6 +31,15 @@ export class Writer {
    */
   commit(commits: readonly Commit[]): Promise<void> {
     return this.#gate.commit(() => this.#thread.call('commit', commits))
+  }
+
+  /** See Store. Beside commits: each step waits its turn as they do. */
+  deleteRun(runId: number): Promise<boolean> {
+    return this.#gate.commit(() => this.#thread.call('deleteRun', runId))
+  }
+
+  purgeRun(runId: number): Promise<Leftover | null> {
+    return this.#gate.commit(() => this.#thread.call('purgeRun', runId))
   }
 
   /** Runs `work`, which writes on a connection of its own, between two commits. */

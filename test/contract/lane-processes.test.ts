@@ -48,7 +48,7 @@ describe('a child process', () => {
   })
 
   it('ends when its server was killed, even if a function spins', async () => {
-    const options = { allowHosts: [], laneMemoryMb: 64, maxLanes: 2, keepWarm: 0 }
+    const options = { allowHosts: [], stagingDir: '/nowhere', laneMemoryMb: 64, maxLanes: 2, keepWarm: 0 }
     const script = `
       const { createLanePool } = await import(${JSON.stringify(new URL('./pool.js', LANE_ENTRY).href)})
       const pool = createLanePool({ ...${JSON.stringify(options)}, entry: new URL(process.argv[1]), functionsDir: process.argv[2] })

@@ -46,7 +46,7 @@ describe.each<LaneKind>(['THREAD', 'PROCESS'])('a lane of kind %s', (kind) => {
 
     function fetchJob(options: Partial<JobSpec> = {}): JobSpec {
       const fetch = { bodyPolicy: 'JSON' as const, maxBytes: 1e6, maxRedirects: 5, headers: [], okStatuses: null }
-      return computeJob({ work: { kind: 'FETCH', fetch }, slots: 8, timeoutMs: 30_000, ...options })
+      return computeJob({ work: { kind: 'FETCH', fetch, storesFor: null }, slots: 8, timeoutMs: 30_000, ...options })
     }
 
     it('send what a template and a list say', async () => {

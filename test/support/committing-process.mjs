@@ -13,6 +13,7 @@ const IN_FLIGHT = 4
 const dist = new URL('../../dist/store/', import.meta.url)
 const store = await createStore({
   url: `file:${path}`,
+  dataDir: dirname(path),
   migrationsDir: new URL('../../prisma/migrations', import.meta.url).pathname,
   writerEntry: new URL('writer-entry.js', dist),
   readerEntry: new URL('reader-entry.js', dist),

@@ -19,6 +19,7 @@ export function testPool(options: Partial<LanePoolOptions> = {}) {
     entry: LANE_ENTRY,
     functionsDir: FUNCTIONS_DIR,
     allowHosts: ['127.0.0.1'],
+    stagingDir: '/nowhere',
     laneMemoryMb: 64,
     maxLanes: 4,
     keepWarm: 2,

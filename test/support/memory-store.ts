@@ -11,6 +11,7 @@ import type {
   Commit,
   CreatedRun,
   Idempotency,
+  Leftover,
   NewRun,
   SourceFile,
   Store,
@@ -49,6 +50,9 @@ type Served =
   | 'times'
   | 'sketches'
   | 'outputs'
+  | 'deleteRun'
+  | 'deletedRuns'
+  | 'purgeRun'
 
 /** What the engine needs of a store, in memory; it survives the engine, as a disk would. */
 export class MemoryStore {
@@ -56,7 +60,12 @@ export class MemoryStore {
   readonly rows = new Map<number, MemoryRow[]>()
   /** Every commit that was carried out. */
   readonly commits: (readonly Commit[])[] = []
+  /** What deleted runs have left. */
+  readonly leftovers = new Map<number, Leftover[]>()
+  /** This many of the next steps reject. */
+  failPurges = 0
   readonly sketchesOf = new Map<number, Commit['sketches']>()
+  #lastId = 0
   readonly #items = new Map<number, readonly unknown[]>()
   readonly #files = new Map<number, SourceFile>()
   readonly #keys = new Map<string, { id: number; inputHash: string }>()
@@ -92,6 +101,9 @@ export class MemoryStore {
       endedIndexes: (runId, stage, total) => this.endedIndexes(runId, stage, total),
       times: (runId, stage, column) => this.times(runId, stage, column),
       sketches: async (runId) => this.sketchesOf.get(runId) ?? null,
+      deleteRun: async (runId) => this.deleteRun(runId),
+      deletedRuns: async () => [...this.leftovers.keys()],
+      purgeRun: async (runId) => this.purgeRun(runId),
       outputs: async (_runId, total) => Array.from({ length: total }, () => null),
     }
     const disconnect = () => {
@@ -111,7 +123,8 @@ export class MemoryStore {
   async createRun(run: NewRun): Promise<CreatedRun> {
     const earlier = run.idempotency && (await this.earlierRun(run.idempotency))
     if (earlier) return earlier
-    const id = this.records.size + 1
+    this.#lastId += 1
+    const id = this.#lastId
     const record = queuedRecord({ id, key: run.key, spec: run.spec, createdAt: run.createdAt })
     this.records.set(id, record)
     this.rows.set(id, [])
@@ -140,6 +153,25 @@ export class MemoryStore {
       this.records.set(runId, structuredClone({ ...this.records.get(runId)!, ...state }))
       if (sketches) this.sketchesOf.set(runId, sketches)
     }
+  }
+
+  deleteRun(runId: number): boolean {
+    if (!this.records.delete(runId)) return false
+    this.leftovers.set(runId, ['BODIES', 'BODIES', 'ROWS', 'ROWS', 'ROWS'])
+    return true
+  }
+
+  purgeRun(runId: number): Leftover | null {
+    if (this.failPurges > 0) {
+      this.failPurges -= 1
+      throw new Error('the disk cannot be written')
+    }
+    const left = this.leftovers.get(runId)
+    left?.shift()
+    if (left?.[0]) return left[0]
+    this.leftovers.delete(runId)
+    this.rows.delete(runId)
+    return null
   }
 
   /** Carries out what waits. */

@@ -53,6 +53,12 @@ export const ROUTES: Readonly<Record<string, Route>> = {
     response.writeHead(200, { 'content-type': 'text/plain', 'content-length': 8 }).write('half')
     void released().then(() => response.end('rest'))
   },
+  /** 200,000 letters, and as many when the test releases it. */
+  '/hold-large': ({ response, released }) => {
+    const half = letters(200_000)
+    response.writeHead(200, { 'content-type': 'text/plain', 'content-length': 400_000 }).write(half)
+    void released().then(() => response.end(half))
+  },
 
   /** ?to= &code= &n= letters of a body */
   '/redirect': ({ response, query }) => {

@@ -1,5 +1,6 @@
 /** The stores that the contract's tests run over. */
 
+import { dirname } from 'node:path'
 import { afterEach, beforeEach, expect } from 'vitest'
 import type { RunRecord, RunState } from '../../src/domain/run.js'
 import type { Store } from '../../src/store/store.js'
@@ -8,6 +9,7 @@ import { block, commitOf, databaseFolder, newRun, type ReportedTask } from './st
 /** An implementation under test. */
 interface Subject {
   store: Store
+  dataDir: string
   /** Closes it, and opens it again over what it has stored. */
   reopen(): Promise<Store>
   remove(): Promise<void>
@@ -17,6 +19,7 @@ async function sqlite(): Promise<Subject> {
   const folder = await databaseFolder()
   const subject = {
     store: await folder.open(),
+    dataDir: dirname(folder.path),
     reopen: async () => {
       await subject.store.close()
       subject.store = await folder.open()
@@ -41,6 +44,7 @@ export function useStore(create: () => Promise<Subject>) {
   afterEach(() => subject.remove())
   return {
     current: () => subject.store,
+    dataDir: () => subject.dataDir,
     reopen: () => subject.reopen(),
     launch: async (run: Parameters<typeof newRun>[0] = {}): Promise<RunRecord> => {
       const created = await subject.store.createRun(newRun(run))

@@ -11,10 +11,12 @@ import type { ResultColumns } from '../../src/domain/results.js'
 import type { RunRecord, RunState } from '../../src/domain/run.js'
 import type { FetchDetail } from '../../src/domain/task.js'
 import { emptyMoments } from '../../src/domain/timing.js'
+import { BlobFiles } from '../../src/store/blobs.js'
 import { Committer } from '../../src/store/committer.js'
 import { openWriter, prepareDatabase } from '../../src/store/database.js'
 import { applyMigrations } from '../../src/store/migrations.js'
 import { createStore } from '../../src/store/prisma.js'
+import { Publisher } from '../../src/store/publisher.js'
 import { newRunRow } from '../../src/store/rows.js'
 import type { Commit, NewRun, Store, TaskBlock } from '../../src/store/store.js'
 import { batchSpec } from './engine-parts.js'
@@ -65,7 +67,7 @@ export interface TestDatabase {
 export async function testDatabase(options?: { verbose(sql: string): void }): Promise<TestDatabase> {
   const { path, remove } = await databaseFolder()
   const writer = openWriter(path)
-  const committer = new Committer(writer)
+  const committer = new Committer(writer, new Publisher(writer, new BlobFiles(dirname(path))))
   const db = options ? new Database(path, { verbose: (sql) => options.verbose(String(sql)) }) : writer
   return {
     db,
@@ -80,7 +82,7 @@ export async function testDatabase(options?: { verbose(sql: string): void }): Pr
 }
 
 /** A run's row as Prisma would write it. */
-function insertRun(db: Database.Database, run: NewRun): number {
+export function insertRun(db: Database.Database, run: NewRun): number {
   const row = { ...newRunRow(run), createdAt: run.createdAt.getTime() }
   const names = Object.keys(row)
   const insert = db.prepare(
@@ -90,12 +92,13 @@ function insertRun(db: Database.Database, run: NewRun): number {
 }
 
 export function openStore(path: string): Promise<Store> {
-  return createStore({ url: `file:${path}`, migrationsDir, uploadsDir: join(dirname(path), 'uploads'), ...entries })
+  const dataDir = dirname(path)
+  return createStore({ url: `file:${path}`, dataDir, uploadsDir: join(dataDir, 'uploads'), migrationsDir, ...entries })
 }
 
 let lastKey = 0
 
-const RUNNING: Omit<RunRecord, 'id'> = {
+export const RUNNING: Omit<RunRecord, 'id'> = {
   key: toRunKey(''),
   status: 'RUNNING',
   spec: newRun().spec,

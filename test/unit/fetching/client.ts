@@ -7,6 +7,7 @@ export interface Wish extends Partial<FetchRequest> {
   options?: Partial<FetchOptions>
   timeoutMs?: number
   maxOutputBytes?: number
+  fileStem?: string
   signal?: AbortSignal
 }
 
@@ -19,12 +20,13 @@ const OPTIONS: FetchOptions = {
 }
 
 export function get(fetcher: Fetcher, url: string, wish: Wish = {}): Promise<FetchOutcome> {
-  const { options, timeoutMs, maxOutputBytes, signal, ...request } = wish
+  const { options, timeoutMs, maxOutputBytes, fileStem, signal, ...request } = wish
   const settings: FetchSettings = {
     options: { ...OPTIONS, ...options },
     // A test that hangs says so by TIMEOUT, and not only by its name.
     timeoutMs: timeoutMs ?? 20_000,
     maxOutputBytes: maxOutputBytes ?? 1_048_576,
+    fileStem: fileStem ?? null,
   }
   const whole: FetchRequest = { url, method: 'GET', headers: [], body: null, ...request }
   return fetcher.fetch(whole, settings, signal ?? new AbortController().signal)

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { FetchRequest } from '../../../src/domain/batch.js'
+import { type RunKey, toRunKey } from '../../../src/domain/ids.js'
 import type { FetchDetail } from '../../../src/domain/task.js'
-import type { Fetcher, FetchOutcome } from '../../../src/fetching/fetcher.js'
+import type { Fetcher, FetchOutcome, FetchSettings } from '../../../src/fetching/fetcher.js'
 import { FunctionRegistry } from '../../../src/functions/registry.js'
 import type { FromLane } from '../../../src/lanes/messages.js'
 import type { JobSpec } from '../../../src/lanes/protocol.js'
@@ -31,9 +32,11 @@ const reset = { code: 'CONNECTION_RESET' as const, message: 'gone', retryable: t
 class FakeFetcher implements Fetcher {
   readonly open = new Map<string, (outcome: Partial<FetchOutcome>) => void>()
   readonly requests: FetchRequest[] = []
+  readonly stems: (string | null)[] = []
 
-  fetch(request: FetchRequest, _settings: unknown, signal: AbortSignal): Promise<FetchOutcome> {
+  fetch(request: FetchRequest, { fileStem }: FetchSettings, signal: AbortSignal): Promise<FetchOutcome> {
     this.requests.push(request)
+    this.stems.push(fileStem)
     return new Promise((resolve) => {
       const end = (outcome: Partial<FetchOutcome>) => {
         this.open.delete(request.url)
@@ -47,7 +50,7 @@ class FakeFetcher implements Fetcher {
   async close(): Promise<void> {}
 }
 
-function setUp(slots: number) {
+function setUp(slots: number, storesFor: RunKey | null = null) {
   const fetcher = new FakeFetcher()
   const listener = new Listener()
   const sent: FromLane['kind'][] = []
@@ -59,6 +62,7 @@ function setUp(slots: number) {
       opened += 1
       return fetcher
     },
+    stagingDir: '/data/blobs/tmp',
     slateFor: () => ({
       mark: (slot, { index }) => void marked.set(slot, index),
       progress: () => {
@@ -74,7 +78,7 @@ function setUp(slots: number) {
     },
   })
   const fetch = { bodyPolicy: 'DISCARD' as const, maxBytes: 1, maxRedirects: 0, headers: [], okStatuses: null }
-  const job = (): JobSpec => computeJob({ work: { kind: 'FETCH', fetch }, slots })
+  const job = (): JobSpec => computeJob({ work: { kind: 'FETCH', fetch, storesFor }, slots })
   return { session, fetcher, listener, job, sent, marked, opened: () => opened }
 }
 
@@ -97,6 +101,15 @@ describe('a fetch job', () => {
     fetcher.open.get('http://a/next')!({})
     await listener.untilRows(4)
     expect(opened()).toBe(1)
+  })
+
+  it.each([null, toRunKey('ab'.repeat(16))])('tells where each body goes, for the run %s', async (run) => {
+    const { session, fetcher, job } = setUp(4, run)
+    session.handle({ kind: 'open', job: job(), slate: null })
+    session.handle({ kind: 'grant', grant: grantOf(urls(2), 7) })
+    await new Promise((resolve) => setImmediate(resolve))
+    const stem = (index: number) => run && `/data/blobs/tmp/${run}.${index}`
+    expect(fetcher.stems).toEqual([stem(7), stem(8)])
   })
 
   it('keeps its slots filled, and reports in the order of the ends', async () => {

@@ -111,7 +111,7 @@ describe('Outbox', () => {
     try {
       const waitedMs = (perHostConcurrency: number | null) => {
         const fetch = { bodyPolicy: 'DISCARD' as const, maxBytes: 1, maxRedirects: 0, headers: [], okStatuses: null }
-        const work = { kind: 'FETCH' as const, fetch: { ...fetch, perHostConcurrency } }
+        const work = { kind: 'FETCH' as const, fetch: { ...fetch, perHostConcurrency }, storesFor: null }
         const box = setUp({ spec: computeJob({ work }) })
         warmUp(box)
         const begunMs = performance.now()

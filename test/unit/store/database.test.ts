@@ -92,10 +92,11 @@ describe('createStore', () => {
     const missing = new URL('file:///nowhere/entry.js')
     const options = {
       url: `file:${path}`,
+      dataDir: folder,
+      uploadsDir: folder,
       migrationsDir,
       writerEntry: missing,
       readerEntry: missing,
-      uploadsDir: folder,
     }
     await expect(createStore(options)).rejects.toThrow(/Cannot find module/)
     await (await openStore(path)).close()

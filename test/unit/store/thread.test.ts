@@ -23,7 +23,7 @@ const entry = new URL(
 describe('StoreThread', () => {
   let thread: StoreThread<Echo>
   const start = () => {
-    thread = new StoreThread<Echo>(entry, { name: 'echo', databasePath: 'the.db' })
+    thread = new StoreThread<Echo>(entry, { name: 'echo', data: 'the.db' })
     return thread
   }
   afterEach(() => thread.end())
@@ -62,7 +62,7 @@ describe('StoreThread', () => {
   it('rejects with the reason why the thread could not start', async () => {
     thread = new StoreThread<Echo>(new URL('data:text/javascript,throw new Error("no such table")'), {
       name: 'echo',
-      databasePath: '',
+      data: '',
     })
     await expect(thread.call('echo', 1)).rejects.toThrow(/no such table/)
   })

@@ -1,0 +1,116 @@
+/**
+ * Deleting runs. A run is out of sight in one transaction, and what it leaves goes in steps: nobody waits for a million rows.
+ * Runs in the writer's thread, between commits.
+ */
+
+import type Database from 'better-sqlite3'
+import type { BlobFiles } from './blobs.js'
+import type { Leftover } from './store.js'
+
+/** Of one step: what a commit or a launch may have to wait for. */
+const STEP_ROWS = 1_000
+/** They can be 256 KB each. */
+const STEP_BLOCKS = 32
+/** Removing a file takes the longer the larger it is. */
+const STEP_MS = 10
+
+/** Tables with a few rows a run: they go with it. */
+const SMALL_TABLES = ['Label', 'RunLane', 'RunError', 'RunSketch'] as const
+
+export class Purger {
+  readonly #db: Database.Database
+  readonly #files: BlobFiles
+  readonly #note: Database.Statement
+  readonly #deleteRun: Database.Statement
+  readonly #deleteSmall: readonly Database.Statement[]
+  readonly #bodies: Database.Statement<[number], Uint8Array>
+  readonly #isHeldByOthers: Database.Statement<[Uint8Array, number], 1>
+  readonly #letGo: Database.Statement
+  readonly #deleteBlocks: Database.Statement
+  readonly #deleteHosts: Database.Statement
+  readonly #firstSequence: Database.Statement<[number], number | null>
+  readonly #deleteTasks: Database.Statement
+  readonly #forget: Database.Statement
+
+  constructor(db: Database.Database, files: BlobFiles) {
+    this.#db = db
+    this.#files = files
+    this.#note = db.prepare(
+      `INSERT INTO "DeletedRun" ("id", "key", "source")
+       SELECT "id", "key", json_extract("spec", '$.source') FROM "Run" WHERE "id" = ? AND "finishedAt" IS NOT NULL`,
+    )
+    this.#deleteRun = db.prepare('DELETE FROM "Run" WHERE "id" = ?')
+    this.#deleteSmall = SMALL_TABLES.map((table) => db.prepare(`DELETE FROM "${table}" WHERE "runId" = ?`))
+    this.#bodies = db
+      .prepare<[number], Uint8Array>(`SELECT "sha256" FROM "RunBlob" WHERE "runId" = ? LIMIT ${STEP_ROWS}`)
+      .pluck()
+    this.#isHeldByOthers = db
+      .prepare<[Uint8Array, number], 1>('SELECT 1 FROM "RunBlob" WHERE "sha256" = ? AND "runId" <> ? LIMIT 1')
+      .pluck()
+    this.#letGo = db.prepare('DELETE FROM "RunBlob" WHERE "sha256" = ? AND "runId" = ?')
+    this.#deleteBlocks = db.prepare(
+      `DELETE FROM "SourceBlock" WHERE "runId" = @id AND "first" IN
+         (SELECT "first" FROM "SourceBlock" WHERE "runId" = @id ORDER BY "first" LIMIT ${STEP_BLOCKS})`,
+    )
+    this.#deleteHosts = db.prepare(
+      `DELETE FROM "RunHost" WHERE ("host", "runId") IN
+         (SELECT "host", "runId" FROM "RunHost" INDEXED BY "RunHost_runId_idx" WHERE "runId" = ? LIMIT ${STEP_ROWS})`,
+    )
+    this.#firstSequence = db
+      .prepare<[number], number | null>('SELECT min("sequence") FROM "Task" NOT INDEXED WHERE "runId" = ?')
+      .pluck()
+    this.#deleteTasks = db.prepare('DELETE FROM "Task" WHERE "runId" = ? AND "sequence" < ?')
+    this.#forget = db.prepare('DELETE FROM "DeletedRun" WHERE "id" = ?')
+  }
+
+  /** False where there is no such run, or it has not ended. */
+  deleteRun(runId: number): boolean {
+    return this.#inTransaction(() => {
+      if (this.#note.run(runId).changes === 0) return false
+      this.#deleteRun.run(runId)
+      for (const statement of this.#deleteSmall) statement.run(runId)
+      return true
+    })
+  }
+
+  /** Takes the next step; answers with what is left. */
+  purge(runId: number): Leftover | null {
+    return this.#inTransaction(() => {
+      if (this.#purgeBodies(runId)) return 'BODIES'
+      if (this.#purgeSource(runId) || this.#purgeRows(runId)) return 'ROWS'
+      this.#forget.run(runId)
+      return null
+    })
+  }
+
+  /**
+   * Whether some are left. Files go before the commit: where it does not come about, the next step finds the rows again, and
+   * whoever publishes an equal body in between gives it its file back.
+   */
+  #purgeBodies(runId: number): boolean {
+    const endMs = performance.now() + STEP_MS
+    const bodies = this.#bodies.all(runId)
+    for (const [at, sha256] of bodies.entries()) {
+      if (this.#isHeldByOthers.get(sha256, runId) === undefined) this.#files.remove(Buffer.from(sha256).toString('hex'))
+      this.#letGo.run(sha256, runId)
+      if (performance.now() > endMs) return at + 1 < bodies.length || bodies.length === STEP_ROWS
+    }
+    return bodies.length === STEP_ROWS
+  }
+
+  /** What the run was launched with, its own file included where it had one (DeletedRun.source names it). */
+  #purgeSource(runId: number): boolean {
+    return this.#deleteBlocks.run({ id: runId }).changes > 0
+  }
+
+  #purgeRows(runId: number): boolean {
+    if (this.#deleteHosts.run(runId).changes > 0) return true
+    // Sequences have no gaps.
+    const first = this.#firstSequence.get(runId) ?? null
+    return first !== null && this.#deleteTasks.run(runId, first + STEP_ROWS).changes > 0
+  }
+
+  #inTransaction<T>(work: () => T): T {
+    return this.#db.transaction(work).immediate()
+  }
+}

@@ -75,10 +75,16 @@ export type LaunchOutcome =
   | { run: RunView; deduplicated: boolean; userErrors: [] }
   | { run: null; deduplicated: false; userErrors: UserError[] }
 
+/** What became of a deletion. */
+export type DeleteOutcome = { deletedRun: RunKey; userErrors: [] } | { deletedRun: null; userErrors: UserError[] }
+
 export interface Engine {
   /** Checks, writes down, and only then answers. `space`: of the idempotency keys, '' without tokens. */
   launchFetch(input: LaunchFetchInput, space: string): Promise<LaunchOutcome>
   launchCompute(input: LaunchComputeInput, space: string): Promise<LaunchOutcome>
+
+  /** Takes an ended run away, with its tasks and the bodies that no other run holds. Answers when its bodies are gone. */
+  deleteRun(key: RunKey): Promise<DeleteOutcome>
 
   run(key: RunKey): Promise<RunView | null>
   /** A stored record as it is now: the live state where the run is under way. */

@@ -13,7 +13,16 @@ import type { EventBus } from '../events/bus.js'
 import type { FunctionCatalog } from '../functions/function.js'
 import type { LanePool } from '../lanes/lane.js'
 import type { CreatedRun, Idempotency, NewSourceFile, SourceFile, Store, TimeColumn } from '../store/store.js'
-import type { Engine, EngineLoad, LaunchComputeInput, LaunchFetchInput, LaunchOutcome, RunView } from './engine.js'
+import { Deletions } from './deletion.js'
+import type {
+  DeleteOutcome,
+  Engine,
+  EngineLoad,
+  LaunchComputeInput,
+  LaunchFetchInput,
+  LaunchOutcome,
+  RunView,
+} from './engine.js'
 import { type ExecutionSetting, RunExecution } from './execution.js'
 import { FetchBudget } from './fetch-budget.js'
 import { type CheckedLaunch, type CheckResult, LaunchChecks } from './launch.js'
@@ -54,6 +63,7 @@ export class Runs implements Engine {
   readonly #recorder: Recorder
   readonly #scheduler: Scheduler
   readonly #views: Views
+  readonly #deletions: Deletions
   readonly #setting: ExecutionSetting
   #nextJob = 1
   /** Items of launches that are being written down. */
@@ -65,6 +75,7 @@ export class Runs implements Engine {
     const { store, clock, bus, lanes, limits } = options
     const onError = (error: unknown) => options.log.error({ err: error }, 'the engine met a fault')
     this.#views = new Views(store, clock)
+    this.#deletions = new Deletions({ store, bus, clock, onDeleted: (id) => this.#views.forget(id), onError })
     this.#recorder = new Recorder({
       store,
       clock,
@@ -96,6 +107,7 @@ export class Runs implements Engine {
   /** Takes up the runs that had not ended when the server did. */
   async start(): Promise<void> {
     const { store, log } = this.options
+    await this.#deletions.resume()
     const unfinished = (await store.unfinishedRuns())
       .filter(({ status }) => status !== 'PAUSED')
       .map((record) => ({ ...record, sequence: record.sequence + SEQUENCE_LEAP }))
@@ -124,6 +136,7 @@ export class Runs implements Engine {
     await this.#lanesBack(drainMs)
     for (const execution of this.#live.values()) execution.cancelSessions()
     await this.#lanesBack(MAX_CANCEL_MS)
+    await this.#deletions.stop()
     const flushed = this.#recorder.flushed().then(() => true)
     if (await within(clock, MAX_FLUSH_MS, flushed)) return
     this.#recorder.stop()
@@ -148,6 +161,10 @@ export class Runs implements Engine {
 
   launchCompute(input: LaunchComputeInput, space: string): Promise<LaunchOutcome> {
     return this.#launch(new LaunchChecks(this.options.limits, this.options.functions).compute(input), space)
+  }
+
+  async deleteRun(key: RunKey): Promise<DeleteOutcome> {
+    return this.#deletions.delete(key, await this.run(key))
   }
 
   async run(key: RunKey): Promise<RunView | null> {

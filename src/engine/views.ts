@@ -70,6 +70,11 @@ export class Views {
     return kept
   }
 
+  /** The run was deleted. */
+  forget(runId: number): void {
+    for (const key of this.#distributions.keys()) if (key.startsWith(`${runId} `)) this.#distributions.delete(key)
+  }
+
   async #load(record: RunRecord, column: TimeColumn): Promise<Distribution> {
     const moments = column === 'serviceMs' ? record.times.service : record.times.queueWait
     if (moments.count > EXACT_LIMIT) {

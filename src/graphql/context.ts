@@ -10,7 +10,7 @@ import type { Store } from '../store/store.js'
 /** The API reads the store; writing is the engine's. */
 export type StoreReads = Pick<
   Store,
-  'run' | 'runs' | 'countRuns' | 'task' | 'tasks' | 'countTasks' | 'tasksAfter' | 'errors'
+  'run' | 'runs' | 'countRuns' | 'task' | 'tasks' | 'countTasks' | 'tasksAfter' | 'errors' | 'body' | 'bodyBeginning'
 >
 
 /** How the server itself is. */

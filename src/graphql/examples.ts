@@ -299,6 +299,21 @@ query ReadNode($id: ID!) {
     variables: { id: RUN_ID },
   },
   {
+    query: `# Take an ended run away, with its tasks and the bodies that no other run holds.
+# Fill in the id of a run.
+mutation DeleteRun($id: ID!) {
+  deleteRun(id: $id) {
+    deletedRunId
+    userErrors {
+      code
+      message
+    }
+  }
+}
+`,
+    variables: { id: RUN_ID },
+  },
+  {
     query: `# What there is to call, and how the server is.
 query ReadServer {
   functions {

@@ -10,6 +10,7 @@ const BodyPolicyType = builder.enumType('BodyPolicy', {
   description: "What becomes of a response's body.",
   values: {
     DISCARD: { description: 'Read, measured and hashed, then dropped.' },
+    STORE: { description: 'Kept in the content-addressed blob store; Task.body reads it back.' },
     JSON: { description: 'Parsed as JSON into Task.output.' },
     TEXT: { description: 'Decoded as text into Task.output.' },
   } as const,

@@ -1,5 +1,7 @@
 /** The schema: the nouns register themselves when they are imported; nothing else happens here. */
 
+import './body.js'
+import './deletion.js'
 import './error-group.js'
 import './functions.js'
 import './in-flight.js'

@@ -102,6 +102,8 @@ async function* taskBatches(
       await pace?.turn()
       if (scope.closed) return
       const records = await store.tasksAfter(view.record.id, last, limit)
+      // What is read of a run while it is deleted has holes: it is only told where the run is still there afterwards.
+      if (isFinalRunStatus(view.record.status) && (await engine.run(run)) === null) return
       full = records.length === limit
       if (records.length === 0) break
       last = records.at(-1)?.sequence ?? last

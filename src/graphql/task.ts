@@ -121,7 +121,7 @@ TaskType.implement({
       type: 'JSON',
       nullable: true,
       description:
-        'What the function returned, or the body as bodyPolicy reads it; null with DISCARD or where it failed. Whole numbers from 2^53 on are decimal strings.',
+        'What the function returned, or the body as bodyPolicy reads it; null with DISCARD and STORE, and where it failed. Whole numbers from 2^53 on are decimal strings.',
       resolve: ({ record }) => (record.output === null ? null : readOutput(record.output)),
     }),
     error: t.field({

@@ -8,6 +8,7 @@ import type { Uploads } from '../files/uploads.js'
 import type { ApiServices } from '../graphql/context.js'
 import { answerError } from './answers.js'
 import { hasBody, limitArrival } from './arrival.js'
+import { answerBlob, BLOBS_PATH } from './blobs.js'
 import { MAX_BODY_BYTES } from './body.js'
 import { Connections } from './connections.js'
 import { answerHealth, answerReady, type Readiness } from './health.js'
@@ -82,7 +83,7 @@ class ApiServer implements HttpServer {
     this.#sockets = createWebSocketHandler(this.#operations, errorPolicy(operationsOptions))
     this.#routes = new Map<string, Handler>([
       ['/', (_req, res) => answerHome(res, services.vitals.version, introspection)],
-      [GRAPHQL_PATH, (req, res) => this.#graphql(req, res)],
+      [GRAPHQL_PATH, (req, res) => this.#guarded(req, res, () => this.#graphql(req, res))],
       ['/health', (_req, res) => answerHealth(res)],
       ['/ready', (_req, res) => answerReady(res, readiness)],
     ])
@@ -136,7 +137,7 @@ class ApiServer implements HttpServer {
       answerError(res, 400, { code: 'BAD_USER_INPUT', message: 'The Host header or the path is no part of a URL' })
       return
     }
-    const handler = this.#routes.get(pathOf(req))
+    const handler = this.#handlerOf(pathOf(req))
     if (handler === undefined) {
       answerError(res, 404, { code: 'NOT_FOUND', message: 'Nothing is here: the API is at /graphql' })
       return
@@ -148,21 +149,32 @@ class ApiServer implements HttpServer {
     })
   }
 
-  async #graphql(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  #handlerOf(path: string): Handler | undefined {
+    if (!path.startsWith(BLOBS_PATH)) return this.#routes.get(path)
+    const { store } = this.#options.services
+    return (req, res) => this.#guarded(req, res, () => answerBlob(req, res, (sha256) => store.body(sha256)))
+  }
+
+  /** What pages of other origins may not ask for. */
+  async #guarded(req: IncomingMessage, res: ServerResponse, answer: () => Promise<void>): Promise<void> {
     const { origins } = this.#options
     if (isForeignOrigin(req, origins)) {
       answerError(res, 403, { code: 'FORBIDDEN', message: `Pages of ${req.headers.origin} may not call this server` })
       return
     }
+    for (const [name, value] of Object.entries(corsHeaders(req, origins))) res.setHeader(name, value)
+    await answer()
+  }
+
+  async #graphql(req: IncomingMessage, res: ServerResponse): Promise<void> {
     if (isMultipart(req.headers['content-type'])) {
-      if (isForeignForm(req, origins)) {
+      if (isForeignForm(req, this.#options.origins)) {
         answerError(res, 403, { code: 'FORBIDDEN', message: 'Pages of other sites may send no forms to this server' })
         return
       }
       // However it ends: where nobody waits for an answer there may be none.
       res.once('close', () => void this.#multipart?.close(req))
     }
-    for (const [name, value] of Object.entries(corsHeaders(req, origins))) res.setHeader(name, value)
     if (req.method === 'OPTIONS') res.writeHead(204, { allow: 'GET, POST, OPTIONS' }).end()
     else await this.#operations(req, res)
   }

@@ -6,7 +6,7 @@ import { addMoment, distributionFromValues } from '../../src/domain/timing.js'
 import type { Engine, EngineLoad, LaunchOutcome, RunView } from '../../src/engine/engine.js'
 import { MemoryEventBus } from '../../src/events/memory.js'
 import type { StoreReads } from '../../src/graphql/context.js'
-import type { ErrorGroup, Page, PageRequest, RunFilter, TaskFilter } from '../../src/store/store.js'
+import type { ErrorGroup, Page, PageRequest, RunFilter, StoredBody, TaskFilter } from '../../src/store/store.js'
 import { batchSpec as computeSpec, queuedRecord } from './engine-parts.js'
 
 interface HeldRun {
@@ -33,6 +33,10 @@ export class FakeRuns {
   /** What was launched, and under which space. */
   readonly launches: { input: unknown; space: string }[] = []
   launchOutcome: LaunchOutcome | Error = { run: null, deduplicated: false, userErrors: [] }
+  /** Stored bodies by their SHA-256. */
+  readonly bodies = new Map<string, Uint8Array>()
+  /** Their files. */
+  readonly files = new Map<string, StoredBody>()
   /** Calls that a test counts. */
   readonly calls = { inputs: 0, distribution: 0, countTasks: 0, countRuns: 0, run: 0 }
   engineLoad: EngineLoad = { queuedTasks: 0, runningTasks: 0, oldestQueuedMs: null, lanes: [] }
@@ -158,6 +162,10 @@ export class FakeRuns {
   readonly engine: Engine = {
     launchFetch: this.#launch,
     launchCompute: this.#launch,
+    deleteRun: async (key) => {
+      this.delete(key)
+      return { deletedRun: key, userErrors: [] }
+    },
     run: async (key) => {
       this.calls.run += 1
       const held = this.#runs.get(key)
@@ -209,6 +217,8 @@ export class FakeRuns {
       this.#byId(runId)
         .tasks.filter((task) => task.sequence > sequence)
         .slice(0, limit),
+    body: async (sha256) => this.files.get(sha256) ?? null,
+    bodyBeginning: async (sha256, maxBytes) => this.bodies.get(sha256)?.subarray(0, maxBytes) ?? null,
     errors: async (runId, first) => errorGroups(this.#byId(runId).tasks).slice(0, first),
   }
 

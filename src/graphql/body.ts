@@ -1,0 +1,79 @@
+/** Stored bodies as text. */
+
+import { storesBodies } from '../domain/batch.js'
+import type { FetchDetail } from '../domain/task.js'
+import { decodeBeginning, decodeText } from '../domain/text.js'
+import { builder } from './builder.js'
+import type { ApiContext } from './context.js'
+import { badUserInput } from './errors.js'
+import { type TaskNode, TaskType } from './refs.js'
+
+const DEFAULT_BYTES = 1_048_576
+const MAX_BYTES = 16 * 1024 * 1024
+/** Of all bodies in one answer: they are in memory together. */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024
+
+/**
+ * What the bodies of an answer come to. GraphQL makes the object of the variables anew for each answer, those of a
+ * subscription's events among them, and the context once for all of these.
+ */
+const answers = new WeakMap<object, number>()
+
+/** Throws BAD_USER_INPUT where the answer would have more of bodies than it may. */
+function reserve(answer: object, bytes: number): void {
+  const sum = (answers.get(answer) ?? 0) + bytes
+  if (sum > MAX_ANSWER_BYTES) {
+    const advice = 'ask for fewer tasks, for less of each (maxBytes), or get them from bodyUrl'
+    throw badUserInput(`the bodies of one answer are more than ${MAX_ANSWER_BYTES} bytes together: ${advice}`)
+  }
+  answers.set(answer, sum)
+}
+
+/** What was fetched, where its body is stored; null elsewhere. */
+function storedFetch({ run, record }: TaskNode): (FetchDetail & { sha256: string }) | null {
+  const { fetch, status, stage } = record
+  if (status !== 'SUCCEEDED' || !fetch?.sha256 || !storesBodies(run.record.spec.stages[stage])) return null
+  return { ...fetch, sha256: fetch.sha256 }
+}
+
+async function readText(
+  task: TaskNode,
+  maxBytes: number,
+  { store, answer }: Pick<ApiContext, 'store'> & { answer: object },
+) {
+  const fetch = storedFetch(task)
+  if (fetch === null) return null
+  reserve(answer, Math.min(maxBytes, fetch.bytes))
+  const body = await store.bodyBeginning(fetch.sha256, maxBytes)
+  if (body === null) return null
+  return body.length < fetch.bytes ? decodeBeginning(body, fetch.contentType) : decodeText(body, fetch.contentType)
+}
+
+builder.objectFields(TaskType, (t) => ({
+  body: t.string({
+    nullable: true,
+    description:
+      'The stored body as text, where bodyPolicy was STORE: decoded as its byte order mark or its content type says, UTF-8 if they say nothing. At most 64 MiB of bodies in one answer.',
+    args: {
+      maxBytes: t.arg.int({
+        defaultValue: DEFAULT_BYTES,
+        description: 'Only the beginning of a longer body, without the character that this would cut; 0 to 16 MiB.',
+      }),
+    },
+    resolve: (task, args, { store }, { variableValues }) => {
+      const maxBytes = args.maxBytes ?? DEFAULT_BYTES
+      if (maxBytes < 0 || maxBytes > MAX_BYTES) {
+        throw badUserInput(`maxBytes: ${maxBytes} is out of range: expected 0 to ${MAX_BYTES}`)
+      }
+      return readText(task, maxBytes, { store, answer: variableValues })
+    },
+  }),
+  bodyUrl: t.string({
+    nullable: true,
+    description: 'Where the server gives the stored body as it is: a path on it. Null where none is stored.',
+    resolve: (task) => {
+      const fetch = storedFetch(task)
+      return fetch && `/blobs/${fetch.sha256}`
+    },
+  }),
+}))

@@ -22,11 +22,23 @@ export function decodeText(body: Uint8Array, contentType: string | null): string
   return corrected(decoder.decode(body), decoder)
 }
 
-/** The beginning of a text that goes on: a character that is cut at its end is left out. */
-export function decodeBeginning(body: Uint8Array, contentType: string | null): string {
-  // Of its own: it keeps what was cut for a next piece, which does not come.
-  const decoder = createDecoder(charsetOf(body, contentType))
-  return corrected(decoder.decode(body, { stream: true }), decoder)
+/** Decodes a text piece by piece: a character that is cut comes with the next piece, or not at all. */
+export class PiecewiseText {
+  /** Of its own: it keeps what was cut. */
+  readonly #decoder: TextDecoder
+
+  constructor(beginning: Uint8Array, contentType: string | null) {
+    this.#decoder = createDecoder(charsetOf(beginning, contentType))
+  }
+
+  decode(piece: Uint8Array): string {
+    return corrected(this.#decoder.decode(piece, { stream: true }), this.#decoder)
+  }
+
+  /** The text has ended: what is left of it is half a character. */
+  end(): string {
+    return corrected(this.#decoder.decode(), this.#decoder)
+  }
 }
 
 function corrected(text: string, { encoding }: TextDecoder): string {

@@ -2,7 +2,7 @@
 
 import { storesBodies } from '../domain/batch.js'
 import type { FetchDetail } from '../domain/task.js'
-import { decodeBeginning, decodeText } from '../domain/text.js'
+import { decodeText, PiecewiseText } from '../domain/text.js'
 import { builder } from './builder.js'
 import type { ApiContext } from './context.js'
 import { badUserInput } from './errors.js'
@@ -46,7 +46,27 @@ async function readText(
   reserve(answer, Math.min(maxBytes, fetch.bytes))
   const body = await store.bodyBeginning(fetch.sha256, maxBytes)
   if (body === null) return null
-  return body.length < fetch.bytes ? decodeBeginning(body, fetch.contentType) : decodeText(body, fetch.contentType)
+  return toText(body, fetch)
+}
+
+/** Bytes decoded in one turn of the event loop: some milliseconds for bytes that are no text at all. */
+const TURN_BYTES = 131_072
+
+async function toText(body: Uint8Array, { bytes, contentType }: FetchDetail): Promise<string> {
+  const isCut = body.length < bytes
+  if (!isCut && body.length <= TURN_BYTES) return decodeText(body, contentType)
+  const text = new PiecewiseText(body, contentType)
+  let decoded = ''
+  for (let from = 0; from < body.length; from += TURN_BYTES) {
+    if (from > 0) await nextTurn()
+    decoded += text.decode(body.subarray(from, from + TURN_BYTES))
+  }
+  // A cut character is left out, and one that was never whole is told as such.
+  return isCut ? decoded : decoded + text.end()
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }
 
 builder.objectFields(TaskType, (t) => ({

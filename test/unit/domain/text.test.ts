@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { decodeBeginning, decodeText } from '../../../src/domain/text.js'
+import { decodeText, PiecewiseText } from '../../../src/domain/text.js'
 
 const bytes = (hex: string) => Buffer.from(hex, 'hex')
 
@@ -20,17 +20,18 @@ describe('decodeText', () => {
   })
 })
 
-describe('decodeBeginning', () => {
+describe('PiecewiseText', () => {
+  const beginning = (body: Uint8Array, contentType: string) => new PiecewiseText(body, contentType).decode(body)
+
   it.each([
     ['utf-8', (text: string) => Buffer.from(text)],
     ['utf-16le', (text: string) => Buffer.from(text, 'utf16le')],
-  ])('leaves out the character that the cut of %s is in, and no other', (charset, encode) => {
+  ])('leaves out the character that a cut of %s is in, and no other', (charset, encode) => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), fc.nat(100), (text, at) => {
         const whole = encode(`x${text}`)
         const cut = Math.min(whole.length, at)
-        const read = decodeBeginning(whole.subarray(0, cut), `text/plain; charset=${charset}`)
-        expect(`x${text}`.startsWith(read)).toBe(true)
+        const read = beginning(whole.subarray(0, cut), `text/plain; charset=${charset}`)
         const characters = [...`x${text}`]
         const fitting = characters.filter((_, i) => encode(characters.slice(0, i + 1).join('')).length <= cut)
         expect(read).toBe(fitting.join(''))
@@ -38,11 +39,27 @@ describe('decodeBeginning', () => {
     )
   })
 
+  it('gives what decodeText gives, wherever the pieces end', () => {
+    const body = fc.oneof(
+      fc.uint8Array({ maxLength: 40 }),
+      fc.string({ unit: 'grapheme' }).map((text) => new Uint8Array(Buffer.from(`\ufeff${text}`))),
+      fc.string({ unit: 'grapheme' }).map((text) => new Uint8Array(Buffer.from(`\ufeff${text}`, 'utf16le'))),
+    )
+    const charset = fc.constantFrom('utf-8', 'windows-1252', 'shift_jis', 'utf-16be', 'gb18030')
+    fc.assert(
+      fc.property(body, charset, fc.integer({ min: 1, max: 9 }), (bytes, name, size) => {
+        const contentType = `text/plain; charset=${name}`
+        const text = new PiecewiseText(bytes, contentType)
+        let read = ''
+        for (let from = 0; from < bytes.length; from += size) read += text.decode(bytes.subarray(from, from + size))
+        expect(read + text.end()).toBe(decodeText(bytes, contentType))
+      }),
+    )
+  })
+
   it('keeps to encodings of several bytes, and to those of one', () => {
-    expect(decodeBeginning(bytes('93fa96'), 'text/html; charset=shift_jis')).toBe('日')
-    expect(decodeBeginning(bytes('61e980'), 'text/html; charset=windows-1252')).toBe('aé€')
-    expect(decodeBeginning(bytes('61e9'), 'text/html; charset=iso-8859-1')).toBe('aé')
-    // What one call cuts does not turn up in the next one.
-    expect(decodeBeginning(bytes('61'), 'text/html; charset=shift_jis')).toBe('a')
+    expect(beginning(bytes('93fa96'), 'text/html; charset=shift_jis')).toBe('日')
+    expect(beginning(bytes('61e980'), 'text/html; charset=windows-1252')).toBe('aé€')
+    expect(beginning(bytes('61e9'), 'text/html; charset=iso-8859-1')).toBe('aé')
   })
 })

@@ -43,6 +43,24 @@ describe('Task.body', () => {
     ])
   })
 
+  it('is decoded in turns where it is long, wherever its characters lie', async () => {
+    const text = `a${'日本😀'.repeat(60_000)}`
+    const bytes = Buffer.from(text)
+    const { services, ask } = storing(1, { bytes: bytes.length })
+    services.runs.bodies.set(HASH, bytes)
+    const asked = ask('body')
+    let turns = 0
+    let done = false
+    void asked.then(() => {
+      done = true
+    })
+    for (; !done; turns += 1) await new Promise((resolve) => setImmediate(resolve))
+    expect((await asked).nodes).toEqual([{ body: text }])
+    expect(turns).toBeGreaterThan(4)
+    services.runs.bodies.set(HASH, Buffer.concat([bytes.subarray(0, -1)]))
+    expect((await ask('body')).nodes?.[0]?.body).toBe(text.slice(0, -2))
+  })
+
   it.each(['DISCARD', 'JSON', 'TEXT'] as const)('is null with %s, though there is a hash', async (bodyPolicy) => {
     const { ask } = storing(1, { bytes: 4, bodyPolicy })
     expect((await ask('body bodyUrl')).nodes).toEqual([{ body: null, bodyUrl: null }])

@@ -136,7 +136,7 @@ export class Runs implements Engine {
     await this.#lanesBack(drainMs)
     for (const execution of this.#live.values()) execution.cancelSessions()
     await this.#lanesBack(MAX_CANCEL_MS)
-    await this.#deletions.stop()
+    await within(clock, MAX_FLUSH_MS, this.#deletions.stop())
     const flushed = this.#recorder.flushed().then(() => true)
     if (await within(clock, MAX_FLUSH_MS, flushed)) return
     this.#recorder.stop()

@@ -51,7 +51,11 @@ export const SETTINGS: readonly Setting[] = [
     meaning: 'the address to listen on; loopback only, as there are no tokens yet',
   },
   { name: 'PORT', fallback: '4000', meaning: 'the port to listen on; 0 takes a free one' },
-  { name: 'HEDDLE_DATA_DIR', fallback: './data', meaning: 'the folder of the database, of uploaded files and of stored bodies' },
+  {
+    name: 'HEDDLE_DATA_DIR',
+    fallback: './data',
+    meaning: 'the folder of the database, of uploaded files and of stored bodies',
+  },
   { name: 'DATABASE_URL', fallback: 'file:$HEDDLE_DATA_DIR/heddle.db', meaning: 'the SQLite database' },
   { name: 'HEDDLE_FUNCTIONS_DIR', fallback: 'none', meaning: 'a folder of your own compute functions, .js and .mjs' },
   {

@@ -68,7 +68,7 @@ export class Deletions {
         left !== null;
         left = await this.options.store.purgeRun(id)
       ) {
-        if (left === 'BODIES' && !this.#stopped) continue
+        if (left === 'FILES' && !this.#stopped) continue
         this.#purgeLater(id)
         return
       }

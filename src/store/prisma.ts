@@ -3,7 +3,6 @@
  * on the main thread costs a few milliseconds at most.
  */
 
-import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3'
 import type Database from 'better-sqlite3'
@@ -86,7 +85,11 @@ export async function createStore(options: StoreOptions): Promise<Store> {
     const bodiesDir = bodiesFolder(options.dataDir)
     prepareDatabase(path)
     await applyMigrations(options)
-    const writer = await Writer.start(options.writerEntry, { databasePath: path, bodiesDir })
+    const writer = await Writer.start(options.writerEntry, {
+      databasePath: path,
+      bodiesDir,
+      uploadsDir: options.uploadsDir,
+    })
     opened.push(() => writer.close())
     const reader = new Reader('store-reader', options.readerEntry, path)
     opened.push(() => reader.close())
@@ -312,17 +315,6 @@ class PrismaStore implements Store {
     this.#refuseAfterEnd()
     const found = this.#files.find(runId)
     return found && { path: join(this.#parts.uploadsDir, found.file), stretches: found.stretches }
-  }
-
-  async removeSourceFile(runId: number): Promise<void> {
-    const prisma = this.#prisma
-    const file = await this.#parts.writer.exclusive(async () => {
-      const row = await prisma.sourceFile.findUnique({ where: { runId }, select: { file: true } })
-      if (!row) return null
-      await prisma.sourceFile.delete({ where: { runId } })
-      return (await prisma.sourceFile.count({ where: row })) === 0 ? row.file : null
-    })
-    if (file !== null) await rm(join(this.#parts.uploadsDir, file), { force: true })
   }
 
   #blockAt(runId: number, index: number): Promise<SourceBlockRow | null> {

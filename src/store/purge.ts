@@ -3,6 +3,8 @@
  * Runs in the writer's thread, between commits.
  */
 
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import type Database from 'better-sqlite3'
 import type { BlobFiles } from './blobs.js'
 import type { Leftover } from './store.js'
@@ -26,18 +28,25 @@ export class Purger {
   readonly #bodies: Database.Statement<[number], Uint8Array>
   readonly #isHeldByOthers: Database.Statement<[Uint8Array, number], 1>
   readonly #letGo: Database.Statement
+  readonly #file: Database.Statement<[number], string>
+  readonly #isFileOfOthers: Database.Statement<[string, number], 1>
+  readonly #deleteFile: Database.Statement
   readonly #deleteBlocks: Database.Statement
   readonly #deleteHosts: Database.Statement
   readonly #firstSequence: Database.Statement<[number], number | null>
   readonly #deleteTasks: Database.Statement
   readonly #forget: Database.Statement
 
-  constructor(db: Database.Database, files: BlobFiles) {
+  /** `uploadsDir`: the folder of the files that runs have their items from. */
+  constructor(
+    db: Database.Database,
+    files: BlobFiles,
+    private readonly uploadsDir: string,
+  ) {
     this.#db = db
     this.#files = files
     this.#note = db.prepare(
-      `INSERT INTO "DeletedRun" ("id", "key", "source")
-       SELECT "id", "key", json_extract("spec", '$.source') FROM "Run" WHERE "id" = ? AND "finishedAt" IS NOT NULL`,
+      'INSERT INTO "DeletedRun" ("id") SELECT "id" FROM "Run" WHERE "id" = ? AND "finishedAt" IS NOT NULL',
     )
     this.#deleteRun = db.prepare('DELETE FROM "Run" WHERE "id" = ?')
     this.#deleteSmall = SMALL_TABLES.map((table) => db.prepare(`DELETE FROM "${table}" WHERE "runId" = ?`))
@@ -48,6 +57,11 @@ export class Purger {
       .prepare<[Uint8Array, number], 1>('SELECT 1 FROM "RunBlob" WHERE "sha256" = ? AND "runId" <> ? LIMIT 1')
       .pluck()
     this.#letGo = db.prepare('DELETE FROM "RunBlob" WHERE "sha256" = ? AND "runId" = ?')
+    this.#file = db.prepare<[number], string>('SELECT "file" FROM "SourceFile" WHERE "runId" = ?').pluck()
+    this.#isFileOfOthers = db
+      .prepare<[string, number], 1>('SELECT 1 FROM "SourceFile" WHERE "file" = ? AND "runId" <> ? LIMIT 1')
+      .pluck()
+    this.#deleteFile = db.prepare('DELETE FROM "SourceFile" WHERE "runId" = ?')
     this.#deleteBlocks = db.prepare(
       `DELETE FROM "SourceBlock" WHERE "runId" = @id AND "first" IN
          (SELECT "first" FROM "SourceBlock" WHERE "runId" = @id ORDER BY "first" LIMIT ${STEP_BLOCKS})`,
@@ -76,8 +90,8 @@ export class Purger {
   /** Takes the next step; answers with what is left. */
   purge(runId: number): Leftover | null {
     return this.#inTransaction(() => {
-      if (this.#purgeBodies(runId)) return 'BODIES'
-      if (this.#purgeSource(runId) || this.#purgeRows(runId)) return 'ROWS'
+      if (this.#purgeFile(runId) || this.#purgeBodies(runId)) return 'FILES'
+      if (this.#purgeBlocks(runId) || this.#purgeRows(runId)) return 'ROWS'
       this.#forget.run(runId)
       return null
     })
@@ -98,8 +112,16 @@ export class Purger {
     return bodies.length === STEP_ROWS
   }
 
-  /** What the run was launched with, its own file included where it had one (DeletedRun.source names it). */
-  #purgeSource(runId: number): boolean {
+  /** Whether there was one. It goes before the commit, as bodies do: nobody else reads it. */
+  #purgeFile(runId: number): boolean {
+    const file = this.#file.get(runId)
+    if (file === undefined) return false
+    if (this.#isFileOfOthers.get(file, runId) === undefined) rmSync(join(this.uploadsDir, file), { force: true })
+    this.#deleteFile.run(runId)
+    return true
+  }
+
+  #purgeBlocks(runId: number): boolean {
     return this.#deleteBlocks.run({ id: runId }).changes > 0
   }
 

@@ -145,8 +145,8 @@ export interface StoredBody {
   bytes: number
 }
 
-/** What a deleted run has left: bodies, and then rows. */
-export type Leftover = 'BODIES' | 'ROWS'
+/** What a deleted run has left: its file and its bodies, and then rows. */
+export type Leftover = 'FILES' | 'ROWS'
 
 export type TimeColumn = 'serviceMs' | 'queueWaitMs'
 
@@ -168,7 +168,7 @@ export interface Store {
   deleteRun(runId: number): Promise<boolean>
   /** Runs that were deleted and have left something, oldest first. */
   deletedRuns(): Promise<number[]>
-  /** Removes the next part of what a deleted run has left, its bodies first; answers with what is left then, null for nothing. */
+  /** Removes the next part of what a deleted run has left, its files first (its own, and bodies that no other run holds); answers with what is left then, null for nothing. */
   purgeRun(runId: number): Promise<Leftover | null>
 
   run(key: RunKey): Promise<RunRecord | null>
@@ -205,11 +205,6 @@ export interface Store {
 
   /** The file of a file source; null for a run of any other. */
   sourceFile(runId: number): Promise<SourceFile | null>
-  /**
-   * Removes the file of a run that has been deleted, unless another run has it too; no harm for a run without one. What a crash
-   * leaves between the two is removed at the next start.
-   */
-  removeSourceFile(runId: number): Promise<void>
 
   /** Ends the writer after what was handed to it; safe to call twice. */
   close(): Promise<void>

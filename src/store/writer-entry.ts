@@ -13,6 +13,8 @@ export interface WriterData {
   databasePath: string
   /** The folder of stored bodies. */
   bodiesDir: string
+  /** The folder of the files that runs have their items from. */
+  uploadsDir: string
 }
 
 /** What the main thread may ask. */
@@ -27,12 +29,12 @@ export interface WriterMethods {
   close(): void
 }
 
-const { databasePath, bodiesDir } = workerData as WriterData
+const { databasePath, bodiesDir, uploadsDir } = workerData as WriterData
 const db = openWriter(databasePath)
 const files = new BlobFiles(bodiesDir)
 const publisher = new Publisher(db, files)
 const committer = new Committer(db, publisher)
-const purger = new Purger(db, files)
+const purger = new Purger(db, files, uploadsDir)
 
 serve<WriterMethods>({
   ready: () => {

@@ -425,6 +425,7 @@ describe.each<LaneKind>(['THREAD', 'PROCESS'])('a lane of kind %s', (kind) => {
       await listener.until(() => listener.waits.length === 2)
       expect(listener.waits[0]).toBeNull()
       expect(listener.waits[1]).toBeLessThan(1)
+      await gates.reached(key)
       gates.open(key)
       await listener.untilRows(2)
       const other = await open()

@@ -39,11 +39,10 @@ function fileRun(content: string | Buffer, form: 'inputs' | 'requests' = 'inputs
   return newRun({ spec: { source }, file: { file, stretches } })
 }
 
-/** As whoever deletes runs does. */
-function deleteRun(id: number): void {
+/** Only ended runs are deleted. */
+function endRun(id: number): void {
   const db = new Database(folder.path)
-  db.pragma('foreign_keys = ON')
-  db.prepare('DELETE FROM "Run" WHERE "id" = ?').run(id)
+  db.prepare('UPDATE "Run" SET "status" = \'SUCCEEDED\', "finishedAt" = 1 WHERE "id" = ?').run(id)
   db.close()
 }
 
@@ -112,36 +111,43 @@ describe('the file of a run', () => {
   })
 })
 
-describe('removeSourceFile', () => {
-  it('removes the file of a run that has been deleted, once', async () => {
+describe('deleting a run of a file', () => {
+  /** As the engine does it, to the end. */
+  async function removeRun(runId: number): Promise<void> {
+    endRun(runId)
+    expect(await store.deleteRun(runId)).toBe(true)
+    while ((await store.purgeRun(runId)) !== null);
+  }
+
+  it('removes its file, before its rows', async () => {
     const { run } = await store.createRun(fileRun('1'))
-    deleteRun(run.id)
+    endRun(run.id)
+    await store.deleteRun(run.id)
     expect(readdirSync(uploadsDir)).toEqual([FILE])
-    await store.removeSourceFile(run.id)
+    expect(await store.purgeRun(run.id)).toBe('FILES')
     expect(readdirSync(uploadsDir)).toEqual([])
     expect(await store.sourceFile(run.id)).toBe(null)
-    await store.removeSourceFile(run.id)
-    await store.removeSourceFile(12_345)
   })
 
   it('leaves a file that another run has', async () => {
     const shared = fileRun('1')
     const { run: first } = await store.createRun(shared)
     const { run: second } = await store.createRun(newRun({ spec: shared.spec, file: shared.file }))
-    deleteRun(first.id)
-    await store.removeSourceFile(first.id)
+    await removeRun(first.id)
     expect((await store.items(second.id, [0])).get(0)).toBe(1)
-    deleteRun(second.id)
-    await store.removeSourceFile(second.id)
+    await removeRun(second.id)
     expect(readdirSync(uploadsDir)).toEqual([])
   })
 
   it('is made up for at the next start', async () => {
     const { run } = await store.createRun(fileRun('1'))
     const { run: other } = await store.createRun(fileRun('2', 'inputs', OTHER))
-    deleteRun(run.id)
+    endRun(run.id)
+    await store.deleteRun(run.id)
     await reopen()
     expect(readdirSync(uploadsDir)).toEqual([OTHER])
     expect([await store.sourceFile(run.id), (await store.items(other.id, [0])).get(0)]).toEqual([null, 2])
+    while ((await store.purgeRun(run.id)) !== null);
+    expect(await store.deletedRuns()).toEqual([])
   })
 })

@@ -157,7 +157,7 @@ export class MemoryStore {
 
   deleteRun(runId: number): boolean {
     if (!this.records.delete(runId)) return false
-    this.leftovers.set(runId, ['BODIES', 'BODIES', 'ROWS', 'ROWS', 'ROWS'])
+    this.leftovers.set(runId, ['FILES', 'FILES', 'ROWS', 'ROWS', 'ROWS'])
     return true
   }
 

@@ -72,7 +72,11 @@ export class BodyWorld {
     const publisher = new Publisher(db, files)
     files.prepare()
     publisher.recover()
-    return { db, committer: new Committer(db, publisher), purger: new Purger(db, files) }
+    return {
+      db,
+      committer: new Committer(db, publisher),
+      purger: new Purger(db, files, join(this.dir, '..', 'uploads')),
+    }
   }
 
   launch(stages: StageSpec[] = [storingStage()]): StoringRun {

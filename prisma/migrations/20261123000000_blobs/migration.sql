@@ -10,9 +10,7 @@ CREATE TABLE "RunBlob" (
 
 -- CreateTable
 CREATE TABLE "DeletedRun" (
-    "id" INTEGER NOT NULL PRIMARY KEY,
-    "key" TEXT NOT NULL,
-    "source" TEXT NOT NULL
+    "id" INTEGER NOT NULL PRIMARY KEY
 );
 
 -- CreateIndex

@@ -19,7 +19,7 @@ class SteppedStore {
   #held: (() => void)[] = []
 
   deleteRun = async (id: number) => {
-    if (this.deletes) this.left.set(id, ['BODIES', 'BODIES', 'ROWS', 'ROWS'])
+    if (this.deletes) this.left.set(id, ['FILES', 'FILES', 'ROWS', 'ROWS'])
     return this.deletes
   }
 
@@ -76,7 +76,7 @@ describe('Deletions', () => {
     const watch = bus.watch({ kind: 'run', run: key })
     expect(await deletions.delete(key, view)).toEqual({ deletedRun: key, userErrors: [] })
     expect(await watch.next()).toEqual(new Set([key]))
-    expect(store.left.get(1)).not.toContain('BODIES')
+    expect(store.left.get(1)).not.toContain('FILES')
     expect(forgotten).toEqual([1])
     for (let step = 0; step < 5; step += 1) {
       await settle()
@@ -117,7 +117,7 @@ describe('Deletions', () => {
   })
 
   it('takes up what the end of the server cut off, and waits for none of it', async () => {
-    store.left.set(3, ['BODIES', 'ROWS', 'ROWS'])
+    store.left.set(3, ['FILES', 'ROWS', 'ROWS'])
     store.left.set(5, ['ROWS'])
     store.hold = true
     await deletions.resume()

@@ -32,8 +32,10 @@ export interface ProbeFigures {
   serviceMs: number
   /** The longest one. */
   slowestMs: number
-  /** CPU time over service time: what is far below 1 waits. Null where it could not be measured. */
+  /** CPU time over service time. Null where it could not be measured. */
   cpuShare: number | null
+  /** Whether a task has left the event loop to others before it ended: what never does cannot share one. */
+  yields: boolean
   /** Until one more lane has its first task: a message where one is idle, else a start as well. */
   laneMs: number
   /** From handing a task out to having its result, its service time apart. */
@@ -55,6 +57,8 @@ export interface ComputeOptions {
 const MAX_WAITING_SHARE = 0.5
 /** Of tasks shorter than so many times their recording the server's own share of the machine is what counts. */
 const MIN_OVERHEADS = 2
+/** Where there are more than these: until then lanes are ahead of what is recorded. */
+const MIN_RECORDED = 32_768
 /** Shorter waits are over before anything could be gained by them. */
 const MIN_WAIT_MS = 1
 
@@ -77,9 +81,9 @@ export function adviseWithoutProbe({ items, threads, async }: ComputeOptions): S
 /** What suits the rest of a compute run, of which the first tasks are known. */
 export function adviseCompute(options: ComputeOptions, probe: ProbeFigures): StrategyAdvice {
   const { threads } = options
-  const { left, serviceMs, cpuShare, laneMs, overheadMs } = probe
+  const { left, serviceMs, cpuShare, yields, laneMs, overheadMs } = probe
   const reasons = [taskReason(probe)]
-  if (cpuShare !== null && cpuShare < MAX_WAITING_SHARE && serviceMs >= MIN_WAIT_MS) {
+  if (yields && cpuShare !== null && cpuShare < MAX_WAITING_SHARE && serviceMs >= MIN_WAIT_MS) {
     reasons.push('The tasks wait more than they compute: one event loop waits for many at once.')
     return adviceOf(options.async, reasons, probe)
   }
@@ -98,7 +102,7 @@ export function adviseCompute(options: ComputeOptions, probe: ProbeFigures): Str
     reasons.push(`Until another lane has a task it takes ${shownMs(laneMs)}: more than it would save.`)
     return adviceOf(probeExecution(), reasons, probe)
   }
-  if (serviceMs < MIN_OVERHEADS * overheadMs) {
+  if (left > MIN_RECORDED && serviceMs < MIN_OVERHEADS * overheadMs) {
     reasons.push(`To record a task takes ${shownMs(overheadMs)}: beside that more lanes would gain little.`)
     return adviceOf(probeExecution(), reasons, probe)
   }

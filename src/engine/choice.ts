@@ -12,6 +12,9 @@ import { chosenFrom, type LivePlan } from './plan.js'
 
 /** A task that has not ended after this long is no short one: what waits behind it is looked after. */
 const LONG_TASK_MS = 1
+/** Of tasks as short as that it takes some to tell. */
+const TINY_TASK_MS = 0.02
+const MIN_TINY_TASKS = 256
 /** How often the lane is looked at afterwards: tasks may become longer. */
 const LOOK_EVERY_MS = 5
 /** Of this many tasks at most the mean counts, by halves: what comes may differ from what was first. */
@@ -56,6 +59,7 @@ export class StrategyChoice {
   #serviceMs = 0
   #cpuMs = 0
   #lagMs = 0
+  #yields = false
   /** A task waits, and is to tell how much it computes meanwhile. */
   #waitLooks = 0
 
@@ -98,13 +102,16 @@ export class StrategyChoice {
     }
   }
 
-  /** The first one was compiled on its way: where it was short, that may be most of it. */
+  /** The first ones are compiled on their way: where they are short, that is most of it. */
   get #isTelling(): boolean {
-    return this.#tasks > 1 || this.#slowestMs >= LONG_TASK_MS / 2
+    if (this.#slowestMs >= LONG_TASK_MS / 2) return true
+    const isTiny = this.#countedMs < TINY_TASK_MS * this.#counted
+    return this.#tasks >= (isTiny ? MIN_TINY_TASKS : 2)
   }
 
   /** See LaneListener.onWaiting. */
   onWaiting(cpuShare: number | null): void {
+    this.#yields = true
     if (cpuShare === null) this.#waitLooks = MAX_WAIT_LOOKS
     else this.#chooseBy(Math.max(LONG_TASK_MS, this.#setting.inServiceMs() ?? 0), cpuShare)
   }
@@ -187,6 +194,7 @@ export class StrategyChoice {
       serviceMs,
       slowestMs: this.#slowestMs,
       cpuShare,
+      yields: this.#yields,
       laneMs: MESSAGES * roundTripMs + (idle > 0 ? 0 : (startMs ?? DEFAULT_START_MS)),
       roundTripMs,
       overheadMs: this.#setting.overheadMs(),

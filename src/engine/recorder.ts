@@ -23,6 +23,8 @@ const RETRY_MS = 1_000
 /** What the recorder needs of a run. */
 export interface RecordedRun {
   readonly runId: number
+  /** Whether nothing more is to come of it: its end waits for the next commit. */
+  readonly isEnding: boolean
   /** The run's state once these entries are on disk, and its sketches if that is its end. */
   advance(entries: readonly Entry[], queuedEntries: number): { state: RunState; sketches: RunSketches | null }
   /** They are on disk. */
@@ -34,7 +36,7 @@ interface Options {
   clock: Clock
   /**
    * From the start of one commit to that of the next at least, unless there is enough for a full one: a small commit costs almost
-   * as much as a larger one. Four times as long after one of many rows.
+   * as much as a larger one. Four times as long after one of many rows, unless a run has come to its end.
    */
   gatherMs: number
   /** Called when rows may be granted again after a full backlog. */
@@ -48,6 +50,8 @@ export class Recorder {
   #backlogWeight = 0
   #full = false
   #pumping: Promise<void> | null = null
+  /** Set while a commit waits for more and need not. */
+  #hurry: (() => void) | null = null
   #stopped = false
   #lastCommitMs = Number.NEGATIVE_INFINITY
   #lastCommitWeight = 0
@@ -82,6 +86,7 @@ export class Recorder {
       entries = []
       this.#queue.set(run, entries)
     }
+    if (this.#hurry !== null && run.isEnding) this.#hurry()
     if (!this.#stopped) this.#pumping ??= this.#pump()
     return entries
   }
@@ -112,13 +117,40 @@ export class Recorder {
   }
 
   async #gather(): Promise<void> {
-    const { clock } = this.options
-    const gatherMs = this.options.gatherMs * (this.#lastCommitWeight < MANY_WEIGHT ? 1 : GATHER_MANY)
-    const waitMs = this.#lastCommitMs + gatherMs - clock.monotonicMs()
-    if (waitMs > 0 && this.#backlogWeight < MAX_COMMIT_WEIGHT && !this.#stopped) {
-      await new Promise<void>((resolve) => clock.setTimer(resolve, waitMs))
+    const { clock, gatherMs } = this.options
+    const lastMs = this.#lastCommitMs
+    if (this.#mayRest(lastMs + gatherMs)) await this.#restUntil(lastMs + gatherMs)
+    const lateMs = lastMs + GATHER_MANY * gatherMs
+    if (this.#lastCommitWeight >= MANY_WEIGHT && this.#mayRest(lateMs) && !this.#hasEnding) {
+      const hurried = new Promise<void>((resolve) => {
+        this.#hurry = resolve
+      })
+      await this.#restUntil(lateMs, hurried)
+      this.#hurry = null
     }
     this.#lastCommitMs = clock.monotonicMs()
+  }
+
+  /** Not where there is enough for a full commit. */
+  #mayRest(untilMs: number): boolean {
+    const isEnough = this.#backlogWeight >= MAX_COMMIT_WEIGHT || this.#stopped
+    return !isEnough && this.options.clock.monotonicMs() < untilMs
+  }
+
+  get #hasEnding(): boolean {
+    for (const run of this.#queue.keys()) if (run.isEnding) return true
+    return false
+  }
+
+  /** By the monotonic clock. */
+  async #restUntil(dueMs: number, orUntil?: Promise<void>): Promise<void> {
+    const waitMs = dueMs - this.options.clock.monotonicMs()
+    let cancel = () => {}
+    const rested = new Promise<void>((resolve) => {
+      cancel = this.options.clock.setTimer(resolve, waitMs)
+    })
+    await Promise.race([rested, ...(orUntil ? [orUntil] : [])])
+    cancel()
   }
 
   /**

@@ -54,6 +54,10 @@ export class RunStates implements RecordedRun {
     return startedAt === null ? 0 : Math.min(this.options.running(), concurrency ?? Number.POSITIVE_INFINITY)
   }
 
+  get isEnding(): boolean {
+    return this.options.ending() !== null
+  }
+
   /** Whether the last state is on its way to the disk, or there. */
   get isFinal(): boolean {
     return this.#final

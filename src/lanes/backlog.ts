@@ -3,19 +3,19 @@
 import { compactInput } from '../domain/batch.js'
 import { readInput } from '../domain/line-items.js'
 import { LineFile } from '../files/line-file.js'
-import { claim } from './claims.js'
+import { Claimant } from './claims.js'
 import type { Grant, JobSpec } from './protocol.js'
 
 interface GrantOnLoan {
   grant: Grant
-  claims: SharedArrayBuffer | null
+  claimant: Claimant | null
 }
 
 export class Backlog {
   readonly #grants: GrantOnLoan[] = []
   /** The grant under way; its item at `#at` is the current one. */
   #grant: Grant | null = null
-  #claims: SharedArrayBuffer | null = null
+  #claimant: Claimant | null = null
   #at = 0
   /** Of the current item. */
   index = 0
@@ -29,7 +29,7 @@ export class Backlog {
 
   /** `claims`: see claims.ts; null where all of the grant is the lane's own. */
   push(grant: Grant, claims: SharedArrayBuffer | null = null): void {
-    this.#grants.push({ grant, claims })
+    this.#grants.push({ grant, claimant: claims && new Claimant(claims) })
   }
 
   /** Moves on to the next item; false where there is none. */
@@ -39,7 +39,7 @@ export class Backlog {
       const next = this.#grants.shift()
       this.#at = 0
       this.#grant = next?.grant ?? null
-      this.#claims = next?.claims ?? null
+      this.#claimant = next?.claimant ?? null
       if (!next) return false
     }
     const grant = this.#grant
@@ -49,7 +49,7 @@ export class Backlog {
   }
 
   #isOurs(): boolean {
-    return this.#claims === null || claim(this.#claims, this.#at)
+    return this.#claimant === null || this.#claimant.claim(this.#at)
   }
 
   /** Reads what the current item's input is made of, where that is not at hand. Throws UnreadableFile. */

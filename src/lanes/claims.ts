@@ -11,9 +11,18 @@ export function createClaims(): SharedArrayBuffer {
   return new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)
 }
 
-/** The lane's side: whether it may start the item at this place of the grant; places come in order, from 0. */
-export function claim(memory: SharedArrayBuffer, place: number): boolean {
-  return Atomics.compareExchange(new Int32Array(memory), CLAIMED, place, place + 1) === place
+/** The lane's side. */
+export class Claimant {
+  readonly #cells: Int32Array
+
+  constructor(memory: SharedArrayBuffer) {
+    this.#cells = new Int32Array(memory)
+  }
+
+  /** Whether the item at this place of the grant may be started; places come in order, from 0. */
+  claim(place: number): boolean {
+    return Atomics.compareExchange(this.#cells, CLAIMED, place, place + 1) === place
+  }
 }
 
 /** The server's side: whether the lane has begun all of the grant's items. */

@@ -17,6 +17,7 @@ const probe: ProbeFigures = {
   serviceMs: 1,
   slowestMs: 3,
   cpuShare: 1,
+  yields: true,
   laneMs: 0.5,
   roundTripMs: 0.2,
   overheadMs: 0.002,
@@ -34,7 +35,9 @@ describe('adviseCompute', () => {
       'SEQUENTIAL',
       /To record a task takes 2 µs/,
     ],
+    ['fewer of them than lanes are ahead', { serviceMs: 0.003, left: 20_000 }, 'THREADS', /save 30 ms/],
     ['tasks that wait', { cpuShare: 0.1, serviceMs: 20 }, 'ASYNC', /wait more than they compute/],
+    ['tasks that are kept from the CPU', { cpuShare: 0.1, serviceMs: 20, yields: false }, 'THREADS', /save/],
     ['tasks that wait for next to nothing', { cpuShare: 0.1, serviceMs: 0.5 }, 'THREADS', /save/],
     [
       'a task that goes on',

@@ -36,24 +36,26 @@ describe('AUTO of a compute run', () => {
   it('stays with one lane where another one would save nothing', async () => {
     const world = new World()
     const key = await world.compute({ items: 10, options: AUTO })
-    await world.end(world.pool.busy[0], took(0.01), 3)
+    await world.end(world.pool.busy[0], took(0.03), 3)
     expect(await decisionOf(world, key)).toMatchObject({ effective: 'SEQUENTIAL', strategy: 'SEQUENTIAL', lanes: 1 })
-    await finish(world, took(0.01))
+    await finish(world, took(0.03))
     expect(world.pool.lanes).toHaveLength(1)
     expect(world.record(key)).toMatchObject({
       status: 'SUCCEEDED',
       effectiveStrategy: 'SEQUENTIAL',
-      decision: { strategy: 'SEQUENTIAL', probe: { tasks: 3, left: 7, serviceMs: 0.01 } },
+      decision: { strategy: 'SEQUENTIAL', probe: { tasks: 3, left: 7, serviceMs: 0.03 } },
     })
   })
 
-  it('does not go by the first task alone where that was short', async () => {
+  it('does not go by the first task alone where that was short, nor by a few that were tiny', async () => {
     const world = new World()
-    const key = await world.compute({ items: 200, options: AUTO })
+    const key = await world.compute({ items: 1000, options: AUTO })
     await world.end(world.pool.busy[0], took(0.4), 1)
     expect((await world.view(key)).record.decision).toBeNull()
-    await world.end(world.pool.busy[0], took(0.001), 1)
-    expect(await decisionOf(world, key)).toMatchObject({ strategy: 'SEQUENTIAL', probe: { serviceMs: 0.001 } })
+    await world.end(world.pool.busy[0], took(0.019), 100)
+    expect((await world.view(key)).record.decision).toBeNull()
+    await world.end(world.pool.busy[0], took(0.0001), 199)
+    expect(await decisionOf(world, key)).toMatchObject({ strategy: 'SEQUENTIAL', probe: { tasks: 300, left: 700 } })
   })
 
   it('shares out what has not begun, as soon as a task is long', async () => {
@@ -85,7 +87,7 @@ describe('AUTO of a compute run', () => {
   it('chooses again where tasks become long', async () => {
     const world = new World()
     const key = await world.compute({ source: { inputs: Array.from({ length: 20 }, (_, at) => at) }, options: AUTO })
-    await world.end(world.pool.busy[0], took(0.001), 5)
+    await world.end(world.pool.busy[0], took(0.02), 5)
     expect((await decisionOf(world, key)).strategy).toBe('SEQUENTIAL')
     await world.pass(10)
     expect(await decisionOf(world, key)).toMatchObject({ effective: 'THREADS', strategy: 'THREADS' })

@@ -8,6 +8,7 @@ import { entryOf, runRecord } from '../../support/engine-parts.js'
 /** A run that only remembers what the recorder tells it. */
 class Run implements RecordedRun {
   readonly runId: number
+  isEnding = false
   /** Of each call of advance: first indexes of the entries, and how many were left. */
   readonly advanced: { entries: number[]; left: number }[] = []
   readonly committedEntries: number[] = []
@@ -194,6 +195,31 @@ describe('Recorder', () => {
     clock.advance(5)
     await settle()
     expect(disk.commits).toHaveLength(3)
+  })
+
+  it('has no run wait for its end longer than others wait for a row', async () => {
+    const { disk, clock, recorder } = setup({ gatherMs: 5 })
+    const [run, other] = [new Run(), new Run()]
+    for (const [at, isEarly] of [true, false].entries()) {
+      recorder.add(run, rows(at, 2_000))
+      clock.advance(20)
+      await settle()
+      await disk.answer()
+      recorder.add(run, rows(2_000, 1))
+      recorder.add(other, rows(at, 1))
+      other.isEnding = isEarly
+      clock.advance(isEarly ? 4 : 10)
+      await settle()
+      expect(disk.commits).toHaveLength(2 * at + 1)
+      if (isEarly) clock.advance(1)
+      other.isEnding = true
+      recorder.touch(other)
+      await settle()
+      expect(disk.commits).toHaveLength(2 * at + 2)
+      await disk.answer()
+    }
+    await settle()
+    expect(clock.nextDueMs).toBeNull()
   })
 
   it('gives up when it is told to, and leaves no timer behind', async () => {

@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Backlog } from '../../../src/lanes/backlog.js'
-import { claim, createClaims, isUsedUp, takeBack } from '../../../src/lanes/claims.js'
+import { Claimant, createClaims, isUsedUp, takeBack } from '../../../src/lanes/claims.js'
 
 const range = { kind: 'range' as const, from: 0, to: 10_000, step: 1, count: 10_000 }
 const built = new URL('../../../dist/lanes/claims.js', import.meta.url)
@@ -10,11 +10,12 @@ const built = new URL('../../../dist/lanes/claims.js', import.meta.url)
 /** Claims places until it may not, and tells how many it had. */
 const CLAIMANT = `
   const { parentPort, workerData } = require('node:worker_threads')
-  import(workerData.module).then(({ claim }) => {
+  import(workerData.module).then(({ Claimant }) => {
+    const claimant = new Claimant(workerData.memory)
     parentPort.postMessage('ready')
     parentPort.once('message', () => {
       let place = 0
-      while (place < workerData.count && claim(workerData.memory, place)) place += 1
+      while (place < workerData.count && claimant.claim(place)) place += 1
       parentPort.postMessage(place)
     })
   })`
@@ -22,17 +23,19 @@ const CLAIMANT = `
 describe('claims', () => {
   it('are given in order until the grant is taken back', () => {
     const memory = createClaims()
-    expect([claim(memory, 0), claim(memory, 1)]).toEqual([true, true])
+    const claimant = new Claimant(memory)
+    expect([claimant.claim(0), claimant.claim(1)]).toEqual([true, true])
     expect(isUsedUp(memory, 3)).toBe(false)
     expect(takeBack(memory, 3)).toBe(2)
-    expect(claim(memory, 2)).toBe(false)
+    expect(claimant.claim(2)).toBe(false)
     // Nothing is left to be taken back twice.
     expect(takeBack(memory, 3)).toBe(3)
   })
 
   it('know when all of a grant has begun', () => {
     const memory = createClaims()
-    for (let place = 0; place < 3; place += 1) claim(memory, place)
+    const claimant = new Claimant(memory)
+    for (let place = 0; place < 3; place += 1) claimant.claim(place)
     expect(isUsedUp(memory, 3)).toBe(true)
     expect(takeBack(memory, 3)).toBe(3)
   })

@@ -57,7 +57,7 @@ export interface ComputeOptions {
 const MAX_WAITING_SHARE = 0.5
 /** Of tasks shorter than so many times their recording the server's own share of the machine is what counts. */
 const MIN_OVERHEADS = 2
-/** Where there are more than these: until then lanes are ahead of what is recorded. */
+/** Of runs of more than these: until then lanes are ahead of what is recorded. */
 const MIN_RECORDED = 32_768
 /** Shorter waits are over before anything could be gained by them. */
 const MIN_WAIT_MS = 1
@@ -80,7 +80,7 @@ export function adviseWithoutProbe({ items, threads, async }: ComputeOptions): S
 
 /** What suits the rest of a compute run, of which the first tasks are known. */
 export function adviseCompute(options: ComputeOptions, probe: ProbeFigures): StrategyAdvice {
-  const { threads } = options
+  const { threads, items } = options
   const { left, serviceMs, cpuShare, yields, laneMs, overheadMs } = probe
   const reasons = [taskReason(probe)]
   if (yields && cpuShare !== null && cpuShare < MAX_WAITING_SHARE && serviceMs >= MIN_WAIT_MS) {
@@ -102,7 +102,7 @@ export function adviseCompute(options: ComputeOptions, probe: ProbeFigures): Str
     reasons.push(`Until another lane has a task it takes ${shownMs(laneMs)}: more than it would save.`)
     return adviceOf(probeExecution(), reasons, probe)
   }
-  if (left > MIN_RECORDED && serviceMs < MIN_OVERHEADS * overheadMs) {
+  if (items > MIN_RECORDED && serviceMs < MIN_OVERHEADS * overheadMs) {
     reasons.push(`To record a task takes ${shownMs(overheadMs)}: beside that more lanes would gain little.`)
     return adviceOf(probeExecution(), reasons, probe)
   }

@@ -19,6 +19,10 @@ const MIN_TINY_TASKS = 256
 const LOOK_EVERY_MS = 5
 /** Of this many tasks at most the mean counts, by halves: what comes may differ from what was first. */
 const MAX_COUNTED = 64
+/** One of many that took much longer than they is an accident, such as a collection of garbage, until there are more of them. */
+const MAX_TIMES_MEAN = 16
+/** But no accident takes that long. */
+const LONG_ACCIDENT_MS = 20
 /** Until a task that waits has told how much it computes meanwhile. */
 const MAX_WAIT_LOOKS = 4
 /** Where nothing was measured yet. */
@@ -133,8 +137,14 @@ export class StrategyChoice {
     }
     // As above.
     const isSecond = this.#tasks === 2
-    this.#countedMs = (isSecond ? 0 : this.#countedMs) + serviceMs
+    this.#countedMs = isSecond ? serviceMs : this.#countedMs + this.#taken(serviceMs)
     this.#counted = isSecond ? 1 : this.#counted + 1
+  }
+
+  /** What a task counts for. */
+  #taken(serviceMs: number): number {
+    const isOneOfMany = this.#tasks >= MAX_COUNTED && serviceMs < LONG_ACCIDENT_MS
+    return isOneOfMany ? Math.min(serviceMs, (MAX_TIMES_MEAN * this.#countedMs) / this.#counted) : serviceMs
   }
 
   #look(): void {
@@ -153,7 +163,7 @@ export class StrategyChoice {
     this.#waitLooks = 0
     if (!this.isOpen) return
     this.#slowestMs = Math.max(this.#slowestMs, ageMs)
-    const serviceMs = (this.#countedMs + ageMs) / (this.#counted + 1)
+    const serviceMs = (this.#countedMs + this.#taken(ageMs)) / (this.#counted + 1)
     this.#take(this.#figures(this.#setting.left(), serviceMs, cpuShare))
   }
 

@@ -29,13 +29,6 @@ describe('adviseCompute', () => {
     ['little work', { serviceMs: 0.01, left: 98 }, 'SEQUENTIAL', /until another lane has a task/i],
     ['little work where a lane has to be started', { left: 60, laneMs: 60 }, 'SEQUENTIAL', /60 ms: more than/],
     ['more work than it takes to start a lane', { left: 200, laneMs: 60 }, 'THREADS', /save 100 ms/],
-    [
-      'tasks shorter than their recording',
-      { serviceMs: 0.003, left: 100_000 },
-      'SEQUENTIAL',
-      /To record a task takes 2 µs/,
-    ],
-    ['fewer of them than lanes are ahead', { serviceMs: 0.003, left: 20_000 }, 'THREADS', /save 30 ms/],
     ['tasks that wait', { cpuShare: 0.1, serviceMs: 20 }, 'ASYNC', /wait more than they compute/],
     ['tasks that are kept from the CPU', { cpuShare: 0.1, serviceMs: 20, yields: false }, 'THREADS', /save/],
     ['tasks that wait for next to nothing', { cpuShare: 0.1, serviceMs: 0.5 }, 'THREADS', /save/],
@@ -58,6 +51,15 @@ describe('adviseCompute', () => {
     expect(advice).toMatchObject({ strategy: 'SEQUENTIAL', lanes: 1, concurrency: 1 })
     expect(advice.reasons.at(-1)).toMatch(/no more than one lane/)
     expect(adviseCompute(optionsOf({ lanes: 1 }), { ...probe, cpuShare: 0 }).strategy).toBe('ASYNC')
+  })
+
+  it('looks at the recording of short tasks where lanes would have to wait for it', () => {
+    const short = { ...probe, serviceMs: 0.003, left: 20_000 }
+    expect(adviseCompute(optionsOf({ items: 20_000 }), short).strategy).toBe('THREADS')
+    const advice = adviseCompute(optionsOf({ items: 100_000 }), short)
+    expect(advice).toMatchObject({ strategy: 'SEQUENTIAL', lanes: 1 })
+    expect(advice.reasons.at(-1)).toMatch(/To record a task takes 2 µs/)
+    expect(adviseCompute(optionsOf({ items: 100_000 }), { ...short, serviceMs: 0.005 }).strategy).toBe('THREADS')
   })
 
   it('keeps to what was asked for', () => {

@@ -96,6 +96,33 @@ describe('AUTO of a compute run', () => {
     expect(world.record(key).status).toBe('SUCCEEDED')
   })
 
+  it('takes one long task among many tiny ones for an accident, and several not', async () => {
+    const world = new World()
+    const key = await world.compute({ items: 5000, options: AUTO })
+    await world.end(world.pool.busy[0], took(0.0001), 300)
+    const lane = world.pool.busy[0]!
+    lane.end(
+      lane.held.slice(0, 40).map((_, at) => at),
+      ({ index }) => took(index === 310 ? 8 : 0.0001),
+    )
+    await world.settle()
+    expect((await decisionOf(world, key)).strategy).toBe('SEQUENTIAL')
+    await world.pass(10)
+    expect((await decisionOf(world, key)).strategy).toBe('SEQUENTIAL')
+    await world.end(lane, took(8), 8)
+    expect((await decisionOf(world, key)).strategy).toBe('THREADS')
+    await finish(world, took(0.0001))
+  })
+
+  it('takes a very long task for what it is', async () => {
+    const world = new World()
+    const key = await world.compute({ items: 5000, options: AUTO })
+    await world.end(world.pool.busy[0], took(0.0001), 300)
+    await world.pass(30)
+    expect((await decisionOf(world, key)).strategy).toBe('THREADS')
+    await finish(world, took(0.0001))
+  })
+
   it('has many in flight on one lane where tasks wait, and never more than it may', async () => {
     const world = new World()
     const key = await world.compute({ items: 40, options: AUTO })

@@ -44,7 +44,7 @@ export async function auto(rounds: number, only: { serviceUs?: number; count?: n
       result.worstWallRatio = Math.max(result.worstWallRatio, wallRatio)
       result.worstClientRatio = Math.max(result.worstClientRatio, clientRatio)
       result.grid.push(line)
-      console.error(line)
+      if (process.stderr.isTTY) console.error(line)
     }
     return result
   } finally {

@@ -39,7 +39,7 @@ function tableOf(result: object): string {
 
 function shown(value: unknown): string {
   if (typeof value === 'number') return Number.isInteger(value) ? String(value) : value.toPrecision(4)
-  if (Array.isArray(value)) return value.map(shown).join(', ')
+  if (Array.isArray(value)) return value.map(shown).join(typeof value[0] === 'string' ? '\n' : ', ')
   if (typeof value === 'object' && value !== null) {
     return Object.entries(value)
       .map(([name, part]) => `${name}: ${shown(part)}`)

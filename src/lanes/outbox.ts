@@ -13,7 +13,7 @@ const GATHER_MS = 8
 const GATHER_MANY_MS = 32
 const MANY = 128
 /** So many results of a job go one by one: those of a small batch are then never late, whatever comes after them. */
-const EAGER_FIRST = 8
+const EAGER_FIRST = 32
 /** And so many after a long task, as there may be more like it. */
 const EAGER_AFTER_LONG = 8
 /** So that large outputs do not pile up meanwhile. */

@@ -22,6 +22,8 @@ export function isMultipart(contentType: string | null | undefined): boolean {
 /** Reads such requests, and knows the files of each until it is over. */
 export class MultipartRequests {
   readonly #files = new WeakMap<IncomingMessage, readonly ReceivedFile[]>()
+  /** Requests that were over, perhaps before their files were on disk. */
+  readonly #closed = new WeakSet<IncomingMessage>()
 
   constructor(
     private readonly uploads: Pick<Uploads, 'receive'>,
@@ -33,11 +35,17 @@ export class MultipartRequests {
   async read(req: IncomingMessage): Promise<GraphQLParams> {
     const { params, files } = await new MultipartReading(req, this.uploads, this.maxFieldBytes).done
     this.#files.set(req, files)
+    // Nobody waits for an answer, and nobody else will remove them.
+    if (this.#closed.has(req)) {
+      await this.close(req)
+      throw badRequest('The sender has left before its files were on disk')
+    }
     return params
   }
 
   /** The request is over: files that no run has are removed. Safe to call twice, and for requests without files. */
   async close(req: IncomingMessage): Promise<void> {
+    this.#closed.add(req)
     await Promise.all((this.#files.get(req) ?? []).map((file) => file.release()))
   }
 }

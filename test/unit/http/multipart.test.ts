@@ -1,9 +1,12 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { UploadedFile } from '../../../src/domain/upload.js'
 import { Uploads } from '../../../src/files/uploads.js'
+import { MultipartRequests } from '../../../src/http/multipart.js'
 import { createHttpServer, type HttpServer, type HttpServerOptions } from '../../../src/http/server.js'
 import { type TestServices, testServices } from '../../support/fake-services.js'
 import { until } from '../../support/until.js'
@@ -226,6 +229,31 @@ describe('a request that is not as the specification has it', () => {
       expect(files()).toEqual([])
     }
     expect(launchedFiles()).toEqual([])
+  })
+
+  it('leaves nothing where its sender leaves while its files are brought to disk', async () => {
+    const uploads = new Uploads({ folder, maxBytes: 1_000_000, maxItems: 1_000 })
+    let goOn = () => {}
+    const gate = new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+    const slow = {
+      async receive(pieces: AsyncIterable<Buffer>, name: string | null) {
+        const received = await uploads.receive(pieces, name)
+        await gate
+        return received
+      },
+    }
+    const requests = new MultipartRequests(slow, 1_000_000)
+    const headers = { 'content-type': 'multipart/form-data; boundary=x-heddle-x' }
+    const pieces = Readable.from([bodyOf([operations, map, file])])
+    const request = Object.assign(pieces, { headers, complete: true }) as unknown as IncomingMessage
+    const reading = requests.read(request)
+    await until(() => files().length === 1)
+    await requests.close(request)
+    goOn()
+    await expect(reading).rejects.toThrow('has left')
+    expect(files()).toEqual([])
   })
 
   it('is a fault of the server where the disk does not take it', async () => {

@@ -18,6 +18,9 @@ const MEDIA_TYPES: ReadonlySet<string> = new Set([
   'application/graphql+json',
 ])
 
+/** What an answer can be sent as. */
+const ANSWER_TYPES = ['application/json', 'application/graphql-response+json', 'text/event-stream', 'multipart/mixed']
+
 interface NodeContext {
   req?: IncomingMessage
 }
@@ -29,6 +32,7 @@ export function useBoundedBody(maxBytes: number, multipart: MultipartRequests | 
       if (request.method === 'POST') {
         const { req } = serverContext
         setRequestParser(async () => {
+          requireAcceptance(request.headers.get('accept'))
           const contentType = request.headers.get('content-type')
           if (req && multipart && isMultipart(contentType)) return multipart.read(req)
           requireJson(contentType)
@@ -48,6 +52,20 @@ export function useBoundedBody(maxBytes: number, multipart: MultipartRequests | 
       if (req) await multipart?.close(req)
     },
   }
+}
+
+/** Yoga looks at what a client accepts when it has an answer: a launch would be made, and its sender would not hear of it. */
+function requireAcceptance(accept: string | null): void {
+  const ranges = (accept || '*/*').toLowerCase().replace(/\s/g, '').split(',')
+  if (ranges.some((range) => ANSWER_TYPES.some((type) => isInRange(type, range)))) return
+  throw apiError('BAD_USER_INPUT', `Accept ${JSON.stringify(accept)}: expected one of ${ANSWER_TYPES.join(', ')}`, 406)
+}
+
+function isInRange(type: string, range: string): boolean {
+  const [pattern, ...parameters] = range.split(';')
+  const charset = parameters.find((parameter) => parameter.includes('charset=')) ?? 'charset=utf-8'
+  const [group] = type.split('/')
+  return charset === 'charset=utf-8' && [type, `${group}/*`, '*/*'].includes(pattern!)
 }
 
 function requireJson(contentType: string | null): void {

@@ -46,6 +46,35 @@ describe('an answer over HTTP', () => {
   })
 })
 
+describe('an operation whose answer its client would not take', () => {
+  const LAUNCH = `mutation {
+    launchComputeBatch(input: { function: "square", source: { inputs: [1] } }) { deduplicated }
+  }`
+  const send = async (accept: string) => {
+    const { yoga, services } = setUp()
+    const headers = { ...JSON_TYPE, accept }
+    const { status } = await yoga.fetch(URL, { method: 'POST', headers, body: JSON.stringify({ query: LAUNCH }) })
+    return [status, services.runs.launches.length]
+  }
+
+  it.each(['text/html', 'image/png, text/plain', 'application/json; charset=latin1', 'application/xml;q=1'])(
+    'is not executed: %s',
+    async (accept) => expect(await send(accept)).toEqual([406, 0]),
+  )
+
+  it.each([
+    '',
+    '*/*',
+    'text/html, */*;q=0.1',
+    'application/*',
+    'Application/JSON; charset=UTF-8',
+    'image/png, application/graphql-response+json',
+    'text/event-stream',
+    'text/*',
+    'multipart/mixed',
+  ])('is executed: %s', async (accept) => expect(await send(accept)).toEqual([200, 1]))
+})
+
 describe('errors over HTTP', () => {
   it.each([
     ['syntax', { query: '{' }],

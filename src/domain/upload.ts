@@ -27,4 +27,9 @@ export abstract class UploadedFile {
   abstract readonly content: UploadContent
   /** Keeps the file for the time of a launch: the answer is to be called once, with whether a run has the file from now on. */
   abstract hold(): (isKept: boolean) => void
+
+  /** What messages say where a variable of another type was given one: the rest is the server's own business. */
+  toJSON(): { file: string | null } {
+    return { file: this.name }
+  }
 }

@@ -302,6 +302,17 @@ describe('a variable of type Upload', () => {
   })
 })
 
+describe('a variable of another type', () => {
+  it('takes no file, and the message says no more of it than its name', async () => {
+    const content = { query: 'query($id: ID!) { run(id: $id) { id } }', variables: { id: null } }
+    const { body } = await sendBody(url, bodyOf([operationsOf(content), mapOf({ 0: ['variables.id'] }), file]))
+    expect(body.errors?.[0]?.message).toBe(
+      'Variable "$id" got invalid value { file: "a.jsonl" }; ID cannot represent value: { file: "a.jsonl" }',
+    )
+    expect(files()).toEqual([])
+  })
+})
+
 describe('a page of another site', () => {
   const sendFrom = (headers: Record<string, string>) => sendBody(url, bodyOf([operations, map, file]), headers)
 

@@ -5,6 +5,7 @@ import { mkdir, open, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LineIndexer } from '../domain/lines.js'
 import { type UploadContent, UploadedFile } from '../domain/upload.js'
+import { Gathering } from './gathering.js'
 
 export interface UploadsOptions {
   folder: string
@@ -46,30 +47,23 @@ export class Uploads {
     const handle = await open(join(folder, file), 'wx', 0o600)
     const examiner = new Examiner(maxBytes, maxItems)
     try {
-      let gathered: Buffer[] = []
-      let gatheredBytes = 0
+      const gathered = new Gathering()
       let isUseless = false
-      const write = async () => {
-        await handle.appendFile(Buffer.concat(gathered))
-        gathered = []
-        gatheredBytes = 0
-      }
       for await (const piece of pieces) {
         if (isUseless) continue
         isUseless = !examiner.take(piece)
         if (isUseless) {
           // Nothing of it is needed any more, and the rest may be long.
-          gathered = []
+          gathered.take()
           await handle.truncate(0)
           continue
         }
-        gathered.push(piece)
-        gatheredBytes += piece.length
-        if (gatheredBytes >= WRITE_BYTES) await write()
+        gathered.add(piece)
+        if (gathered.bytes >= WRITE_BYTES) await handle.appendFile(gathered.take())
       }
       const content = examiner.finish(file)
       if (content.kind === 'refused') return content
-      if (gatheredBytes > 0) await write()
+      if (gathered.bytes > 0) await handle.appendFile(gathered.take())
       await handle.sync()
       await syncFolder(folder)
       return content

@@ -2,6 +2,7 @@
 
 import type { IncomingMessage } from 'node:http'
 import type { GraphQLParams, Plugin } from 'graphql-yoga'
+import { Gathering } from '../files/gathering.js'
 import { apiError } from '../graphql/errors.js'
 import { isMultipart, type MultipartRequests } from './multipart.js'
 
@@ -93,21 +94,19 @@ function parseParams(text: string): GraphQLParams {
 /** The whole body as text. What is too large is let run off unread, so that its sender gets to see the answer. */
 function readBody(req: IncomingMessage, maxBytes: number): Promise<string> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
-    let size = 0
+    const gathered = new Gathering()
     const refuse = () => {
       req.off('data', take)
       req.resume()
       reject(apiError('BAD_USER_INPUT', `The body is larger than ${maxBytes} bytes`, 413))
     }
     const take = (chunk: Buffer) => {
-      size += chunk.length
-      if (size > maxBytes) refuse()
-      else chunks.push(chunk)
+      if (gathered.bytes + chunk.length > maxBytes) refuse()
+      else gathered.add(chunk)
     }
     if (Number(req.headers['content-length'] ?? 0) > maxBytes) return refuse()
     req.on('data', take)
-    req.once('end', () => resolve(Buffer.concat(chunks).toString()))
+    req.once('end', () => resolve(gathered.take().toString()))
     // Its sender has gone, and is nobody's fault here.
     req.once('error', () => reject(apiError('BAD_USER_INPUT', 'The body has no end', 400)))
   })

@@ -14,6 +14,7 @@ const MAX_FILES = 16
 /** More parts than any request has that is none of the specification. */
 const MAX_PARTS = MAX_FILES + 8
 const MAX_PART_HEADER_BYTES = 8 * 1024
+const NAMELESS = 'There is a part without a name: expected operations, map and files'
 
 export function isMultipart(contentType: string | null | undefined): boolean {
   return /^\s*multipart\/form-data\s*(;|$)/i.test(contentType ?? '')
@@ -143,7 +144,8 @@ class MultipartReading {
     })
   }
 
-  #field(name: string, value: string, isCut: boolean): void {
+  #field(name: string | undefined, value: string, isCut: boolean): void {
+    if (name === undefined) throw badRequest(NAMELESS)
     if (isCut) throw apiError('BAD_USER_INPUT', `${shown(name)} is larger than ${this.maxFieldBytes} bytes`, 413)
     if (name === 'operations') {
       if (this.#operations) throw badRequest('The field "operations" is there twice')
@@ -160,10 +162,11 @@ class MultipartReading {
     }
   }
 
-  #file(name: string, stream: BusboyFileStream, fileName: string | undefined): void {
+  #file(name: string | undefined, stream: BusboyFileStream, fileName: string | undefined): void {
     // Whatever becomes of it: a stream without this would end the process.
     stream.on('error', () => {})
     this.#streams.add(stream)
+    if (name === undefined) throw badRequest(NAMELESS)
     if (!this.#operations || !this.#map) {
       throw badRequest(`The file ${shown(name)} comes before "map": the order is operations, map, files`)
     }

@@ -214,6 +214,13 @@ describe('a request that is not as the specification has it', () => {
     expect([status, body.errors?.[0]?.message]).toEqual([code, expect.stringMatching(message)])
   })
 
+  it.each(['', '; filename="a"'])('is refused where a part has no name: form-data%s', async (fileName) => {
+    const part = `--x-heddle-x\r\ncontent-disposition: form-data${fileName}\r\n\r\n1\r\n--x-heddle-x--\r\n`
+    const { status, body } = await sendBody(url, bodyOf([operations, map], part))
+    expect([status, body.errors?.[0]?.message]).toEqual([400, expect.stringMatching(/a part without a name/)])
+    expect(files()).toEqual([])
+  })
+
   it('is refused where a field is larger than a body may be', async () => {
     const large = operationsOf({ query: LAUNCH, variables: { ...variables, more: 'x'.repeat(5 * 1024 * 1024) } })
     const { status, body } = await sendBody(url, bodyOf([large, map, file]))

@@ -51,7 +51,8 @@ const PLACE = '{i}'
 /** The host that all items of a source go to; null where they may go to several. */
 export function commonHost(source: Source): string | null {
   if (source.kind !== 'template') return null
-  const authority = AUTHORITY.exec(source.template)?.[1]
+  // Parsers of URLs pass over tabs and line breaks, wherever they are.
+  const authority = AUTHORITY.exec(source.template.replace(/[\t\n\r]/g, ''))?.[1]
   if (authority === undefined || authority.includes(PLACE)) return null
   return urlOf({ url: String(compactInput(source, 0)) })?.host ?? null
 }

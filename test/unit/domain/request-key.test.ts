@@ -47,7 +47,7 @@ describe('RequestKeys', () => {
 const piece = fc.constantFrom('{i}', 'a', '/', '..', '.', '%2e', '?', '#', '\\', ':', '@', '1', ' ', '\t')
 const template = fc
   .tuple(
-    fc.constantFrom('http://', 'http:', 'HTTP:\\\\', ' https:///', 'http://u@'),
+    fc.constantFrom('http://', 'http:', 'HTTP:\\\\', ' https:///', 'http://u@', 'http:\t//', 'ht\ntp:/\r/'),
     fc.constantFrom('a.example', 'a{i}.example', '1.2.{i}', 'a.example:8{i}', '{i}@a.example'),
     fc.array(piece, { maxLength: 8 }),
   )
@@ -99,6 +99,7 @@ describe('templates', () => {
     expect(commonHost(sourceOf('http://a.example:8080/{i}'))).toBe('a.example:8080')
     expect(commonHost(sourceOf('http://a.example:80/{i}'))).toBe('a.example')
     expect(commonHost(sourceOf('http://a{i}.example/'))).toBeNull()
+    expect(commonHost(sourceOf('http:\t//a{i}.example/'))).toBeNull()
     expect(commonHost({ kind: 'list', form: 'urls', count: 1 })).toBeNull()
   })
 })

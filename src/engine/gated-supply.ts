@@ -311,6 +311,7 @@ export class GatedSupply implements Supply {
   }
 
   #nextToRead(): ToRead | null {
+    if (this.#queues.isFull) return null
     const again = this.#again.take(SLICE)
     if (again) return { kind: 'again', indexes: again.indexes!, attempts: again.attempts }
     const known = this.#queues.nextToRead()
@@ -329,6 +330,7 @@ export class GatedSupply implements Supply {
   /** Whether to go on in the source: until enough is ready, however much of it has to wait for its host. */
   get #wantsMore(): boolean {
     const queues = this.#queues
+    if (queues.isFull) return false
     if (this.#fresh.size === 0 || this.#again.waiting >= MAX_WAITING || queues.ready >= this.#enough) return false
     return this.#host === null ? queues.hosts < MAX_HOSTS : queues.items < MAX_ITEMS_OF_THE_ONE && queues.hasRoom
   }
@@ -338,11 +340,11 @@ export class GatedSupply implements Supply {
     const startMs = this.options.clock.monotonicMs()
     const readyBefore = this.#queues.ready
     let spilled = 0
+    const unread: { index: number; attempt: number }[] = []
     indexes.forEach((index, at) => {
       const input = inputs[at]
       if (input === undefined) {
-        const unread = kind === 'fresh' ? this.#fresh : this.#again
-        unread.giveBack(index, attempts?.[at] ?? 1)
+        unread.push({ index, attempt: attempts?.[at] ?? 1 })
         return
       }
       const host = kind === 'fresh' ? this.#hostOfFresh(index, input) : this.#hostOf(input)
@@ -355,6 +357,9 @@ export class GatedSupply implements Supply {
       const item = { index, attempt: attempts?.[at] ?? 1, input, chars: charsOf(input) }
       this.#queues.add(host, item, { nowMs: startMs, first: kind === 'again' })
     })
+    // What is given back last is read first: in the order of the source, whose first item with a request is to lead.
+    const givenBack = kind === 'fresh' ? this.#fresh : this.#again
+    for (const { index, attempt } of unread.reverse()) givenBack.giveBack(index, attempt)
     if (spilled > 0 && this.#queues.ready <= readyBefore) {
       const nowMs = this.options.clock.monotonicMs()
       this.#scanFromMs = nowMs + Math.max(MIN_SCAN_REST_MS, SCAN_REST * (nowMs - startMs))

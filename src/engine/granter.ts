@@ -208,9 +208,10 @@ export class Granter {
   ): { batch: Batch; indexes: readonly number[] } {
     if (this.options.record.spec.source.kind !== 'file' || items.size >= indexes.length) return { batch, indexes }
     const attempts = indexes.map((_, at) => batch.attempts?.[at] ?? 1)
-    indexes.forEach((index, at) => {
-      if (!items.has(index)) this.options.pending.giveBack(index, attempts[at]!)
-    })
+    // What is given back last is handed out first: they keep their order.
+    for (let at = indexes.length - 1; at >= 0; at -= 1) {
+      if (!items.has(indexes[at]!)) this.options.pending.giveBack(indexes[at]!, attempts[at]!)
+    }
     const read = indexes.filter((index) => items.has(index))
     const theirAttempts = attempts.filter((_, at) => items.has(indexes[at]!))
     return {

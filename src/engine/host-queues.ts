@@ -17,6 +17,8 @@ export interface ReadItem {
 /** Items in memory at most, whatever waits for its host, and characters of their requests. */
 const MAX_ITEMS = 10_000
 const MAX_CHARS = 4 * 1024 * 1024
+/** Past so many not even the first item of another host is taken in: a file may have a long one for each host. */
+const MAX_CHARS_AT_ALL = 4 * MAX_CHARS
 /** Of one host: what comes after them is known by its index alone, and read again when it is near. */
 export const MAX_ITEMS_A_HOST = 500
 /** With fewer than this left, a host's next ones are read again. */
@@ -77,6 +79,11 @@ export class HostQueues {
   /** Whether there is room in memory, for whichever host. */
   get hasRoom(): boolean {
     return this.#items < MAX_ITEMS && this.#chars < MAX_CHARS
+  }
+
+  /** Whether nothing more is to be read before some have gone, for whichever host. */
+  get isFull(): boolean {
+    return this.#chars >= MAX_CHARS_AT_ALL
   }
 
   /** Whether an item of the host is kept in memory: the first one always is, so that no host waits behind another's items. */

@@ -1,13 +1,13 @@
 /** A gated supply by itself: what it hands out is the test's to end, and every start is remembered. */
 
 import { expect } from 'vitest'
-import type { FetchOptions, Source } from '../../src/domain/batch.js'
+import { type FetchOptions, type Json, type Source, toFetchRequest } from '../../src/domain/batch.js'
 import type { TaskError } from '../../src/domain/errors.js'
 import { IndexSet } from '../../src/domain/indexset.js'
 import { Outcome, type ResultColumns } from '../../src/domain/results.js'
 import type { TaskRecord } from '../../src/domain/task.js'
 import { GatedSupply } from '../../src/engine/gated-supply.js'
-import { LimitedHosts } from '../../src/engine/host-gate.js'
+import { LimitedHosts, NO_HOST } from '../../src/engine/host-gate.js'
 import { ManualClock } from './clock.js'
 import { batchSpec, columnsOf, FETCH, runRecord } from './engine-parts.js'
 
@@ -46,6 +46,8 @@ export class GatedItems {
   readonly reads: number[] = []
   isFull = false
   failReads = 0
+  /** Items that one answer of the source holds at most, as where lines are long. */
+  answerSize = Number.POSITIVE_INFINITY
   changes = 0
   readonly #urls: (index: number) => string
   readonly count: number
@@ -87,13 +89,22 @@ export class GatedItems {
     this.supply.start()
   }
 
-  /** What a request is told by. */
+  /** What a request is told by; a line that is none is like no other. */
   requestOf(index: number): string {
-    return new URL(this.#urls(index)).href.replace(/#.*/, '')
+    const url = this.#urls(index)
+    return URL.canParse(url) ? new URL(url).href.replace(/#.*/, '') : `line ${index}`
   }
 
   hostOf(index: number): string {
-    return new URL(this.#urls(index)).host
+    const url = this.#urls(index)
+    return URL.canParse(url) ? new URL(url).host : NO_HOST
+  }
+
+  /** The first item of each request. */
+  get leaders(): number[] {
+    const firsts = new Map<string, number>()
+    for (let index = this.count - 1; index >= 0; index -= 1) firsts.set(this.requestOf(index), index)
+    return [...firsts.values()].sort((a, b) => a - b)
   }
 
   /** Lets everything be read that will be without time passing. */
@@ -111,7 +122,7 @@ export class GatedItems {
     const batch = this.supply.take(max)
     const atMs = this.clock.monotonicMs()
     const taken = (batch?.indexes ?? []).map((index, at) => {
-      if (batch?.inputs) expect(batch.inputs[at]).toBe(this.#urls(index))
+      if (batch?.inputs) expect(batch.inputs[at]).toEqual(this.#inputOf(index))
       return { index, attempt: batch?.attempts?.[at] ?? 1, host: this.hostOf(index), atMs }
     })
     expect(taken.length).toBeLessThanOrEqual(max)
@@ -163,13 +174,18 @@ export class GatedItems {
     this.endings.set(index, (this.endings.get(index) ?? 0) + 1)
   }
 
-  async #read(indexes: readonly number[]): Promise<Map<number, string>> {
+  #inputOf(index: number): Json {
+    const url = this.#urls(index)
+    return URL.canParse(url) ? url : ({ ...toFetchRequest(url), problem: 'no URL' } as unknown as Json)
+  }
+
+  async #read(indexes: readonly number[]): Promise<Map<number, Json>> {
     this.reads.push(indexes.length)
     if (this.failReads > 0) {
       this.failReads -= 1
       throw new Error('the disk cannot be read')
     }
-    return new Map(indexes.map((index) => [index, this.#urls(index)]))
+    return new Map(indexes.slice(0, this.answerSize).map((index) => [index, this.#inputOf(index)]))
   }
 
   async #task(index: number): Promise<TaskRecord | null> {
@@ -178,17 +194,18 @@ export class GatedItems {
 }
 
 export function startsByHost(items: GatedItems): Started[][] {
-  const hosts = new Set(items.starts.map(({ host }) => host))
+  const hosts = new Set(items.starts.map(({ host }) => host).filter((host) => host !== NO_HOST))
   return Array.from(hosts, (host) => items.starts.filter((start) => start.host === host))
 }
 
 /** What must hold whatever happens. */
 export function checkStarts(items: GatedItems, limits: { concurrency: number | null; rate: number | null }): void {
   const underway = new Map<string, number>()
-  for (const { host } of items.out) underway.set(host, (underway.get(host) ?? 0) + 1)
+  const sent = items.out.filter(({ host }) => host !== NO_HOST)
+  for (const { host } of sent) underway.set(host, (underway.get(host) ?? 0) + 1)
   const most = Math.max(0, ...underway.values())
   if (limits.concurrency !== null) expect(most).toBeLessThanOrEqual(limits.concurrency)
-  if (items.gate) expect(items.gate.underway).toBe(items.out.length)
+  if (items.gate) expect(items.gate.underway).toBe(sent.length)
   expect(items.supply.out).toBe(items.out.length)
   if (limits.rate !== null) {
     for (const starts of startsByHost(items)) checkPace(starts, limits.rate)

@@ -178,6 +178,16 @@ describe('Granter, items of a list', () => {
     expect([granter.reading, held[0]!.session.claimed, log]).toEqual([0, 3, ['filled']])
   })
 
+  it('keeps their order where one answer does not hold them all, as lines of a file may be long', async () => {
+    const source = { kind: 'file' as const, form: 'inputs' as const, name: null, bytes: 9, sha256: '', count: 9 }
+    const firstTwo = (indexes: readonly number[]) => readAll(indexes.slice(0, 2))
+    const { fill, held, pending } = setup({ source, items: 9, strategy: 'ASYNC', stages: [FETCH], read: firstTwo })
+    fill()
+    await settle()
+    expect(held[0]!.lane.held.map(({ index }) => index)).toEqual([0, 1])
+    expect(pending.take(9)?.indexes).toEqual([2, 3, 4, 5, 6, 7, 8])
+  })
+
   it('takes them back where the lane may not have them any more', async () => {
     const { fill, held, pending, state } = setup({ ...list, read: readAll })
     fill()

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ApiClient } from '../support/api.js'
 import { type Origin, startOrigin } from '../support/origin.js'
 import { startTestServer, type TestServer } from '../support/server.js'
+import { fileOf, launchFetchFile } from '../support/uploads.js'
 
 let first: Origin
 let second: Origin
@@ -195,6 +196,41 @@ describe('dedupe', () => {
     expect(second.requests('/bytes')).toBe(1)
     const { progress } = await api.run<Counts>(id, COUNTS)
     expect(progress).toMatchObject({ succeeded: 100_000, bytes: 100 })
+  })
+
+  it('goes for the lines of a file, also where some are long and others are no requests', async () => {
+    // More than one answer of the source holds: the third one is read later, and what is behind it.
+    const long = (at: number) => ({ url: `${second.url}/ok?of=${at}`, method: 'POST', body: 'x'.repeat(4_500_000) })
+    const page = (at: number) => `${second.url}/json?of=lines&i=${at}#${at}`
+    const lines = [
+      page(0),
+      'bad',
+      ...[1, 2, 1, 2].map(long),
+      page(3),
+      page(3),
+      'bad',
+      page(0),
+      'x'.repeat(5_300_000),
+      long(1),
+    ]
+    const before = second.arrivals.length
+    const id = await api.finish(
+      launchFetchFile(
+        server.api.url,
+        fileOf(lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n')),
+        {
+          fetch: { dedupe: true, perHostConcurrency: 1, perHostRate: 1_000 },
+        },
+      ),
+    )
+    const rows = await api.tasks<Row>(id, ROW)
+    const given = rows.filter(({ attempts }) => attempts === 0).map(({ index }) => index)
+    expect(given).toEqual([4, 5, 7, 9, 11])
+    expect(rows.filter(({ error }) => error?.code === 'INVALID_INPUT').map(({ index }) => index)).toEqual([1, 8, 10])
+    expect(second.arrivals.length - before).toBe(4)
+    const { progress, errors } = await api.run<Counts & { errors: object[] }>(id, `${COUNTS} errors { code count }`)
+    expect(progress).toMatchObject({ succeeded: 9, failed: 3, running: 0 })
+    expect(errors).toEqual([{ code: 'INVALID_INPUT', count: 3 }])
   })
 
   it('asks again for nothing that was answered before a restart', async () => {

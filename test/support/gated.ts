@@ -44,6 +44,8 @@ export class GatedItems {
   /** Rows on disk. */
   readonly rows = new Map<number, TaskRecord>()
   readonly reads: number[] = []
+  /** Rows that were asked for. */
+  rowReads = 0
   isFull = false
   failReads = 0
   /** Items that one answer of the source holds at most, as where lines are long. */
@@ -189,6 +191,7 @@ export class GatedItems {
   }
 
   async #task(index: number): Promise<TaskRecord | null> {
+    this.rowReads += 1
     return this.rows.get(index) ?? null
   }
 }

@@ -209,6 +209,15 @@ describe('Granter, items of a list', () => {
     expect([0, 1, 2].map((index) => granter.methodOf(index))).toEqual(['POST', 'GET', 'GET'])
   })
 
+  it('remembers them of what was read before it was handed out, too', () => {
+    const { fill, granter, pending, held } = setup({ ...list, stages: [FETCH] })
+    const inputs = [{ url: 'http://a.example/', method: 'POST', headers: [], body: null }, 'http://a.example/']
+    pending.take = () => ({ first: 2, count: 2, indexes: [2, 1], attempts: [1, 1], inputs })
+    fill()
+    expect([1, 2].map((index) => granter.methodOf(index))).toEqual(['GET', 'POST'])
+    expect(held[0]!.lane.held.map(({ input }) => input)).toEqual(inputs)
+  })
+
   it('reads again what could not be read, and gives up after ten seconds', async () => {
     const read = async () => Promise.reject(new Error('the disk cannot be read'))
     const { fill, clock, pending, log, granter } = setup({ ...list, read })

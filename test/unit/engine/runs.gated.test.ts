@@ -33,6 +33,16 @@ describe('a run that keeps to a pace', () => {
     expect(world.clock.nextDueMs).toBeNull()
   })
 
+  it('keeps its distance from what its lane has started late', async () => {
+    const world = new World()
+    await world.fetch({ items: 2, fetch: { perHostRate: 1 } })
+    const [lane] = world.pool.busy
+    await world.pass(900)
+    lane!.held[0]!.startedAt! += 800
+    await world.end(lane, OK)
+    expect(world.clock.nextDueMs).toBe(1_820)
+  })
+
   it('goes on after a restart, and keeps no timer when the server leaves', async () => {
     const world = new World()
     const key = await world.fetch({ items: 3, fetch: { perHostRate: 1, perHostConcurrency: 1 } })

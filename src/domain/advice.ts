@@ -14,9 +14,9 @@ export interface StrategyAdvice {
   reasons: string[]
   /** What it was chosen by, as far as it was known then. */
   probe: ProbeFigures | null
-  /** From the first task's start to the last one's end; null where nothing tells. */
+  /** From the first task's start to the last one's end; null where nothing tells, as long as no task has ended. */
   expectedWallMs: number | null
-  /** The same if every task took as long as the slowest one seen; null where nothing tells. */
+  /** The same if every task took as long as the slowest one seen; null where nothing tells, likewise. */
   expectedWallHighMs: number | null
 }
 
@@ -97,7 +97,7 @@ export function adviseCompute(options: ComputeOptions, probe: ProbeFigures): Str
     reasons.push('The tasks compute, and no more than one lane may be used.')
     return adviceOf(probeExecution(), reasons, probe)
   }
-  reasons.push(`${counted(left, 'task')} more would take ${shownMs(restMs)} on one lane.`)
+  reasons.push(restReason(probe, restMs))
   if (savedMs <= laneMs) {
     reasons.push(`Until another lane has a task it takes ${shownMs(laneMs)}: more than it would save.`)
     return adviceOf(probeExecution(), reasons, probe)
@@ -110,24 +110,39 @@ export function adviseCompute(options: ComputeOptions, probe: ProbeFigures): Str
   return adviceOf(threads, reasons, probe)
 }
 
+/** A run that ended before its tasks had told anything: it was cut short, its lanes died, or the server was leaving. */
+export function adviseTooLate(probe: ProbeFigures): StrategyAdvice {
+  const reasons = [...(probe.tasks > 0 ? [taskReason(probe)] : []), 'The run ended before there was more to go by.']
+  return { ...adviceOf(probeExecution(), reasons, null), probe }
+}
+
 function taskReason({ tasks, serviceMs, cpuShare }: ProbeFigures): string {
   if (tasks === 0) return `The first task has taken ${shownMs(serviceMs)} and goes on.`
   const share = cpuShare === null ? '' : `, ${Math.round(Math.min(1, cpuShare) * 100)} % of it on the CPU`
-  return `The first ${counted(tasks, 'task')} took ${shownMs(serviceMs)} each at last${share}.`
+  if (tasks === 1) return `The first task took ${shownMs(serviceMs)}${share}.`
+  return `The first ${tasks} tasks took ${shownMs(serviceMs)} each at last${share}.`
+}
+
+/** What goes on is one of those that are left, and its time so far is the least that it takes. */
+function restReason({ tasks, left }: ProbeFigures, restMs: number): string {
+  if (tasks === 0) return `${counted(left, 'such task')} would take ${shownMs(restMs)} or more on one lane.`
+  return `${counted(left, 'task')} more would take ${shownMs(restMs)} on one lane.`
 }
 
 function adviceOf(execution: Execution, reasons: string[], probe: ProbeFigures | null): StrategyAdvice {
   const { strategy, concurrency, lanes } = execution
   const atOnce = strategy === 'ASYNC' ? concurrency : lanes
-  const wallMs = (taskMs: number, { elapsedMs, left }: ProbeFigures) => elapsedMs + taskMs * Math.ceil(left / atOnce)
+  const known = probe && probe.tasks > 0 ? probe : null
+  const wallMs = (taskMs: number, { elapsedMs, left, overheadMs }: ProbeFigures) =>
+    elapsedMs + Math.max(taskMs * Math.ceil(left / atOnce), overheadMs * left)
   return {
     strategy,
     concurrency,
     lanes,
     reasons,
     probe,
-    expectedWallMs: probe && wallMs(probe.serviceMs, probe),
-    expectedWallHighMs: probe && wallMs(probe.slowestMs, probe),
+    expectedWallMs: known && wallMs(known.serviceMs, known),
+    expectedWallHighMs: known && wallMs(known.slowestMs, known),
   }
 }
 

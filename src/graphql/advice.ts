@@ -19,11 +19,11 @@ export const StrategyAdviceType = builder.objectRef<StrategyAdvice>('StrategyAdv
     }),
     expectedWallMs: t.exposeFloat('expectedWallMs', {
       nullable: true,
-      description: 'The likely wall time in milliseconds; null where nothing tells.',
+      description: 'The likely wall time in milliseconds; null where nothing tells, as while no task has ended.',
     }),
     expectedWallHighMs: t.exposeFloat('expectedWallHighMs', {
       nullable: true,
-      description: 'The wall time if every task took as long as the slowest one seen, in milliseconds.',
+      description: 'The wall time if every task took as long as the slowest one seen, in milliseconds; null likewise.',
     }),
   }),
 })

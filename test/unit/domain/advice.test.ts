@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { adviseCompute, adviseFetch, adviseWithoutProbe, type ProbeFigures } from '../../../src/domain/advice.js'
+import {
+  adviseCompute,
+  adviseFetch,
+  adviseTooLate,
+  adviseWithoutProbe,
+  type ProbeFigures,
+} from '../../../src/domain/advice.js'
 import { type Execution, planExecution } from '../../../src/domain/strategy.js'
 
 const base = { kind: 'COMPUTE', concurrency: null, lanes: null, items: 1000, defaultLanes: 2, maxInFlight: 64 } as const
@@ -76,6 +82,26 @@ describe('adviseCompute', () => {
     expect(adviseCompute(optionsOf(), { ...few, cpuShare: 0 }).expectedWallMs).toBe(102)
     expect(adviseCompute(optionsOf(), { ...probe, serviceMs: 0.01, left: 50 }).expectedWallMs).toBeCloseTo(2.5)
   })
+
+  it('expects tiny tasks to take as long as they take to record', () => {
+    const tiny = { ...probe, serviceMs: 0.0005, slowestMs: 0.001, left: 99_000 }
+    const advice = adviseCompute(optionsOf({ items: 100_000 }), tiny)
+    expect(advice).toMatchObject({ expectedWallMs: 200, expectedWallHighMs: 200 })
+  })
+
+  it('expects nothing of tasks of which none has ended, and says what is known to be too little', () => {
+    const advice = adviseCompute(optionsOf(), { ...probe, tasks: 0, serviceMs: 2, left: 17 })
+    expect(advice).toMatchObject({ strategy: 'THREADS', expectedWallMs: null, expectedWallHighMs: null })
+    expect(advice.reasons[1]).toBe('17 such tasks would take 34 ms or more on one lane.')
+  })
+
+  it('counts in whole sentences', () => {
+    const { reasons } = adviseCompute(optionsOf(), { ...probe, tasks: 1, left: 1 })
+    expect(reasons.slice(0, 2)).toEqual([
+      'The first task took 1 ms, 100 % of it on the CPU.',
+      '1 task more would take 1 ms on one lane.',
+    ])
+  })
 })
 
 describe('adviseWithoutProbe', () => {
@@ -92,5 +118,14 @@ describe('adviseFetch', () => {
     const plan = planExecution({ ...base, kind: 'FETCH', strategy: 'AUTO' })
     expect(adviseFetch(plan)).toMatchObject({ strategy: 'ASYNC', lanes: 1, concurrency: 64, expectedWallMs: null })
     expect(adviseFetch(plan).reasons.join(' ')).toContain('64 requests in flight on one lane')
+  })
+})
+
+describe('adviseTooLate', () => {
+  it('says what is known of a run that ended first, and expects nothing', () => {
+    const advice = adviseTooLate({ ...probe, tasks: 1 })
+    expect(advice).toMatchObject({ strategy: 'SEQUENTIAL', lanes: 1, concurrency: 1, expectedWallMs: null })
+    expect(advice.reasons).toEqual([expect.stringMatching(/first task took/), expect.stringMatching(/ended before/)])
+    expect(adviseTooLate({ ...probe, tasks: 0 }).reasons).toHaveLength(1)
   })
 })

@@ -4,7 +4,13 @@
  */
 
 import type { Clock } from '../clock.js'
-import { adviseCompute, type ComputeOptions, type ProbeFigures, type StrategyAdvice } from '../domain/advice.js'
+import {
+  adviseCompute,
+  adviseTooLate,
+  type ComputeOptions,
+  type ProbeFigures,
+  type StrategyAdvice,
+} from '../domain/advice.js'
 import { Outcome, type ResultColumns } from '../domain/results.js'
 import type { LaneCosts } from '../lanes/lane.js'
 import { Alarm } from './alarm.js'
@@ -30,8 +36,13 @@ const DEFAULT_ROUND_TRIP_MS = 0.2
 const DEFAULT_START_MS = 50
 /** A lane's first task goes there, and its result comes back. */
 const MESSAGES = 2
-/** What was asynchronous by the looks of it and keeps the CPU busy is looked at after this long. */
+/** Of what seemed to wait it takes so much CPU time to tell how busy its event loop is. */
 const MIN_BUSY_MS = 20
+/** From this share of its time on the event loop is what holds the tasks up. */
+const BUSY_SHARE = 0.8
+/** What was more than this long ago says nothing of how busy it is now, nor what was so many tasks' time ago. */
+const BUSY_WINDOW_MS = 500
+const BUSY_WINDOW_TASKS = 4
 
 interface Setting {
   plan: LivePlan
@@ -45,8 +56,12 @@ interface Setting {
   left(): number
   /** How long the task in service has been there; null where there is none. */
   inServiceMs(): number | null
-  /** The plan is what the advice says from now on. */
+  /** Whether the run holds a lane now. */
+  holdsLane(): boolean
+  /** The plan is what the advice says. */
   onChosen(advice: StrategyAdvice): void
+  /** It is another one than before: what has not begun is to be handed out anew. */
+  onReplanned(): void
 }
 
 export class StrategyChoice {
@@ -66,6 +81,8 @@ export class StrategyChoice {
   #yields = false
   /** A task waits, and is to tell how much it computes meanwhile. */
   #waitLooks = 0
+  /** Since when the event loop of tasks that wait is looked at, and what there was by then. */
+  #busySince = { atMs: 0, cpuMs: 0, tasks: 0 }
 
   constructor(setting: Setting, advice: StrategyAdvice | null) {
     this.#setting = setting
@@ -78,31 +95,40 @@ export class StrategyChoice {
     return !this.#isOver && this.#setting.plan.strategy === 'SEQUENTIAL'
   }
 
-  /** The first items are about to be handed to a lane. */
+  /** Items are about to be handed to a lane that the run has come by. */
   begin(): void {
-    if (this.#startedMs !== null || this.#isOver) return
-    this.#startedMs = this.#setting.clock.monotonicMs()
-    this.#alarm.set(this.#startedMs + LONG_TASK_MS)
+    if (this.#isOver) return
+    const nowMs = this.#setting.clock.monotonicMs()
+    this.#startedMs ??= nowMs
+    if (this.isOpen) this.#alarm.set(nowMs + LONG_TASK_MS)
   }
 
   /** Nothing is chosen any more. */
-  end(): void {
+  stop(): void {
     this.#isOver = true
     this.#alarm.set(null)
   }
 
+  /** The run has ended, or is to end as soon as it can. */
+  end(): void {
+    this.stop()
+    if (this.#advice !== null || this.#startedMs === null) return
+    this.#advice = adviseTooLate(this.#figures(this.#setting.left(), this.#meanMs, this.#cpuShare))
+    this.#setting.onChosen(this.#advice)
+  }
+
   /** Some have ended. */
   observe(columns: ResultColumns, laneCpuMs: number): void {
-    if (this.#isOver) return
     this.#cpuMs += laneCpuMs
     this.#noteLag(columns)
     for (let at = 0; at < columns.count; at += 1) {
       if (columns.outcomes[at] !== Outcome.NOT_STARTED) this.#count(columns.serviceMs[at]!)
     }
+    if (this.#isOver) return
     const left = this.#setting.left()
     if (this.#setting.plan.strategy === 'ASYNC') this.#reconsider(left)
     else if (this.isOpen && (this.#isTelling || left <= 0)) {
-      this.#take(this.#figures(left, this.#countedMs / Math.max(1, this.#counted), this.#cpuShare))
+      this.#take(this.#figures(left, this.#meanMs, this.#cpuShare))
     }
   }
 
@@ -147,13 +173,19 @@ export class StrategyChoice {
     return isOneOfMany ? Math.min(serviceMs, (MAX_TIMES_MEAN * this.#countedMs) / this.#counted) : serviceMs
   }
 
+  /** Timers go before messages: what the lane has said by now, such as that the task waits, is heard first. */
   #look(): void {
+    setImmediate(() => this.#lookAtTask())
+  }
+
+  #lookAtTask(): void {
     if (!this.isOpen) return
     const ageMs = this.#setting.inServiceMs()
     const isLong = ageMs !== null && ageMs >= LONG_TASK_MS
     if (isLong && this.#waitLooks === 0) this.#chooseBy(ageMs, null)
     else if (isLong) this.#waitLooks -= 1
-    if (!this.isOpen) return
+    // It is begun again with the next lane.
+    if (!this.isOpen || !this.#setting.holdsLane()) return
     const nextMs = this.#tasks === 0 ? LONG_TASK_MS : LOOK_EVERY_MS
     this.#alarm.set(this.#setting.clock.monotonicMs() + nextMs)
   }
@@ -169,20 +201,32 @@ export class StrategyChoice {
 
   /** What seemed to wait may compute: one lane is then all that holds it up. */
   #reconsider(left: number): void {
-    const busyMs = this.#cpuMs
-    if (left <= 0 || busyMs < MIN_BUSY_MS) return
-    const share = busyMs / this.#elapsedMs
-    if (share > 0.8) this.#take(this.#figures(left, busyMs / this.#tasks, share))
+    const { atMs, cpuMs, tasks } = this.#busySince
+    const nowMs = this.#elapsedMs
+    const passedMs = nowMs - atMs
+    const busyMs = this.#cpuMs - cpuMs
+    const isWindow = passedMs >= Math.max(BUSY_WINDOW_MS, BUSY_WINDOW_TASKS * this.#meanMs)
+    // The first window begins with a wait, and tells early; others may begin where all that have waited compute.
+    if (left <= 0 || !(isWindow || (atMs === 0 && busyMs >= MIN_BUSY_MS))) return
+    const share = busyMs / passedMs
+    if (share > BUSY_SHARE) this.#take(this.#figures(left, busyMs / Math.max(1, this.#tasks - tasks), share))
+    else if (isWindow) this.#busySince = { atMs: nowMs, cpuMs: this.#cpuMs, tasks: this.#tasks }
   }
 
   #take(probe: ProbeFigures): void {
-    const { plan, options, onChosen } = this.#setting
+    const { plan, options, onChosen, onReplanned } = this.#setting
     const advice = adviseCompute(options, probe)
     if (this.#advice !== null && advice.strategy === plan.strategy) return
     this.#advice = advice
     plan.change(chosenFrom(options, advice.strategy))
-    if (!this.isOpen) this.#alarm.set(null)
     onChosen(advice)
+    if (this.isOpen) return
+    this.#alarm.set(null)
+    onReplanned()
+  }
+
+  get #meanMs(): number {
+    return this.#countedMs / Math.max(1, this.#counted)
   }
 
   /** Of lanes it says more than the task itself where that is short. */

@@ -1,7 +1,6 @@
 /** One run under way: hands its items to the lanes it holds, takes in what they report, and knows when it has ended. */
 
 import type { Clock } from '../clock.js'
-import type { StrategyAdvice } from '../domain/advice.js'
 import type { StageSpec } from '../domain/batch.js'
 import type { TaskError } from '../domain/errors.js'
 import type { RunKey } from '../domain/ids.js'
@@ -263,7 +262,7 @@ export class RunExecution implements ScheduledRun, SessionListener {
   leave(): void {
     if (this.#phase !== 'waiting' && this.#phase !== 'running') return
     this.#phase = 'leaving'
-    this.#choice?.end()
+    this.#choice?.stop()
     this.#backoff.set(null)
     this.#pending.stop()
     this.#sessions.recall()
@@ -347,7 +346,12 @@ export class RunExecution implements ScheduledRun, SessionListener {
         overheadMs: () => recorder.rowMs,
         left: () => this.#left,
         inServiceMs: () => this.#sessions.longestInServiceMs(clock.epochMs()),
-        onChosen: (advice) => this.#follow(advice),
+        holdsLane: () => this.#sessions.size > 0,
+        onChosen: (decision) => {
+          const { strategy, lanes, concurrency } = this.plan
+          this.#states.change({ decision, effectiveStrategy: strategy, lanes, concurrency })
+        },
+        onReplanned: () => this.#replan(),
       },
       decision,
     )
@@ -359,10 +363,7 @@ export class RunExecution implements ScheduledRun, SessionListener {
   }
 
   /** The plan has changed: what has not begun is handed out anew. */
-  #follow(advice: StrategyAdvice): void {
-    const { strategy, lanes, concurrency } = this.plan
-    this.#states.change({ decision: advice, effectiveStrategy: strategy, lanes, concurrency })
-    if (this.#choice?.isOpen) return
+  #replan(): void {
     for (const session of this.#sessions) {
       for (const { grant, started } of session.takeBack().reverse()) this.#pending.restore(grant, started)
       session.isLast = session.slots !== slotsOfLane(this.plan, session.ordinal)

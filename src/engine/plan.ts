@@ -65,9 +65,10 @@ export function planRun(record: RunRecord, limits: PlanLimits): RunPlan {
     return { live: new LivePlan(asked), decision: decision ?? adviseFetch(asked), options: null }
   }
   const options = { items: spec.source.count, threads: asked, async: executionOf(record, 'ASYNC', limits) }
-  const known = decision ?? adviseWithoutProbe(options)
+  const only = adviseWithoutProbe(options)
+  const known = decision ?? only
   const first = known === null ? probeExecution() : chosenFrom(options, known.strategy)
-  return { live: new LivePlan(first), decision: known, options: decision === null && known !== null ? null : options }
+  return { live: new LivePlan(first), decision: known, options: only === null ? options : null }
 }
 
 /** What the advice stands for. */

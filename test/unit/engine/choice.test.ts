@@ -153,11 +153,25 @@ describe('AUTO of a compute run', () => {
     await finish(world, took(10))
   })
 
+  it('hears what the lane has said before it looks at a task that is long', async () => {
+    const world = new World()
+    const key = await world.compute({ items: 10, options: AUTO })
+    // The timer fires, and the message is there by then.
+    world.clock.advance(1)
+    world.pool.busy[0]!.wait(null)
+    await world.settle()
+    expect((await world.view(key)).record.decision).toBeNull()
+    world.pool.busy[0]!.wait(0.05)
+    await world.settle()
+    expect((await decisionOf(world, key)).strategy).toBe('ASYNC')
+    await finish(world, took(10))
+  })
+
   it('does not wait for ever for what a task that waits computes', async () => {
     const world = new World()
     const key = await world.compute({ items: 10, options: AUTO })
     world.pool.busy[0]!.wait(null)
-    await world.pass(50)
+    for (let look = 0; look < 10; look += 1) await world.pass(1)
     expect((await decisionOf(world, key)).strategy).toBe('THREADS')
     await finish(world, took(10))
   })
@@ -176,6 +190,84 @@ describe('AUTO of a compute run', () => {
     expect(await decisionOf(world, key)).toMatchObject({ effective: 'THREADS', probe: { tasks: 3 } })
     await finish(world, took(10))
     expect(world.rows(key)).toHaveLength(200)
+  })
+
+  it('takes lanes after all where tasks have waited for long before they compute', async () => {
+    const world = new World()
+    const key = await world.compute({ items: 500, options: AUTO })
+    world.pool.busy[0]!.wait(null)
+    world.pool.busy[0]!.wait(0)
+    await world.settle()
+    const [, lane] = world.pool.busy
+    const round = async (passedMs: number, laneCpuMs: number) => {
+      await world.pass(passedMs)
+      lane!.end([0], () => took(100), { laneCpuMs })
+      await world.settle()
+    }
+    for (let at = 0; at < 100; at += 1) await round(100, 1)
+    // All that have waited compute at once: that is no sign.
+    for (let at = 0; at < 4; at += 1) await round(100, 95)
+    for (let at = 0; at < 20; at += 1) await round(100, 1)
+    expect((await decisionOf(world, key)).strategy).toBe('ASYNC')
+    for (let at = 0; at < 12; at += 1) await round(100, 95)
+    expect((await decisionOf(world, key)).strategy).toBe('THREADS')
+    await finish(world, took(95))
+    expect(world.rows(key)).toHaveLength(500)
+  })
+
+  it('says in the end what was chosen, also of a run that was cut short before there was anything to go by', async () => {
+    const world = new World()
+    const no: Verdict = { outcome: Outcome.FAILED, error: { code: 'FUNCTION_ERROR', message: 'no', retryable: false } }
+    const key = await world.compute({ items: 1000, options: { ...AUTO, failFast: true } })
+    await world.end(world.pool.busy[0], { ...no, serviceMs: 0.001 }, 1)
+    await world.end(world.pool.busy[0], { outcome: Outcome.NOT_STARTED })
+    expect(world.record(key)).toMatchObject({
+      status: 'FAILED',
+      effectiveStrategy: 'SEQUENTIAL',
+      decision: { strategy: 'SEQUENTIAL', lanes: 1, concurrency: 1, probe: { tasks: 1 }, expectedWallMs: null },
+    })
+    expect(world.record(key).decision?.reasons.at(-1)).toMatch(/ended before/)
+  })
+
+  it('says it of lanes that die before they have done anything, too', async () => {
+    const world = new World()
+    const key = await world.compute({ items: 3, options: AUTO })
+    for (let lane = world.pool.busy[0]; lane; lane = world.pool.busy[0]) {
+      lane.die({ code: 'OUT_OF_MEMORY', message: 'gone', retryable: false })
+      await world.settle()
+    }
+    expect(world.record(key)).toMatchObject({ status: 'FAILED', decision: { strategy: 'SEQUENTIAL' } })
+    expect(world.record(key).decision?.reasons).toEqual([expect.stringMatching(/ended before/)])
+  })
+
+  it('says it of a run that ends while the server leaves', async () => {
+    const world = new World()
+    const key = await world.compute({ items: 3, options: AUTO })
+    await world.leave(1000, () => world.end(world.pool.busy[0], took(0.001)))
+    expect(world.record(key)).toMatchObject({
+      status: 'SUCCEEDED',
+      decision: { strategy: 'SEQUENTIAL', probe: { tasks: 3, left: 0 } },
+    })
+  })
+
+  it('looks at nothing while the run has no lane', async () => {
+    const world = new World({ maxLanes: 1, defaultLanes: 1 })
+    const key = await world.compute({ items: 1000, options: AUTO })
+    const lane = world.pool.busy[0]!
+    await world.end(lane, took(0.001), 300)
+    const first = await world.compute({ items: 5, options: { priority: 1 } })
+    lane.end(
+      lane.held.map((_, at) => at),
+      () => ({ outcome: Outcome.NOT_STARTED }),
+    )
+    await world.settle()
+    expect(world.pool.busy.map((one) => one.held.length)).toEqual([1])
+    await world.pass(10)
+    // But for the scheduler's own timer.
+    expect(world.clock.nextDueMs! - world.clock.monotonicMs()).toBeGreaterThan(20)
+    await world.pass(200)
+    await finish(world, took(0.001))
+    expect([world.record(first).status, world.record(key).status]).toEqual(['SUCCEEDED', 'SUCCEEDED'])
   })
 
   it('has nothing to find out of a single task', async () => {

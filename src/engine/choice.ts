@@ -143,7 +143,14 @@ export class StrategyChoice {
   onWaiting(cpuShare: number | null): void {
     this.#yields = true
     if (cpuShare === null) this.#waitLooks = MAX_WAIT_LOOKS
-    else this.#chooseBy(Math.max(LONG_TASK_MS, this.#setting.inServiceMs() ?? 0), cpuShare)
+    else if (this.isOpen || this.#isFirst) {
+      this.#chooseBy(Math.max(LONG_TASK_MS, this.#setting.inServiceMs() ?? 0), cpuShare)
+    }
+  }
+
+  /** Whether the first task goes on: what was chosen before it could say that it waits went by less. */
+  get #isFirst(): boolean {
+    return !this.#isOver && this.#tasks === 0
   }
 
   /** A result is here some time after its task's end: messages take longer beside work than they did when they were measured. */
@@ -193,7 +200,6 @@ export class StrategyChoice {
   /** By a task that has not ended. */
   #chooseBy(ageMs: number, cpuShare: number | null): void {
     this.#waitLooks = 0
-    if (!this.isOpen) return
     this.#slowestMs = Math.max(this.#slowestMs, ageMs)
     const serviceMs = (this.#countedMs + this.#taken(ageMs)) / (this.#counted + 1)
     this.#take(this.#figures(this.#setting.left(), serviceMs, cpuShare))

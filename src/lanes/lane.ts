@@ -63,11 +63,11 @@ export interface LaneStatus {
   memoryMb: number | null
 }
 
-/** What lanes of one kind cost on this machine, measured once. */
+/** What lanes of one kind cost on this machine. */
 export interface LaneCosts {
   /** From its start until it can take jobs; null where none has been started yet. */
   startMs: number | null
-  /** A message there and its answer back; null where none has been started yet. */
+  /** A message there and its answer back, the shortest that was seen; null where none has been started yet. */
   roundTripMs: number | null
   /** Lanes that are there and idle, and those that are being warmed. */
   idle: number

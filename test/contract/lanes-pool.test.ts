@@ -89,6 +89,20 @@ describe.each<LaneKind>(['THREAD', 'PROCESS'])('a pool of lanes of kind %s', (ki
       await warming.close()
     })
 
+    it('takes no message that had to wait for the measure of all', async () => {
+      const busy = testPool({ probeMs: 5 })
+      const costOf = () => busy.costs(kind).roundTripMs
+      busy.release(await busy.acquire(kind))
+      while (costOf() === null) {
+        const untilMs = performance.now() + 20
+        while (performance.now() < untilMs);
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      const first = costOf()!
+      await eventually(() => costOf()! < first)
+      await busy.close()
+    })
+
     it('says once what its lanes cost', async () => {
       const costly = testPool()
       costly.release(await costly.acquire(kind))

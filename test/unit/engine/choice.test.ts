@@ -167,6 +167,27 @@ describe('AUTO of a compute run', () => {
     await finish(world, took(10))
   })
 
+  it('believes the first task that waits, if late, and no other one', async () => {
+    const world = new World()
+    const late = await world.compute({ items: 40, options: AUTO })
+    await world.pass(1)
+    expect((await decisionOf(world, late)).strategy).toBe('THREADS')
+    world.pool.busy[0]!.wait(null)
+    world.pool.busy[0]!.wait(0.05)
+    await world.settle()
+    expect(await decisionOf(world, late)).toMatchObject({ effective: 'ASYNC', lanes: 1 })
+    await finish(world, took(10))
+    expect(world.rows(late)).toHaveLength(40)
+    const other = await world.compute({ items: 40, options: AUTO })
+    await world.pass(1)
+    await world.end(world.pool.busy[0], took(5), 1)
+    world.pool.busy[0]!.wait(null)
+    world.pool.busy[0]!.wait(0.05)
+    await world.settle()
+    expect((await decisionOf(world, other)).strategy).toBe('THREADS')
+    await finish(world, took(10))
+  })
+
   it('does not wait for ever for what a task that waits computes', async () => {
     const world = new World()
     const key = await world.compute({ items: 10, options: AUTO })

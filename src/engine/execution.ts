@@ -141,7 +141,7 @@ export class RunExecution implements ScheduledRun, SessionListener {
       sessions,
       fetchRoom: () => this.#demand.fetchRoom(),
       lends: () => this.#choice?.isOpen ?? false,
-      mayGrant: (session) => this.#phase === 'running' && sessions.has(session),
+      mayGrant: (session) => this.#phase === 'running' && sessions.has(session) && !session.isLast,
       onFilled: (session) => this.#onFilled(session),
       onUnreadable: (error) => this.fail(error),
     })

@@ -182,7 +182,8 @@ export class Granter {
   }
 
   async #grantListed(session: LaneSession, batch: Batch): Promise<void> {
-    const { store, record, mayGrant, onFilled } = this.options
+    const { store, record, mayGrant, onFilled, lends } = this.options
+    const onLoan = lends()
     const indexes = batch.indexes ?? Array.from({ length: batch.count }, (_, at) => batch.first + at)
     session.filling = batch.count
     this.#reading += batch.count
@@ -194,7 +195,8 @@ export class Granter {
       const read = this.#keepRead(batch, indexes, items)
       const inputs = read.indexes.map((index) => items.get(index) ?? null)
       if (this.#isFetch) this.#noteMethods(read.indexes, inputs)
-      if (mayGrant(session)) session.grant({ ...read.batch, inputs }, this.options.lends())
+      // For a loan much more is read than a lane is to have for good.
+      if (mayGrant(session) && lends() === onLoan) session.grant({ ...read.batch, inputs }, onLoan)
       else this.#giveBack(read.batch, read.indexes)
     }
     onFilled(session)

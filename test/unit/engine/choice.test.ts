@@ -167,6 +167,26 @@ describe('AUTO of a compute run', () => {
     await finish(world, took(10))
   })
 
+  it('does not hand to the lane what was being read for it when it chose', async () => {
+    const world = new World()
+    const inputs = Array.from({ length: 600 }, (_, at) => at)
+    const key = await world.compute({ source: { inputs }, options: AUTO })
+    const probing = world.pool.busy[0]!
+    world.store.autoRead = false
+    await world.end(probing, took(0.001), 300)
+    probing.wait(null)
+    await world.pass(100)
+    probing.wait(0.05)
+    await world.settle()
+    expect((await decisionOf(world, key)).strategy).toBe('ASYNC')
+    world.store.autoRead = true
+    world.store.releaseReads()
+    await world.settle()
+    expect(probing.held).toHaveLength(1)
+    await finish(world, took(10))
+    expect(world.rows(key)).toHaveLength(600)
+  })
+
   it('believes the first task that waits, if late, and no other one', async () => {
     const world = new World()
     const late = await world.compute({ items: 40, options: AUTO })

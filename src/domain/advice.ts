@@ -32,7 +32,7 @@ export interface ProbeFigures {
   serviceMs: number
   /** The longest one. */
   slowestMs: number
-  /** CPU time over service time. Null where it could not be measured. */
+  /** CPU time over service time; of one that waits, how much of it kept its event loop busy. Null where it was not measured. */
   cpuShare: number | null
   /** Whether a task has left the event loop to others before it ended: what never does cannot share one. */
   yields: boolean

@@ -140,11 +140,11 @@ export class StrategyChoice {
   }
 
   /** See LaneListener.onWaiting. */
-  onWaiting(cpuShare: number | null): void {
+  onWaiting(busyShare: number | null): void {
     this.#yields = true
-    if (cpuShare === null) this.#waitLooks = MAX_WAIT_LOOKS
+    if (busyShare === null) this.#waitLooks = MAX_WAIT_LOOKS
     else if (this.isOpen || this.#isFirst) {
-      this.#chooseBy(Math.max(LONG_TASK_MS, this.#setting.inServiceMs() ?? 0), cpuShare)
+      this.#chooseBy(Math.max(LONG_TASK_MS, this.#setting.inServiceMs() ?? 0), busyShare)
     }
   }
 

@@ -295,8 +295,8 @@ export class RunExecution implements ScheduledRun, SessionListener {
     this.#afterResults()
   }
 
-  onWaiting(session: LaneSession, cpuShare: number | null): void {
-    if (this.#sessions.has(session)) this.#choice?.onWaiting(cpuShare)
+  onWaiting(session: LaneSession, busyShare: number | null): void {
+    if (this.#sessions.has(session)) this.#choice?.onWaiting(busyShare)
   }
 
   onDeath(session: LaneSession, death: DeadLane): void {

@@ -27,7 +27,7 @@ export interface DeadLane {
 export interface SessionListener {
   onResults(session: LaneSession, block: ResultBlock): void
   /** See LaneListener.onWaiting. */
-  onWaiting(session: LaneSession, cpuShare: number | null): void
+  onWaiting(session: LaneSession, busyShare: number | null): void
   onDeath(session: LaneSession, death: DeadLane): void
 }
 
@@ -55,7 +55,7 @@ export class LaneSession {
   ) {
     lane.open(job, {
       onResults: (block) => this.#report(block),
-      onWaiting: (cpuShare) => options.listener.onWaiting(this, cpuShare),
+      onWaiting: (busyShare) => options.listener.onWaiting(this, busyShare),
       onDeath: (error, inService) => this.#die(error, inService),
     })
   }

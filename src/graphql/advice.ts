@@ -14,7 +14,7 @@ export const StrategyAdviceType = builder.objectRef<StrategyAdvice>('StrategyAdv
     probe: t.field({
       type: 'JSON',
       description:
-        'What the first tasks measured, times in milliseconds: tasks that had ended and tasks left, elapsedMs since the first started, serviceMs of those that ended last and slowestMs, cpuShare (CPU time over service time; null where it is not known), whether one yields the event loop before its end, laneMs until one more lane has a task, roundTripMs of a message, overheadMs of recording a task. Empty where nothing had to be measured.',
+        'What the first tasks measured, times in milliseconds: tasks that had ended and tasks left, elapsedMs since the first started, serviceMs of those that ended last and slowestMs, cpuShare (CPU time over service time, or how much of its time a waiting task kept the event loop busy; null where it is not known), whether one yields the event loop before its end, laneMs until one more lane has a task, roundTripMs of a message, overheadMs of recording a task. Empty where nothing had to be measured.',
       resolve: ({ probe }) => probe ?? {},
     }),
     expectedWallMs: t.exposeFloat('expectedWallMs', {

@@ -1,5 +1,6 @@
 /** Runs a compute function over what its lane is granted: up to `slots` asynchronous tasks at once, or one that is not. */
 
+import { performance } from 'node:perf_hooks'
 import type { TaskError } from '../domain/errors.js'
 import { isTooDeep, toJsonText } from '../domain/output.js'
 import { createFold, type Fold } from '../domain/reduction.js'
@@ -25,13 +26,13 @@ export interface ComputeSetting {
   epochOfZeroMs: number
   send(block: ResultBlock): void
   /** See LaneListener.onWaiting. */
-  tellWaiting(cpuShare: number | null): void
+  tellWaiting(busyShare: number | null): void
 }
 
 /** Shorter tasks are not worth the two microseconds that their CPU time costs. */
 const MIN_CPU_TASK_MS = 0.5
 
-/** How long a task is looked at before it is told how much of its time it computed. */
+/** How long a task is looked at before it is told how busy it kept the event loop. */
 const WAIT_LOOK_MS = 1
 
 const NEVER_STARTED = { startedAt: 0, serviceMs: 0, cpuMs: Number.NaN } as const
@@ -232,18 +233,22 @@ export class ComputeJob implements Job {
     )
   }
 
-  /** What has not settled when the event loop has turned waits for something, or computes in pieces: its CPU time tells. */
+  /**
+   * What has not settled when the event loop has turned waits for something, or computes in pieces: how busy the event loop is
+   * tells. Not the CPU time: where others take the CPU, what computes has little of it, too.
+   */
   #watchWaiting(task: Pending): void {
-    const { cpu, tellWaiting } = this.#setting
-    const startedCpuMs = cpu?.() ?? 0
+    const { tellWaiting } = this.#setting
     setImmediate(() => {
       if (!this.#tellsWaiting || !this.#pending.has(task)) return
       this.#tellsWaiting = false
+      const turned = performance.eventLoopUtilization()
+      const untilTurnMs = performance.now() - task.startedMs
       tellWaiting(null)
       setTimeout(() => {
         if (!this.#pending.has(task)) return
-        const passedMs = performance.now() - task.startedMs
-        tellWaiting(cpu === null ? 0 : (cpu() - (task.cpuAtMs >= 0 ? task.cpuAtMs : startedCpuMs)) / passedMs)
+        const busyMs = untilTurnMs + performance.eventLoopUtilization(turned).active
+        tellWaiting(Math.min(1, busyMs / (performance.now() - task.startedMs)))
       }, WAIT_LOOK_MS)
     })
   }

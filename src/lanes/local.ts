@@ -135,7 +135,7 @@ export class LocalLane implements Lane {
     if (message.kind === 'alive') this.#onAlive()
     if (message.kind === 'fault') this.#fault = message.message
     if (message.kind === 'settled') this.#strays = 0
-    if (message.kind === 'waiting' && message.job === this.#job) this.#listener?.onWaiting(message.cpuShare)
+    if (message.kind === 'waiting' && message.job === this.#job) this.#listener?.onWaiting(message.busyShare)
     if (message.kind === 'results') {
       this.#strays = message.strays
       this.#report(message.block)

@@ -19,7 +19,7 @@ export type FromLane =
   /** `strays`: functions that were given up (timed out, cancelled) and have not settled yet. */
   | { kind: 'results'; block: ResultBlock; strays: number }
   /** See LaneListener.onWaiting. */
-  | { kind: 'waiting'; job: number; cpuShare: number | null }
+  | { kind: 'waiting'; job: number; busyShare: number | null }
   /** There are no strays any more. */
   | { kind: 'settled' }
   | { kind: 'alive' }

@@ -70,7 +70,7 @@ export class Session {
     const fn = registry.get(name)
     // The server knows it: the lane's copy of the folder must be another by now.
     if (!fn) throw new Error(`the function ${JSON.stringify(name)} is not there any more`)
-    const tellWaiting = (cpuShare: number | null) => this.#setting.send({ kind: 'waiting', job: spec.job, cpuShare })
+    const tellWaiting = (busyShare: number | null) => this.#setting.send({ kind: 'waiting', job: spec.job, busyShare })
     const send = this.#report
     return new ComputeJob(spec, { fn, slate, cpu, strays: this.#strays, epochOfZeroMs, send, tellWaiting })
   }

@@ -82,8 +82,8 @@ export class FakeLane implements Lane {
   }
 
   /** Tells that a task waits; see LaneListener. */
-  wait(cpuShare: number | null): void {
-    this.#listener?.onWaiting(cpuShare)
+  wait(busyShare: number | null): void {
+    this.#listener?.onWaiting(busyShare)
   }
 
   recall(): void {

@@ -80,7 +80,7 @@ export function rowsOf({ columns }: ResultBlock): Row[] {
 export class Listener implements LaneListener {
   readonly blocks: ResultBlock[] = []
   readonly rows: Row[] = []
-  /** Of tasks that wait: the shares of CPU time that were told. */
+  /** Of tasks that wait: the shares of busy time that were told. */
   readonly waits: (number | null)[] = []
   readonly deaths: { error: TaskError; inService: InService[]; rowsBefore: number }[] = []
   #waiting: { met: () => boolean; resolve: () => void }[] = []
@@ -91,8 +91,8 @@ export class Listener implements LaneListener {
     this.#check()
   }
 
-  onWaiting(cpuShare: number | null): void {
-    this.waits.push(cpuShare)
+  onWaiting(busyShare: number | null): void {
+    this.waits.push(busyShare)
     this.#check()
   }
 

@@ -49,7 +49,7 @@ function setUp(run: Run, options: Partial<JobSpec> & { cpu?: () => number } = {}
     cpu,
     strays: stray,
     epochOfZeroMs: 1_000_000,
-    tellWaiting: (cpuShare) => listener.onWaiting(cpuShare),
+    tellWaiting: (busyShare) => listener.onWaiting(busyShare),
     send(block: ResultBlock) {
       // What is reported must not be in service any more.
       violations.push(...slate.indexes.filter((index) => block.columns.indexes.includes(index)))
@@ -111,6 +111,25 @@ describe('ComputeJob', () => {
     job.cancel()
     await listener.untilRows(500)
     expect(listener.rows.map(({ index }) => index)).toEqual(count(500))
+  })
+
+  it('tells what computes in pieces from what waits, however little of the CPU it gets', async () => {
+    const share = async (run: Run): Promise<number> => {
+      const { job, listener } = setUp(run, { tellsWaiting: true, cpu: () => 0 })
+      job.grant(grantOf([0]))
+      await listener.until(() => listener.waits.length === 2)
+      expect(listener.waits[0]).toBeNull()
+      job.cancel()
+      return listener.waits[1]!
+    }
+    const pieces = async (_input: unknown, { signal }: FunctionContext) => {
+      while (!signal.aborted) await turn()
+    }
+    expect(await share(pieces)).toBeGreaterThan(0.9)
+    // This process may be kept from its own work, but not each time.
+    let least = 1
+    while (least > 0.5) least = Math.min(least, await share(() => new Promise(() => {})))
+    expect(least).toBeGreaterThanOrEqual(0)
   })
 
   it('has no more in service than it has slots', async () => {

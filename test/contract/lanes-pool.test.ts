@@ -1,8 +1,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { LaneKind } from '../../src/domain/strategy.js'
+import { LocalLane } from '../../src/lanes/local.js'
 import { laneSuite } from '../support/lane-suite.js'
 import { computeJob, eventually, grantOf, LANE_ENTRY, Listener, testPool } from '../support/lanes.js'
 
@@ -90,17 +91,19 @@ describe.each<LaneKind>(['THREAD', 'PROCESS'])('a pool of lanes of kind %s', (ki
     })
 
     it('takes no message that had to wait for the measure of all', async () => {
+      const later = [0.5, 0.03, 7]
+      const measured = vi.spyOn(LocalLane.prototype, 'roundTripMs')
+      measured.mockImplementation(async (tries) => (tries > 1 ? 13 : (later.shift() ?? 9)))
       const busy = testPool({ probeMs: 5 })
       const costOf = () => busy.costs(kind).roundTripMs
-      busy.release(await busy.acquire(kind))
-      while (costOf() === null) {
-        const untilMs = performance.now() + 20
-        while (performance.now() < untilMs);
-        await new Promise((resolve) => setImmediate(resolve))
-      }
-      const first = costOf()!
-      await eventually(() => costOf()! < first)
+      const lane = await busy.acquire(kind)
+      await eventually(() => costOf() !== null)
+      expect(costOf()).toBe(13)
+      busy.release(lane)
+      await eventually(() => later.length === 0)
+      expect(costOf()).toBe(0.03)
       await busy.close()
+      measured.mockRestore()
     })
 
     it('says once what its lanes cost', async () => {

@@ -58,6 +58,9 @@ function sendBody(
   res.setHeader('etag', `"${name}"`)
   // `send` takes it for a wish to have everything again; whoever names what it has wants to know whether it is the same.
   delete req.headers['cache-control']
+  // It takes what has no date of a change for changed.
+  delete req.headers['if-unmodified-since']
+  if (asksForEnd(req.headers.range, body.bytes)) req.headers.range = 'bytes=0-'
   return new Promise((resolve, reject) => {
     res.once('close', resolve)
     const stream = send(req, basename(body.path), {
@@ -70,6 +73,12 @@ function sendBody(
     stream.on('error', (error: SendError) => answerFailure(res, { error, bytes: body.bytes, reject }))
     stream.pipe(res)
   })
+}
+
+/** Whether the range is an end that is longer than the body: all of it is meant, and `send` would refuse it. */
+function asksForEnd(range: string | undefined, bytes: number): boolean {
+  const length = /^ *bytes *= *-(\d+) *$/.exec(range ?? '')?.[1]
+  return length !== undefined && Number(length) > bytes
 }
 
 function answerFailure(

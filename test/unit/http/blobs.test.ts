@@ -126,6 +126,24 @@ describe('/blobs', () => {
     }
   })
 
+  it('gives all of a body that is shorter than the end that is asked for', async () => {
+    hold(10)
+    for (const range of ['bytes=-10', 'bytes=-11', 'bytes = -99999999999999999999 ']) {
+      const response = await get({ range })
+      expect([response.statusCode, response.headers['content-range']]).toEqual([206, 'bytes 0-9/10'])
+      response.resume()
+    }
+  })
+
+  it('has no date of a change, and takes none for a condition', async () => {
+    hold(10)
+    for (const header of ['if-unmodified-since', 'if-modified-since']) {
+      const response = await get({ [header]: new Date(0).toUTCString() })
+      expect(response.statusCode).toBe(200)
+      response.resume()
+    }
+  })
+
   it('gives no range of an empty body', async () => {
     hold(0)
     const response = await get({ range: 'bytes=0-' })

@@ -112,6 +112,8 @@ export function describeOpenError(path: string, error: unknown): Error {
   if (error instanceof StoreError) return error
   const code = errorCodeOf(error)
   const reason = error instanceof Error ? error.message : String(error)
+  // Of a thread: it says what is wrong, and that is not the database.
+  if (code === 'UNREACHABLE') return new StoreError('UNREACHABLE', reason, { cause: error })
   if (isLocked(error))
     return new StoreError('IN_USE', `the database ${path} is in use by another process`, { cause: error })
   if (code.startsWith('SQLITE_NOTADB') || code.startsWith('SQLITE_CORRUPT'))

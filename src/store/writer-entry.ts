@@ -4,6 +4,7 @@ import { workerData } from 'node:worker_threads'
 import { BlobFiles } from './blobs.js'
 import { Committer } from './committer.js'
 import { openWriter } from './database.js'
+import { StoreError } from './errors.js'
 import { Publisher } from './publisher.js'
 import { Purger } from './purge.js'
 import type { Commit, Leftover } from './store.js'
@@ -42,7 +43,8 @@ serve<WriterMethods>({
       files.prepare()
       publisher.recover()
     } catch (error) {
-      throw new Error(`the folder ${bodiesDir} of stored bodies cannot be used: ${(error as Error).message}`)
+      const reason = (error as Error).message
+      throw new StoreError('UNREACHABLE', `the folder ${bodiesDir} of stored bodies cannot be used: ${reason}`)
     }
   },
   commit: (commits) => committer.commit(commits),

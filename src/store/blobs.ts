@@ -54,6 +54,11 @@ export class BlobFiles {
     }
   }
 
+  /** Whether it has its final name, and is whole. */
+  has({ sha256, bytes }: { sha256: string; bytes: number }): boolean {
+    return sizeOf(join(this.#dir, blobPath(sha256))) === bytes
+  }
+
   remove(sha256: string): void {
     unlinkIfThere(join(this.#dir, blobPath(sha256)))
   }

@@ -55,13 +55,14 @@ export class Publisher {
   }
 
   #publishOne(stem: string, { runId, sha256, bytes }: { runId: number; sha256: Uint8Array; bytes: number }): void {
-    const hex = Buffer.from(sha256).toString('hex')
-    const staged = stagedName(stem, hex)
+    const body = { sha256: Buffer.from(sha256).toString('hex'), bytes }
+    const staged = stagedName(stem, body.sha256)
     this.#published.push(staged)
-    // What the run holds already has its file, of this transaction or an earlier one.
-    if (this.#hold.run(sha256, runId, bytes).changes === 0) return
+    const isNew = this.#hold.run(sha256, runId, bytes).changes > 0
+    // What the run holds already has its file, unless it was lost on the disk.
+    if (!isNew && this.#files.has(body)) return
     // Somebody else took the file away: the task has done its work all the same, and has no body.
-    if (!this.#files.publish(staged, { sha256: hex, bytes })) this.#letGo.run(sha256, runId)
+    if (!this.#files.publish(staged, body) && isNew) this.#letGo.run(sha256, runId)
   }
 
   /** What was published is on disk: the staged names are not needed any more. */

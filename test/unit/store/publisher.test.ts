@@ -107,6 +107,26 @@ describe('a commit of a run that stores bodies', () => {
     expect(world.texts()).toEqual(['cut'])
   })
 
+  it('makes a body whole again that its own run has stored before, or has lost', () => {
+    const run = world.launch()
+    world.store(run, ['cut', 'gone'])
+    truncateSync(join(world.dir, blobPath(sha256('cut'))), 1)
+    unlinkSync(join(world.dir, blobPath(sha256('gone'))))
+    world.store(run, ['cut', 'gone'])
+    expect({ texts: world.texts(), staged: world.staged() }).toEqual({ texts: ['cut', 'gone'], staged: [] })
+  })
+
+  it('still holds a body that has been lost where a task was answered by the request of another', () => {
+    const run = world.launch()
+    world.store(run, ['cut'])
+    truncateSync(join(world.dir, blobPath(sha256('cut'))), 1)
+    world.commit(run, [fetchedTask(1, 'cut', { attempt: 0 })], { ends: true })
+    expect(world.count('RunBlob')).toBe(1)
+    world.purger.deleteRun(run.id)
+    world.purgeAll(run.id)
+    expect(world.texts()).toEqual([])
+  })
+
   it.each(['EPERM', 'ENOTSUP', 'EXDEV', 'EMLINK'])(
     'copies where the file system has no hard links: %s',
     async (code) => {

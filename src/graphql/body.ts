@@ -1,5 +1,6 @@
 /** Stored bodies as text. */
 
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { storesBodies } from '../domain/batch.js'
 import type { FetchDetail } from '../domain/task.js'
 import { decodeText, PiecewiseText } from '../domain/text.js'
@@ -63,10 +64,6 @@ async function toText(body: Uint8Array, { bytes, contentType }: FetchDetail): Pr
   }
   // A cut character is left out, and one that was never whole is told as such.
   return isCut ? decoded : decoded + text.end()
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }
 
 builder.objectFields(TaskType, (t) => ({

@@ -4,6 +4,7 @@
  * never the last one.
  */
 
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { encodeCursor } from '../domain/cursors.js'
 import type { RunKey } from '../domain/ids.js'
 import { isFinalRunStatus } from '../domain/run.js'
@@ -50,12 +51,17 @@ export interface TaskEdge {
 
 /** How many tasks are read at a time for a stream that sends them one by one. */
 const READ_AHEAD = 500
+/** Of those that are sent one by one: a client that takes them as fast as they come makes nothing wait but everyone else. */
+const TURN_TASKS = 32
 
 /** Every ended task once, in the order of the commits. */
 export function endedTasks(context: ApiContext, request: TaskStreamRequest): AsyncIterableIterator<TaskEdge> {
   return openStream(context, async function* (scope) {
     for await (const nodes of taskBatches(context, scope, { ...request, limit: READ_AHEAD, pace: null })) {
-      for (const node of nodes) yield { cursor: endedCursor(node), node }
+      for (const [at, node] of nodes.entries()) {
+        if (at % TURN_TASKS === TURN_TASKS - 1) await nextTurn()
+        yield { cursor: endedCursor(node), node }
+      }
     }
   })
 }

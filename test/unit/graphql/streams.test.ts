@@ -162,6 +162,18 @@ describe('endedTasks', () => {
     expect(items).toEqual([])
   })
 
+  it('leaves turns of the event loop to others while its client takes all that comes', async () => {
+    const services = testServices()
+    const run = services.runs.add()
+    for (let ended = 0; ended < 200; ended += 1) services.runs.end(run.key)
+    services.runs.finish(run.key, 'SUCCEEDED')
+    const { items, ended } = collect(endedTasks(createContext(services), { run: run.key, after: 0 }))
+    await settle()
+    expect(items.length).toBeLessThan(100)
+    await ended
+    expect(items).toHaveLength(200)
+  })
+
   it('reads more than one page', async () => {
     const services = testServices()
     const { key } = services.runs.add()

@@ -1,9 +1,14 @@
 /** Every page and every count finds its rows by an index: none looks through a whole table, none sorts a whole run. */
 
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { BlobFiles } from '../../../src/store/blobs.js'
 import { BulkReads } from '../../../src/store/bulk.js'
+import { Purger } from '../../../src/store/purge.js'
 import { RunLists } from '../../../src/store/run-lists.js'
 import type { PageRequest, RunFilter, TaskFilter } from '../../../src/store/store.js'
+import { StoredBodies } from '../../../src/store/stored-bodies.js'
 import { TaskLists } from '../../../src/store/task-lists.js'
 import { block, fetchDetail, type TestDatabase, testDatabase } from '../../support/store.js'
 
@@ -130,6 +135,31 @@ describe('plans of tasks', () => {
     })
     expectIndexed(plans)
     expect(plans.flatMap(sorts)).toEqual([])
+  })
+})
+
+describe('plans of deletions and of stored bodies', () => {
+  it('keep to keys and indexes, in every table', async () => {
+    const hash = 'ab'.repeat(32)
+    const run = database.insertRun()
+    const ended = { status: 'SUCCEEDED', finishedAt: new Date(0) } as const
+    database.commit(run, [block([{ index: 0, fetch: fetchDetail }], { firstSequence: 1 })], ended)
+    database.db.prepare('INSERT INTO "RunBlob" VALUES (?, ?, 1)').run(Buffer.from(hash, 'hex'), run)
+    database.db.prepare(`INSERT INTO "SourceFile" VALUES (?, 'none', 'INPUTS', x'00')`).run(run)
+    const folder = join(tmpdir(), 'heddle-query-plans')
+    // As the writer has it: a run would take its rows with it.
+    database.db.pragma('foreign_keys = OFF')
+    const purger = new Purger(database.db, new BlobFiles(folder), folder)
+    const bodies = new StoredBodies(database.db, folder)
+    const plans = plansOf(() => {
+      void bodies.find(hash)
+      purger.deleteRun(run)
+      while (purger.purge(run) !== null);
+    })
+    for (const word of ['DeletedRun', 'RunBlob', 'SourceFile', 'SourceBlock', 'RunHost', 'DELETE FROM "Task"'])
+      expect({ word, asked: plans.some(({ sql }) => sql.includes(word)) }).toEqual({ word, asked: true })
+    for (const { sql, steps } of plans)
+      expect({ sql, scans: steps.filter((step) => step.startsWith('SCAN')) }).toEqual({ sql, scans: [] })
   })
 })
 

@@ -52,15 +52,18 @@ async function readText(
 
 /** Bytes decoded in one turn of the event loop: some milliseconds for bytes that are no text at all. */
 const TURN_BYTES = 131_072
+/** Node's decoder fails at a piece of three bytes or less that makes what was cut before it no character. */
+const SHORTEST_PIECE = 16
 
 async function toText(body: Uint8Array, { bytes, contentType }: FetchDetail): Promise<string> {
   const isCut = body.length < bytes
   if (!isCut && body.length <= TURN_BYTES) return decodeText(body, contentType)
   const text = new PiecewiseText(body, contentType)
   let decoded = ''
-  for (let from = 0; from < body.length; from += TURN_BYTES) {
+  for (let from = 0, to = 0; from < body.length; from = to) {
     if (from > 0) await nextTurn()
-    decoded += text.decode(body.subarray(from, from + TURN_BYTES))
+    to = body.length - from < TURN_BYTES + SHORTEST_PIECE ? body.length : from + TURN_BYTES
+    decoded += text.decode(body.subarray(from, to))
   }
   // A cut character is left out, and one that was never whole is told as such.
   return isCut ? decoded : decoded + text.end()

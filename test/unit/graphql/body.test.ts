@@ -13,13 +13,20 @@ const HASH = 'ab'.repeat(32)
 const MIB = 1024 * 1024
 
 /** An ended run with so many tasks whose bodies say that they are this long. */
-function storing(count: number, { bytes, bodyPolicy = 'STORE' }: { bytes: number; bodyPolicy?: BodyPolicy }) {
+function storing(
+  count: number,
+  {
+    bytes,
+    bodyPolicy = 'STORE',
+    contentType = fetchDetail.contentType,
+  }: { bytes: number; bodyPolicy?: BodyPolicy; contentType?: string | null },
+) {
   const services = testServices()
   const fetch = { bodyPolicy, maxBytes: 1e9, maxRedirects: 5, headers: [], okStatuses: null }
   const run = services.runs.add({
     spec: batchSpec({ kind: 'FETCH', stages: [{ kind: 'FETCH', name: 'fetch', fetch }] }),
   })
-  const detail = { ...fetchDetail, bytes, sha256: HASH }
+  const detail = { ...fetchDetail, bytes, sha256: HASH, contentType }
   for (let index = 0; index < count; index += 1) services.runs.end(run.key, { output: null, fetch: detail })
   services.runs.bodies.set(HASH, Buffer.from('text'))
   return { services, run, ask: (fields: string) => ask(services, runId(run.key), fields) }
@@ -64,6 +71,14 @@ describe('Task.body', () => {
   it.each(['DISCARD', 'JSON', 'TEXT'] as const)('is null with %s, though there is a hash', async (bodyPolicy) => {
     const { ask } = storing(1, { bytes: 4, bodyPolicy })
     expect((await ask('body bodyUrl')).nodes).toEqual([{ body: null, bodyUrl: null }])
+  })
+
+  it('is decoded where its last bytes make the character before them none', async () => {
+    const bytes = Buffer.concat([Buffer.alloc(131_070, 'a'), Buffer.from('ac336c', 'hex')])
+    const { services, ask } = storing(1, { bytes: bytes.length, contentType: 'text/plain; charset=gb18030' })
+    services.runs.bodies.set(HASH, bytes)
+    const { nodes, messages } = await ask('body')
+    expect({ messages, end: nodes?.[0]?.body?.slice(131_069) }).toEqual({ messages: [], end: 'a\ufffd3l' })
   })
 
   it('is null where the task failed, where it has no hash, and where the file is gone', async () => {

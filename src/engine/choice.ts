@@ -78,6 +78,8 @@ export class StrategyChoice {
   #serviceMs = 0
   #cpuMs = 0
   #lagMs = 0
+  /** What the last task took that had a lane to itself. */
+  #aloneMs: number | null = null
   #yields = false
   /** A task waits, and is to tell how much it computes meanwhile. */
   #waitLooks = 0
@@ -117,9 +119,10 @@ export class StrategyChoice {
     this.#setting.onChosen(this.#advice)
   }
 
-  /** Some have ended. */
-  observe(columns: ResultColumns, laneCpuMs: number): void {
+  /** Some have ended, on a lane that has so many in service at once. */
+  observe(columns: ResultColumns, { laneCpuMs, slots }: { laneCpuMs: number; slots: number }): void {
     this.#cpuMs += laneCpuMs
+    if (slots === 1 && columns.count > 0) this.#aloneMs = columns.serviceMs[columns.count - 1]!
     this.#noteLag(columns)
     for (let at = 0; at < columns.count; at += 1) {
       if (columns.outcomes[at] !== Outcome.NOT_STARTED) this.#count(columns.serviceMs[at]!)
@@ -215,7 +218,12 @@ export class StrategyChoice {
     // The first window begins with a wait, and tells early; others may begin where all that have waited compute.
     if (left <= 0 || !(isWindow || (atMs === 0 && busyMs >= MIN_BUSY_MS))) return
     const share = busyMs / passedMs
-    if (share > BUSY_SHARE) this.#take(this.#figures(left, busyMs / Math.max(1, this.#tasks - tasks), share))
+    const { plan, options } = this.#setting
+    // In the first window those that are in flight have used some of it, too.
+    const eachMs = busyMs / Math.max(1, this.#tasks - tasks + (atMs === 0 ? plan.concurrency : 0))
+    // What waits for most of its time would still wait for it on a lane of its own.
+    const isWorthLanes = this.#aloneMs === null || this.#aloneMs / options.threads.lanes < eachMs
+    if (share > BUSY_SHARE && isWorthLanes) this.#take(this.#figures(left, eachMs, share))
     else if (isWindow) this.#busySince = { atMs: nowMs, cpuMs: this.#cpuMs, tasks: this.#tasks }
   }
 

@@ -283,7 +283,7 @@ export class RunExecution implements ScheduledRun, SessionListener {
   onResults(session: LaneSession, block: ResultBlock): void {
     this.#stillborn = 0
     this.#granter.observe(block.columns)
-    this.#choice?.observe(block.columns, block.laneCpuMs)
+    this.#choice?.observe(block.columns, { laneCpuMs: block.laneCpuMs, slots: session.slots })
     const { columns, laneCpuMs, reduction, unreadable } = block
     const heldUntilMs = unreadable === undefined ? null : this.#granter.postpone(unreadable)
     this.#take(columns, { lane: session.lane.name, laneCpuMs, reduction, heldUntilMs })

@@ -32,8 +32,11 @@ export interface ComputeSetting {
 /** Shorter tasks are not worth the two microseconds that their CPU time costs. */
 const MIN_CPU_TASK_MS = 0.5
 
-/** How long a task is looked at before it is told how busy it kept the event loop. */
+/** How long a task is looked at before it is told how busy it kept the event loop; twice as long the next time. */
 const WAIT_LOOK_MS = 1
+const MAX_WAIT_LOOK_MS = 256
+/** What keeps it busy for no more of its time needs no other look: it waits. */
+const QUIET_SHARE = 0.25
 
 const NEVER_STARTED = { startedAt: 0, serviceMs: 0, cpuMs: Number.NaN } as const
 
@@ -245,11 +248,15 @@ export class ComputeJob implements Job {
       const turned = performance.eventLoopUtilization()
       const untilTurnMs = performance.now() - task.startedMs
       tellWaiting(null)
-      setTimeout(() => {
+      const look = (afterMs: number) => {
         if (!this.#pending.has(task)) return
         const busyMs = untilTurnMs + performance.eventLoopUtilization(turned).active
-        tellWaiting(Math.min(1, busyMs / (performance.now() - task.startedMs)))
-      }, WAIT_LOOK_MS)
+        const busyShare = Math.min(1, busyMs / (performance.now() - task.startedMs))
+        tellWaiting(busyShare)
+        // It may have begun with some work, such as to load what it waits with.
+        if (busyShare > QUIET_SHARE && afterMs < MAX_WAIT_LOOK_MS) setTimeout(look, 2 * afterMs, 2 * afterMs)
+      }
+      setTimeout(look, WAIT_LOOK_MS, WAIT_LOOK_MS)
     })
   }
 

@@ -26,7 +26,8 @@ export interface LaneListener {
   onResults(block: ResultBlock): void
   /**
    * Of a job that asks for it (JobSpec.tellsWaiting): a task has left the event loop to others, and has not ended. Once as soon as
-   * it has, without a share, and once a moment later: how much of its time until then its event loop was busy.
+   * it has, without a share, and then how much of its time until then its event loop was busy: a moment later, and again where
+   * that was much.
    */
   onWaiting(busyShare: number | null): void
   /** The lane is gone. `inService` is what it was doing; the error says why: LANE_DIED or OUT_OF_MEMORY. */

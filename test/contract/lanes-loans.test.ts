@@ -60,9 +60,8 @@ describe.each<LaneKind>(['THREAD', 'PROCESS'])('a lane of kind %s', (kind) => {
       const { lane, listener } = await open(computeJob({ tellsWaiting: true }))
       const key = `${kind}-waiting`
       lane.grant(grantOf([{ do: 'resolve', value: 1 }, gates.input(key)]))
-      await listener.until(() => listener.waits.length === 2)
+      await listener.until(() => (listener.waits.at(-1) ?? 1) < 0.5)
       expect(listener.waits[0]).toBeNull()
-      expect(listener.waits[1]).toBeLessThan(1)
       await gates.reached(key)
       gates.open(key)
       await listener.untilRows(2)
@@ -71,7 +70,7 @@ describe.each<LaneKind>(['THREAD', 'PROCESS'])('a lane of kind %s', (kind) => {
       await gates.reached(`${key}-2`)
       gates.open(`${key}-2`)
       await other.listener.untilRows(1)
-      expect([listener.waits.length, other.listener.waits]).toEqual([2, []])
+      expect(other.listener.waits).toEqual([])
     })
 
     it('is not one that keeps the event loop to itself', async () => {

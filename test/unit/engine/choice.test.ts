@@ -233,6 +233,30 @@ describe('AUTO of a compute run', () => {
     expect(world.rows(key)).toHaveLength(200)
   })
 
+  it('stays with one event loop, however busy, where a task alone would wait for longer than that', async () => {
+    const world = new World()
+    const key = await world.compute({ items: 200, options: AUTO })
+    const probing = world.pool.busy[0]!
+    probing.wait(null)
+    probing.wait(0.1)
+    await world.settle()
+    const [, lane] = world.pool.busy
+    await world.pass(64)
+    probing.end([0], () => took(64), { laneCpuMs: 4 })
+    await world.settle()
+    for (let round = 0; round < 10; round += 1) {
+      await world.pass(64)
+      lane!.end(
+        lane!.held.slice(0, 15).map((_, at) => at),
+        () => took(64),
+        { laneCpuMs: 62 },
+      )
+      await world.settle()
+    }
+    expect((await decisionOf(world, key)).strategy).toBe('ASYNC')
+    await finish(world, took(64))
+  })
+
   it('takes lanes after all where tasks have waited for long before they compute', async () => {
     const world = new World()
     const key = await world.compute({ items: 500, options: AUTO })

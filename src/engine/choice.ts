@@ -34,8 +34,8 @@ const MAX_WAIT_LOOKS = 4
 /** Where nothing was measured yet. */
 const DEFAULT_ROUND_TRIP_MS = 0.2
 const DEFAULT_START_MS = 50
-/** A lane's first task goes there, and its result comes back. */
-const MESSAGES = 2
+/** Until an idle lane has its first task at least: its thread has to wake up, and what was lent to be handed out anew. */
+const HAND_OVER_MS = 0.5
 /** Of what seemed to wait it takes so much CPU time to tell how busy its event loop is. */
 const MIN_BUSY_MS = 20
 /** From this share of its time on the event loop is what holds the tasks up. */
@@ -263,7 +263,7 @@ export class StrategyChoice {
       slowestMs: this.#slowestMs,
       cpuShare,
       yields: this.#yields,
-      laneMs: MESSAGES * roundTripMs + (idle > 0 ? 0 : (startMs ?? DEFAULT_START_MS)),
+      laneMs: Math.max(HAND_OVER_MS, roundTripMs) + (idle > 0 ? 0 : (startMs ?? DEFAULT_START_MS)),
       roundTripMs,
       overheadMs: this.#setting.overheadMs(),
     }

@@ -122,8 +122,7 @@ export class StrategyChoice {
   /** Some have ended, on a lane that has so many in service at once. */
   observe(columns: ResultColumns, { laneCpuMs, slots }: { laneCpuMs: number; slots: number }): void {
     this.#cpuMs += laneCpuMs
-    if (slots === 1 && columns.count > 0) this.#aloneMs = columns.serviceMs[columns.count - 1]!
-    this.#noteLag(columns)
+    this.#noteLast(columns, slots)
     for (let at = 0; at < columns.count; at += 1) {
       if (columns.outcomes[at] !== Outcome.NOT_STARTED) this.#count(columns.serviceMs[at]!)
     }
@@ -157,9 +156,10 @@ export class StrategyChoice {
   }
 
   /** A result is here some time after its task's end: messages take longer beside work than they did when they were measured. */
-  #noteLag({ count, outcomes, startedAt, serviceMs }: ResultColumns): void {
+  #noteLast({ count, outcomes, startedAt, serviceMs }: ResultColumns, slots: number): void {
     const last = count - 1
     if (last < 0 || outcomes[last] === Outcome.NOT_STARTED) return
+    if (slots === 1) this.#aloneMs = serviceMs[last]!
     this.#lagMs = Math.max(0, this.#setting.clock.epochMs() - startedAt[last]! - serviceMs[last]!)
   }
 

@@ -56,18 +56,21 @@ export interface RunPlan {
 /** What was started goes on as it was started. */
 export function planRun(record: RunRecord, limits: PlanLimits): RunPlan {
   const { spec, decision } = record
-  const asked = executionOf(record, spec.strategy, limits)
   if (spec.strategy !== 'AUTO') {
     const strategy = record.effectiveStrategy ?? spec.strategy
     return { live: new LivePlan(executionOf(record, strategy, limits)), decision: null, options: null }
   }
   if (spec.stages[0]!.kind === 'FETCH') {
+    const asked = executionOf(record, spec.strategy, limits)
     return { live: new LivePlan(asked), decision: decision ?? adviseFetch(asked), options: null }
   }
-  const options = { items: spec.source.count, threads: asked, async: executionOf(record, 'ASYNC', limits) }
+  // What it was started with is AUTO's own choice so far, and no bound of what it may choose.
+  const open = { ...record, concurrency: null, lanes: null }
+  const [threads, async] = [executionOf(open, 'THREADS', limits), executionOf(open, 'ASYNC', limits)]
+  const options = { items: spec.source.count, threads, async }
   const only = adviseWithoutProbe(options)
   const known = decision ?? only
-  const first = known === null ? probeExecution() : chosenFrom(options, known.strategy)
+  const first = decision === null ? probeExecution() : executionOf(record, decision.strategy, limits)
   return { live: new LivePlan(first), decision: known, options: only === null ? options : null }
 }
 
@@ -78,17 +81,15 @@ export function chosenFrom({ threads, async }: ComputeOptions, strategy: Effecti
 }
 
 function executionOf(
-  { spec, concurrency, lanes }: RunRecord,
+  { spec, concurrency, lanes }: Pick<RunRecord, 'spec' | 'concurrency' | 'lanes'>,
   strategy: EffectiveStrategy | 'AUTO',
   { defaultLanes, maxLanes, maxInFlight }: PlanLimits,
 ): Execution {
-  const isChoice = spec.strategy === 'AUTO' && spec.stages[0]!.kind === 'COMPUTE'
-  // As it was started, but for what AUTO may still choose.
-  const askedLanes = (isChoice ? null : lanes) ?? spec.lanes
+  const askedLanes = lanes ?? spec.lanes
   return planExecution({
     kind: spec.stages[0]!.kind,
     strategy,
-    concurrency: (isChoice ? null : concurrency) ?? spec.concurrency,
+    concurrency: concurrency ?? spec.concurrency,
     // The server may have been started with fewer since: the concurrency is for the lanes that can be had.
     lanes: askedLanes === null ? null : Math.min(askedLanes, maxLanes),
     items: spec.source.count,

@@ -369,6 +369,18 @@ describe('AUTO of a compute run', () => {
     expect([world.record(chosen).status, world.record(open).status]).toEqual(['SUCCEEDED', 'SUCCEEDED'])
   })
 
+  it('goes on with the lanes that it had chosen where a server has others to give', async () => {
+    const world = new World()
+    const key = await world.compute({ items: 50, options: AUTO })
+    await world.pass(1)
+    world.limits.defaultLanes = 4
+    await world.crash()
+    expect(await decisionOf(world, key)).toMatchObject({ effective: 'THREADS', lanes: 2 })
+    expect(inService(world)).toHaveLength(2)
+    await finish(world, took(10))
+    expect(world.record(key)).toMatchObject({ status: 'SUCCEEDED', lanes: 2, concurrency: 2 })
+  })
+
   it('leaves nothing behind that would fire after its end', async () => {
     const world = new World()
     await world.compute({ items: 3, options: AUTO })

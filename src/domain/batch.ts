@@ -2,6 +2,9 @@
 
 import type { StageKind, Strategy } from './strategy.js'
 
+/** A strategy that a launch may ask for. */
+export type AskedStrategy = Exclude<Strategy, 'CLUSTER'>
+
 /** A JSON value. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 
@@ -76,10 +79,32 @@ export type Source =
 /** A source whose items follow from the index alone. */
 export type CompactSource = Exclude<Source, { kind: 'list' | 'file' }>
 
-/** A step that every item goes through. */
-export type StageSpec =
-  | { kind: 'FETCH'; name: string; fetch: FetchOptions }
-  | { kind: 'COMPUTE'; name: string; function: string; chunkSize: number | null; reduce: Reducer | null }
+/** What stages of a pipeline have besides: each is executed in its own way. */
+interface PipelineStage {
+  /** As asked for the stage, else for the batch. */
+  strategy: AskedStrategy
+  /** In flight at most; null: one a lane. */
+  concurrency: number | null
+  /** Where its input is in what the stage before gave, a JSON pointer; '' for all of it, and in the first stage. */
+  from: string
+}
+
+interface FetchWork {
+  kind: 'FETCH'
+  name: string
+  fetch: FetchOptions
+}
+
+interface ComputeWork {
+  kind: 'COMPUTE'
+  name: string
+  function: string
+  chunkSize: number | null
+  reduce: Reducer | null
+}
+
+/** A step that every item goes through. In batches of one stage all but the work is the batch's own. */
+export type StageSpec = (FetchWork | ComputeWork) & Partial<PipelineStage>
 
 export type RunKind = StageKind | 'PIPELINE'
 
@@ -89,15 +114,27 @@ export interface BatchSpec {
   name: string | null
   labels: Label[]
   priority: number
-  strategy: Exclude<Strategy, 'CLUSTER'>
+  strategy: AskedStrategy
+  /** Of pipelines: as asked for, which their stages have been filled in with. */
   concurrency: number | null
   lanes: number | null
   failFast: boolean
   retry: RetryPolicy
-  /** For one attempt of one task; null: none. */
+  /** For one attempt of one task; null: none, but see stageTimeoutMs. */
   timeoutMs: number | null
   source: Source
   stages: StageSpec[]
+}
+
+/** A fetch without an end would hold its place for ever. */
+export const FETCH_TIMEOUT_MS = 30_000
+
+/** What one attempt of a task of this stage may take; null: as long as it likes. */
+export function stageTimeoutMs(
+  { kind, timeoutMs }: Pick<BatchSpec, 'kind' | 'timeoutMs'>,
+  stage: StageSpec,
+): number | null {
+  return timeoutMs ?? (kind === 'PIPELINE' && stage.kind === 'FETCH' ? FETCH_TIMEOUT_MS : null)
 }
 
 /** Whether the bodies that a stage fetches are stored. */

@@ -41,16 +41,26 @@ export function readInput(line: string): Json {
 /** The URL or request of a line, checked as those of a list are. Throws BadLine where it cannot be sent. */
 export function readRequest(line: string): string | FetchRequest {
   const text = line.trim()
+  if (!text.startsWith('{')) return requestOfValue(text)
   const masked = maskLine(text)
+  return requestFrom(parse(text, masked), masked)
+}
+
+/** `line`: what to tell of it. */
+function requestFrom(value: Json, line: string): FetchRequest {
   const problems = new Problems()
-  if (!text.startsWith('{')) {
-    checkUrl(problems, text, [])
-    refuse(problems, masked)
-    return text
-  }
-  const request = checkRequest(problems, requestOf(parse(text, masked), masked), [])
-  refuse(problems, masked)
+  const request = checkRequest(problems, requestOf(value, line), [])
+  refuse(problems, line)
   return request
+}
+
+/** The URL or request that a JSON value is. Throws BadLine, with the value as its line, where it cannot be sent. */
+export function requestOfValue(value: Json): string | FetchRequest {
+  if (typeof value !== 'string') return requestFrom(value, maskLine(JSON.stringify(value)))
+  const problems = new Problems()
+  checkUrl(problems, value, [])
+  refuse(problems, maskLine(value))
+  return value
 }
 
 /** A line as the request that stands in its place where it is none. */
@@ -70,8 +80,10 @@ const KEYS: ReadonlySet<string> = new Set(['url', 'method', 'headers', 'body'])
 
 /** The object in the shape of a request; what is in it is still to be checked. */
 function requestOf(value: Json, line: string): RequestInput {
-  const object = value as { [key: string]: Json }
   const refused = (problem: string) => new BadLine(line, problem)
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw refused(`${shown(value)} is neither a URL nor a request`)
+  const object = value
   const unknown = Object.keys(object).find((key) => !KEYS.has(key))
   if (unknown !== undefined) throw refused(`a request has no ${shown(unknown)}: it has url, method, headers and body`)
   const { url, method = null, headers = null, body = null } = object

@@ -1,8 +1,10 @@
 /** Checks that every launch shares: each adds its problems at the place of the value and answers with the checked value. */
 
-import type { FetchOptions, FetchRequest, Header, Label, RetryPolicy } from '../domain/batch.js'
+import type { AskedStrategy, FetchOptions, FetchRequest, Header, Label, RetryPolicy } from '../domain/batch.js'
 import type { Path, Problems } from '../domain/problems.js'
 import { checkHeaders, checkRequest, checkUrl, type RequestInput, shown } from '../domain/requests.js'
+import type { Strategy } from '../domain/strategy.js'
+import type { FunctionCatalog } from '../functions/function.js'
 import type { FetchOptionsInput, LaunchOptionsInput } from './engine.js'
 import { MAX_BACKOFF_MS, MAX_HOST_RATE, MAX_INT, MAX_LABELS, MAX_NAME_LENGTH, MAX_TIMEOUT_MS } from './limits.js'
 
@@ -83,6 +85,25 @@ export class Checker {
       perHostRate: this.#hostRate(fetch?.perHostRate, [...path, 'perHostRate']),
       dedupe: fetch?.dedupe ?? false,
     }
+  }
+
+  /** Null where it is not said, or cannot be had. */
+  strategy(value: Strategy | null | undefined, path: Path): AskedStrategy | null {
+    if (value !== 'CLUSTER') return value ?? null
+    this.problems.add('CLUSTER_UNAVAILABLE', path, 'no worker host is connected')
+    return null
+  }
+
+  concurrency(value: number | null | undefined, path: Path): number | null {
+    return this.whole(value, path, [1, MAX_INT])
+  }
+
+  /** Null where there is no function of this name. */
+  functionName(name: string, functions: Pick<FunctionCatalog, 'has' | 'list'>, path: Path): string | null {
+    if (functions.has(name)) return name
+    const names = functions.list().map((known) => known.name)
+    this.problems.add('UNKNOWN_FUNCTION', path, `there is no function ${shown(name)}; there are ${names.join(', ')}`)
+    return null
   }
 
   #hostRate(value: number | null | undefined, path: Path): number | null {

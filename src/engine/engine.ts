@@ -65,6 +65,42 @@ export interface LaunchComputeInput {
   options?: Maybe<LaunchOptionsInput>
 }
 
+export interface FetchStageInput {
+  name?: Maybe<string>
+  fetch?: Maybe<FetchOptionsInput>
+  urlFrom?: Maybe<string>
+  concurrency?: Maybe<number>
+  strategy?: Maybe<Strategy>
+}
+
+export interface ComputeStageInput {
+  name?: Maybe<string>
+  function: string
+  inputFrom?: Maybe<string>
+  concurrency?: Maybe<number>
+  strategy?: Maybe<Strategy>
+}
+
+/** Exactly one of the two. */
+export interface StageInput {
+  fetch?: Maybe<FetchStageInput>
+  compute?: Maybe<ComputeStageInput>
+}
+
+export interface LaunchPipelineInput {
+  /** Exactly one of all of them: what the first stage can take. */
+  source: LaunchFetchInput['source'] & LaunchComputeInput['source']
+  stages: StageInput[]
+  options?: Maybe<LaunchOptionsInput>
+}
+
+/** Exactly one of the three. */
+export interface BatchInput {
+  fetch?: Maybe<LaunchFetchInput>
+  compute?: Maybe<LaunchComputeInput>
+  pipeline?: Maybe<LaunchPipelineInput>
+}
+
 /** A run, and how far it is now. */
 export interface RunView {
   record: RunRecord

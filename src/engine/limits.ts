@@ -17,3 +17,5 @@ export const MAX_TIMEOUT_MS = 86_400_000
 export const MAX_BACKOFF_MS = 3_600_000
 export const MAX_LABELS = 64
 export const MAX_NAME_LENGTH = 200
+/** Each may hold lanes and a buffer of its own. */
+export const MAX_STAGES = 100

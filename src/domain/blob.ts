@@ -9,7 +9,7 @@ import type { RunKey } from './ids.js'
 export const STAGING_FOLDER = 'tmp'
 
 const SHA256 = /^[0-9a-f]{64}$/
-const STAGED = /^([0-9a-f]{32})\.\d{1,15}\.([0-9a-f]{64})$/
+const STAGED = /^([0-9a-f]{32})\.(?:\d{1,3}-)?\d{1,15}\.([0-9a-f]{64})$/
 
 /** 64 lower-case hex digits. */
 export function isSha256(text: string): boolean {
@@ -22,8 +22,8 @@ export function blobPath(sha256: string): string {
 }
 
 /** What the names of a task's staged files begin with. */
-export function stagedStem(run: RunKey, index: number): string {
-  return `${run}.${index}`
+export function stagedStem({ run, stage }: { run: RunKey; stage: number }, index: number): string {
+  return stage === 0 ? `${run}.${index}` : `${run}.${stage}-${index}`
 }
 
 /** A task's body, whole, and not published yet. */

@@ -2,9 +2,11 @@
 
 import { get, type Json as PointedJson, pointerSegments } from '@hyperjump/json-pointer'
 import type { BatchSpec, FetchRequest, Json, StageSpec } from './batch.js'
+import { fetchAt } from './fetch-column.js'
 import { jsonProblem } from './json.js'
 import { BadLine, requestOfValue } from './line-items.js'
 import { shown } from './requests.js'
+import { outputAt, type ResultColumns } from './results.js'
 import type { StageKind } from './strategy.js'
 import type { FetchDetail } from './task.js'
 
@@ -72,6 +74,19 @@ function exact(value: Json): Json {
   const problem = jsonProblem(value)
   if (problem !== null) throw new BadLine('', problem)
   return value
+}
+
+/** Whether what is handed over is the output as it is: it need not travel twice. */
+export function isWholeOutput({ to, from, givesDetail: isDetail }: StageLink): boolean {
+  return to === 'COMPUTE' && from === '' && !isDetail
+}
+
+/** What the item at this place of the columns hands over. It has succeeded. */
+export function handedOverAt(columns: ResultColumns, at: number, link: StageLink): string {
+  const { handedOver, outputs, fetches } = columns
+  const told = outputAt(handedOver, at)
+  if (told !== null) return told
+  return handOver(link, { output: outputAt(outputs, at), fetch: link.givesDetail ? fetchAt(fetches, at) : null })
 }
 
 /** The input that was handed over, to be computed with; or why there is none. */

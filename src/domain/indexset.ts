@@ -38,6 +38,28 @@ export class IndexSet {
     return true
   }
 
+  /** All indexes below the bound that are not in it. */
+  complement(): IndexSet {
+    return this.#combined((word) => ~word)
+  }
+
+  /** Those of it that are in the other one, of the same bound, too. */
+  intersection(other: IndexSet): IndexSet {
+    return this.#combined((word, at) => word & other.#bits[at]!)
+  }
+
+  /** Those of it that are not in the other one, of the same bound. */
+  difference(other: IndexSet): IndexSet {
+    return this.#combined((word, at) => word & ~other.#bits[at]!)
+  }
+
+  #combined(combine: (word: number, at: number) => number): IndexSet {
+    const bits = this.#bits.map(combine)
+    const used = this.bound & 31
+    if (used > 0) bits[bits.length - 1]! &= 2 ** used - 1
+    return IndexSet.fromBits(this.bound, bits)
+  }
+
   /** The first run of consecutive absent indexes at or after `from`, at most `limit` long; null where there is none. */
   nextAbsent(from: number, limit: number): { first: number; count: number } | null {
     let first = from

@@ -59,6 +59,8 @@ export interface ResultColumns {
   /** Null where no item has an output. */
   outputs: OutputColumn | null
   errors: BlockError[]
+  /** What SUCCEEDED items hand over to the next stage (hand-over.ts), where that is not their output as it is; null where none is. */
+  handedOver: OutputColumn | null
   /** Of a fetch job; items that were not started have no detail. */
   fetches: FetchColumn | null
 }

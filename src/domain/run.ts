@@ -5,7 +5,7 @@ import type { BatchSpec, Json } from './batch.js'
 import type { TaskError } from './errors.js'
 import type { RunKey } from './ids.js'
 import type { EffectiveStrategy } from './strategy.js'
-import type { Moments } from './timing.js'
+import { emptyMoments, type Moments } from './timing.js'
 
 export const RunStatus = {
   QUEUED: 'QUEUED',
@@ -41,7 +41,7 @@ export function doneOf(counts: RunCounts): number {
   return counts.succeeded + counts.failed + counts.cancelled + counts.skipped
 }
 
-/** The status of a run that went to its end. */
+/** The status of a run that went to its end: items count, not tasks. `counts`: of its last stage. */
 export function finalStatus(counts: RunCounts): RunStatus {
   if (counts.succeeded === counts.total) return 'SUCCEEDED'
   return counts.succeeded > 0 ? 'PARTIAL' : 'FAILED'
@@ -58,21 +58,64 @@ export interface RunTimes {
   lastEndMs: number | null
 }
 
+/** How a run, or a stage of one, is executed; null until the run starts. */
+export interface ExecutionState {
+  /** Null also of a run whose stages have different ones. */
+  effectiveStrategy: EffectiveStrategy | null
+  /** In flight at most. */
+  concurrency: number | null
+  lanes: number | null
+  /** How AUTO chose the three above; null where another strategy was asked for, and until it has chosen. */
+  decision: StrategyAdvice | null
+}
+
+/** One stage of a pipeline, so far. */
+export interface StageState extends ExecutionState {
+  counts: RunCounts
+  times: RunTimes
+  /** Tasks a second over the last five seconds, as of the end. */
+  finalThroughput: number
+}
+
+/** Before anything has ended. */
+export function noCounts(total: number): RunCounts {
+  return { total, succeeded: 0, failed: 0, cancelled: 0, skipped: 0, bytes: 0 }
+}
+
+export function noTimes(): RunTimes {
+  return { service: emptyMoments(), queueWait: emptyMoments(), cpuMs: 0, firstStartMs: null, lastEndMs: null }
+}
+
+/** The stages of a batch that was just launched; null where it has but one. */
+export function queuedStages({
+  kind,
+  source,
+  stages,
+}: Pick<BatchSpec, 'kind' | 'source' | 'stages'>): StageState[] | null {
+  if (kind !== 'PIPELINE') return null
+  return stages.map(() => ({
+    effectiveStrategy: null,
+    concurrency: null,
+    lanes: null,
+    decision: null,
+    counts: noCounts(source.count),
+    times: noTimes(),
+    finalThroughput: 0,
+  }))
+}
+
 /** A run as it is stored; for a run that goes on, as of its last commit. */
-export interface RunRecord {
+export interface RunRecord extends ExecutionState {
   /** The store's own number: short, ascending, never shown. */
   id: number
   key: RunKey
   status: RunStatus
   spec: BatchSpec
-  /** As executed; null until the run starts. */
-  effectiveStrategy: EffectiveStrategy | null
-  concurrency: number | null
-  lanes: number | null
-  /** How AUTO chose the three above; null where another strategy was asked for, and until it has chosen. */
-  decision: StrategyAdvice | null
+  /** Of all stages together. */
   counts: RunCounts
   times: RunTimes
+  /** Of a pipeline; null of a run of one stage, which is that stage itself. */
+  stages: StageState[] | null
   /** Rises with each change of status or counts. */
   sequence: number
   /** The last task sequence given out. */
@@ -87,6 +130,11 @@ export interface RunRecord {
   finishedAt: Date | null
 }
 
+/** The stages of a run, each as it is. */
+export function stageStates(run: StageState & { stages: StageState[] | null }): StageState[] {
+  return run.stages ?? [run]
+}
+
 /** What changes with a commit; everything of a record that is not there from the launch. */
 export type RunState = Pick<
   RunRecord,
@@ -97,6 +145,7 @@ export type RunState = Pick<
   | 'decision'
   | 'counts'
   | 'times'
+  | 'stages'
   | 'sequence'
   | 'lastTaskSequence'
   | 'finalThroughput'

@@ -103,6 +103,7 @@ export class SharedRows {
       serviceMs: new Float64Array(count),
       cpuMs: null,
       outputs: this.#text === '' ? null : { text: this.#text, ends: Uint32Array.from(this.#ends) },
+      handedOver: null,
       errors: this.#errors,
       fetches: this.#hasFetch ? this.#fetches.take() : null,
     }

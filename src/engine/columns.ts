@@ -23,6 +23,7 @@ export function toColumns(tasks: readonly EndedTask[]): ResultColumns {
     serviceMs: Float64Array.from(tasks, ({ serviceMs }) => serviceMs),
     cpuMs: null,
     outputs: null,
+    handedOver: null,
     errors: tasks.flatMap(({ error }, at) => (error ? [{ at, error, retryAfterMs: null }] : [])),
     fetches: null,
   }

@@ -105,6 +105,8 @@ export interface BatchInput {
 export interface RunView {
   record: RunRecord
   progress: Progress
+  /** Of each stage; of a run of one stage the run's own. */
+  stages: readonly Progress[]
 }
 
 export type LaunchOutcome =
@@ -118,6 +120,7 @@ export interface Engine {
   /** Checks, writes down, and only then answers. `space`: of the idempotency keys, '' without tokens. */
   launchFetch(input: LaunchFetchInput, space: string): Promise<LaunchOutcome>
   launchCompute(input: LaunchComputeInput, space: string): Promise<LaunchOutcome>
+  launchPipeline(input: LaunchPipelineInput, space: string): Promise<LaunchOutcome>
 
   /** Takes an ended run away, with its tasks and the bodies that no other run holds. Answers when its bodies are gone. */
   deleteRun(key: RunKey): Promise<DeleteOutcome>
@@ -127,11 +130,15 @@ export interface Engine {
   view(record: RunRecord): RunView
   /** What is in service now, longest first. */
   inFlight(key: RunKey): InFlightTask[]
-  distribution(run: RunView, column: 'serviceMs' | 'queueWaitMs'): Promise<Distribution>
+  /** Of one stage; null: of all. */
+  distribution(run: RunView, stage: number | null, column: 'serviceMs' | 'queueWaitMs'): Promise<Distribution>
   /** What the run's reducer has made of it; null before the end. */
   reduction(run: RunView): Promise<Json>
-  /** The inputs of these items, as the client gave them. Rejects with InputsTooLarge where they are too much for an answer. */
-  inputs(record: RunRecord, indexes: readonly number[]): Promise<Map<number, Json>>
+  /**
+   * The inputs of these items in this stage: as the client gave them, and in later stages as the stage before did. Rejects with
+   * InputsTooLarge where they are too much for an answer.
+   */
+  inputs(record: RunRecord, stage: number, indexes: readonly number[]): Promise<Map<number, Json>>
   load(): EngineLoad
 }
 

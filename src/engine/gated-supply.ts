@@ -5,7 +5,7 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../clock.js'
-import type { FetchOptions, Source } from '../domain/batch.js'
+import type { FetchOptions, Source, StageSpec } from '../domain/batch.js'
 import type { TaskError } from '../domain/errors.js'
 import type { IndexSet } from '../domain/indexset.js'
 import { areAllDifferent, commonHost, RequestKeys, type RequestLike, urlOf } from '../domain/request-key.js'
@@ -14,6 +14,7 @@ import type { RunRecord } from '../domain/run.js'
 import type { Store } from '../store/store.js'
 import { Alarm } from './alarm.js'
 import { Duplicates } from './duplicates.js'
+import type { FlowSupply } from './flow.js'
 import { type HostGate, LimitedHosts, NO_HOST } from './host-gate.js'
 import { HostQueues, MAX_ITEMS_A_HOST } from './host-queues.js'
 import { MAX_WAITING, PendingItems } from './pending.js'
@@ -43,6 +44,9 @@ const REREAD_ANSWER_MS = 20
 
 export interface SupplyOptions {
   record: RunRecord
+  stage: number
+  /** What flows into a later stage; null in the first one, whose items are the source's. */
+  flow: FlowSupply | null
   /** In flight at most, as executed. */
   concurrency: number
   /** Items that had ended before this process knew of the run; null: none. It is taken over. */
@@ -60,16 +64,23 @@ export interface SupplyOptions {
 
 /** The plain supply, unless the run has limits per host or requests that may be the same. */
 export function createSupply(options: SupplyOptions): Supply {
-  const { record, ended } = options
-  const [stage] = record.spec.stages
-  if (stage?.kind !== 'FETCH') return new PendingItems(record.counts.total, ended)
-  const { fetch } = stage
-  const hasDuplicates = fetch.dedupe === true && !isKnownToDiffer(record.spec.source)
+  const { record, stage, flow, ended } = options
+  const work = record.spec.stages[stage]!
+  if (work.kind !== 'FETCH' || !isGated(work)) return flow ?? new PendingItems(record.spec.source.count, ended)
+  const { fetch } = work
+  const hasDuplicates = fetch.dedupe === true && (flow !== null || !isKnownToDiffer(record.spec.source))
   const limits = { concurrency: fetch.perHostConcurrency ?? null, rate: fetch.perHostRate ?? null }
   const hasLimits = limits.concurrency !== null || limits.rate !== null
-  if (!hasDuplicates && !hasLimits) return new PendingItems(record.counts.total, ended)
+  if (!hasDuplicates && !hasLimits) return new PendingItems(record.spec.source.count, ended)
   const gate = hasLimits ? new LimitedHosts(limits) : null
   return new GatedSupply({ ...options, fetch, gate, hasDuplicates })
+}
+
+/** Whether items of the stage may have to wait for their host, or for another item. */
+export function isGated(stage: StageSpec): boolean {
+  if (stage.kind !== 'FETCH') return false
+  const { dedupe, perHostConcurrency, perHostRate } = stage.fetch
+  return dedupe === true || (perHostConcurrency ?? perHostRate ?? null) !== null
 }
 
 function isKnownToDiffer(source: Source): boolean {
@@ -89,12 +100,14 @@ interface ToRead {
   kind: 'fresh' | 'known' | 'again'
   indexes: number[]
   attempts: number[] | null
+  /** Where they are at hand. */
+  inputs?: unknown[]
 }
 
 export class GatedSupply implements Supply {
   readonly mayWaitInLane: boolean
   /** Never read. */
-  readonly #fresh: PendingItems
+  readonly #fresh: Pick<Supply, 'take' | 'size' | 'giveBack'>
   /** In back-off, or given back. */
   readonly #again = new PendingItems(0)
   readonly #gate: HostGate
@@ -117,15 +130,16 @@ export class GatedSupply implements Supply {
   #woken = false
 
   constructor(private readonly options: GatedOptions) {
-    const { record, ended, gate, hasDuplicates, clock, concurrency } = options
-    const { total } = record.counts
+    const { record, ended, flow, gate, hasDuplicates, clock, concurrency } = options
+    const total = record.spec.source.count
     this.mayWaitInLane = gate === null
     // Whoever leads those that are still to end may have ended: with duplicates all are read.
-    this.#fresh = new PendingItems(total, hasDuplicates ? null : ended)
-    this.#left = total - (ended?.size ?? 0)
+    this.#fresh = flow ?? new PendingItems(total, hasDuplicates ? null : ended)
+    this.#left = flow ? flow.size : total - (ended?.size ?? 0)
+    if (flow) flow.onArrival = () => this.#onArrival()
     this.#gate = gate ?? new LimitedHosts({ concurrency: null, rate: null })
     this.#queues = new HostQueues(this.#gate)
-    this.#host = gate === null ? NO_HOST : commonHost(record.spec.source)
+    this.#host = gate === null ? NO_HOST : flow ? null : commonHost(record.spec.source)
     this.#keys = new RequestKeys(options.fetch.headers)
     this.#reader = new SourceReader(options)
     this.#duplicates = hasDuplicates
@@ -169,7 +183,8 @@ export class GatedSupply implements Supply {
     const indexes = taken.map(({ item }) => item.index)
     const attempts = taken.map(({ item }) => item.attempt)
     const batch: Batch = { first: indexes[0]!, count: taken.length, indexes, attempts }
-    if (this.options.record.spec.source.kind !== 'template') batch.inputs = taken.map(({ item }) => item.input)
+    if (this.options.flow || this.options.record.spec.source.kind !== 'template')
+      batch.inputs = taken.map(({ item }) => item.input)
     return batch
   }
 
@@ -198,6 +213,7 @@ export class GatedSupply implements Supply {
   }
 
   delay(index: number, attempt: number, dueMs: number): void {
+    this.options.flow?.rest(index)
     this.#comeBack(index)
     this.#again.delay(index, attempt, dueMs)
   }
@@ -212,6 +228,7 @@ export class GatedSupply implements Supply {
   ended(columns: ResultColumns, dropped: ReadonlySet<number> | null): void {
     for (let at = 0; at < columns.count; at += 1) if (!dropped?.has(at)) this.#free(columns.indexes[at]!)
     this.#duplicates?.leadersEnded(columns, dropped)
+    this.options.flow?.ended(columns, dropped)
     this.#arm()
     this.#wake()
   }
@@ -220,6 +237,11 @@ export class GatedSupply implements Supply {
     this.#stopped = true
     this.#alarm.set(null)
     this.#reader.stop()
+  }
+
+  #onArrival(): void {
+    this.#left += 1
+    this.#wake()
   }
 
   #comeBack(index: number): void {
@@ -286,7 +308,7 @@ export class GatedSupply implements Supply {
     }
     const next = this.#nextToRead()
     if (next === null) return false
-    const inputs = await this.#reader.inputs(next.indexes)
+    const inputs = next.inputs ?? (await this.#reader.inputs(next.indexes))
     if (inputs === null || this.#stopped) return false
     this.#admit(next, inputs)
     this.options.onChanged()
@@ -306,6 +328,7 @@ export class GatedSupply implements Supply {
     if (block === null) return false
     this.#left -= block.count
     this.options.onEnded(block)
+    this.options.flow?.ended(block, null)
     this.options.onChanged()
     return true
   }
@@ -324,7 +347,7 @@ export class GatedSupply implements Supply {
     const fresh = this.#fresh.take(SLICE)
     if (!fresh) return null
     const indexes = fresh.indexes ?? Array.from({ length: fresh.count }, (_, at) => fresh.first + at)
-    return { kind: 'fresh', indexes, attempts: null }
+    return { kind: 'fresh', indexes, attempts: null, ...(fresh.inputs && { inputs: fresh.inputs }) }
   }
 
   /** Whether to go on in the source: until enough is ready, however much of it has to wait for its host. */

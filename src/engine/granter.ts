@@ -1,15 +1,12 @@
 /** Hands a run's items to the lanes that it holds: how many at a time, and with which inputs. */
 
 import type { Clock } from '../clock.js'
-import type { Json } from '../domain/batch.js'
+import type { StageSpec } from '../domain/batch.js'
 import { ChunkSizer } from '../domain/chunking.js'
 import type { TaskError } from '../domain/errors.js'
 import { Outcome, type ResultColumns } from '../domain/results.js'
-import type { RunRecord } from '../domain/run.js'
 import type { Execution } from '../domain/strategy.js'
-import type { Store } from '../store/store.js'
 import type { FetchRoom } from './fetch-budget.js'
-import { isRead } from './job.js'
 import type { LaneSession } from './session.js'
 import type { Sessions } from './sessions.js'
 import { MAX_UNREADABLE_MS, REREAD_MS, unreadable } from './source-reader.js'
@@ -25,12 +22,23 @@ const MAX_AHEAD = 64
 /** Until a lane that has not begun with its first item is looked at again. */
 const WAKE_UP_MS = 5
 
+/** Where the inputs of items come from that are not handed out with them already. */
+export interface InputReading {
+  /** The inputs of these items; of long ones not all may come, but one at least. */
+  read(indexes: readonly number[]): Promise<ReadonlyMap<number, unknown>>
+  /** Whether it may be that not all come: a list has all of its items. */
+  isPartial: boolean
+}
+
 interface Options {
-  record: RunRecord
+  stage: StageSpec
+  /** As asked for; null: none. */
+  concurrency: number | null
+  /** Null where the lanes know the inputs by themselves. */
+  inputs: InputReading | null
   plan: Execution
   pending: Pick<Supply, 'ready' | 'mayWaitInLane' | 'take' | 'started' | 'giveBack' | 'delay'>
   clock: Clock
-  store: Pick<Store, 'items'>
   fetchRoom(): FetchRoom
   /** Whether what is handed out is to be on loan: there is one lane, and there may soon be others. */
   lends(): boolean
@@ -56,7 +64,7 @@ export class Granter {
   #reading = 0
 
   constructor(private readonly options: Options) {
-    const stage = options.record.spec.stages[0]!
+    const { stage } = options
     this.#isFetch = stage.kind === 'FETCH'
     this.#sizer = new ChunkSizer(stage.kind === 'COMPUTE' ? stage.chunkSize : null)
   }
@@ -89,13 +97,13 @@ export class Granter {
 
   /** Grants as much as the lane has room for; items that are read here follow when they have been. */
   fill(session: LaneSession): void {
-    const { pending, record } = this.options
+    const { pending, inputs, lends } = this.options
     const room = this.#isFetch ? this.#fetchRoom(session) : this.#computeRoom(session)
     const batch = room > 0 ? pending.take(room) : null
     if (!batch) return
     if (batch.inputs) this.#grantRead(session, batch, batch.inputs)
-    else if (isRead(record.spec.source, record.spec.stages[0]!)) void this.#grantListed(session, batch)
-    else session.grant({ ...batch, inputs: null }, this.options.lends())
+    else if (inputs) void this.#grantListed(session, batch, inputs)
+    else session.grant({ ...batch, inputs: null }, lends())
   }
 
   /** Learns from what has ended how long tasks take. */
@@ -157,7 +165,7 @@ export class Granter {
   }
 
   #computeRoom(session: LaneSession): number {
-    const { pending, plan, sessions, record } = this.options
+    const { pending, plan, sessions, concurrency } = this.options
     if (this.options.lends()) return this.#loanRoom(session)
     const chunk = this.#sizer.next({ remaining: pending.ready, lanes: plan.lanes })
     const ahead = this.#taskMs < LONG_TASK_MS && pending.ready > 4 * plan.concurrency ? chunk : 0
@@ -167,7 +175,7 @@ export class Granter {
     if (sessions.leaving === 0) return room
     // What a lane of the plan before still has in service is in flight as well; threads are not to stand idle for it, unless
     // somebody asked for a limit.
-    const isLimited = plan.strategy === 'ASYNC' || record.spec.concurrency !== null
+    const isLimited = plan.strategy === 'ASYNC' || concurrency !== null
     return isLimited ? Math.min(room, plan.concurrency - sessions.claimed) : room
   }
 
@@ -178,21 +186,21 @@ export class Granter {
 
   #grantRead(session: LaneSession, batch: Batch, inputs: unknown[]): void {
     if (this.#isFetch && batch.indexes) this.#noteMethods(batch.indexes, inputs)
-    session.grant({ ...batch, inputs })
+    session.grant({ ...batch, inputs }, this.options.lends())
   }
 
-  async #grantListed(session: LaneSession, batch: Batch): Promise<void> {
-    const { store, record, mayGrant, onFilled, lends } = this.options
+  async #grantListed(session: LaneSession, batch: Batch, reading: InputReading): Promise<void> {
+    const { mayGrant, onFilled, lends } = this.options
     const onLoan = lends()
     const indexes = batch.indexes ?? Array.from({ length: batch.count }, (_, at) => batch.first + at)
     session.filling = batch.count
     this.#reading += batch.count
-    const items = await store.items(record.id, indexes).catch((error: unknown) => this.#reread(batch, indexes, error))
+    const items = await reading.read(indexes).catch((error: unknown) => this.#reread(batch, indexes, error))
     session.filling = 0
     this.#reading -= batch.count
     if (items) {
       this.#unreadableSinceMs = null
-      const read = this.#keepRead(batch, indexes, items)
+      const read = reading.isPartial ? this.#keepRead(batch, indexes, items) : { batch, indexes }
       const inputs = read.indexes.map((index) => items.get(index) ?? null)
       if (this.#isFetch) this.#noteMethods(read.indexes, inputs)
       // For a loan much more is read than a lane is to have for good.
@@ -206,9 +214,9 @@ export class Granter {
   #keepRead(
     batch: Batch,
     indexes: readonly number[],
-    items: ReadonlyMap<number, Json>,
+    items: ReadonlyMap<number, unknown>,
   ): { batch: Batch; indexes: readonly number[] } {
-    if (this.options.record.spec.source.kind !== 'file' || items.size >= indexes.length) return { batch, indexes }
+    if (items.size >= indexes.length) return { batch, indexes }
     const attempts = indexes.map((_, at) => batch.attempts?.[at] ?? 1)
     // What is given back last is handed out first: they keep their order.
     for (let at = indexes.length - 1; at >= 0; at -= 1) {

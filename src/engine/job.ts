@@ -1,29 +1,34 @@
 /** What lanes are told of a run. */
 
-import { type Source, type StageSpec, storesBodies } from '../domain/batch.js'
+import { type Source, type StageSpec, stageTimeoutMs, storesBodies } from '../domain/batch.js'
+import { linkAfter } from '../domain/hand-over.js'
 import type { RunRecord } from '../domain/run.js'
 import type { FileSource, JobSpec } from '../lanes/protocol.js'
 import type { SourceFile } from '../store/store.js'
 
-/** `file`: of a file source. */
+/** The job of a stage of the run. `file`: of a file source. */
 export function toJobSpec(
-  { key, spec: { source, stages, timeoutMs } }: Pick<RunRecord, 'key' | 'spec'>,
-  file: SourceFile | null,
+  { key, spec }: Pick<RunRecord, 'key' | 'spec'>,
+  { stage, file }: { stage: number; file: SourceFile | null },
   own: Pick<JobSpec, 'job' | 'slots' | 'maxOutputBytes' | 'tellsWaiting'>,
 ): JobSpec {
-  const stage = stages[0]!
+  const { source } = spec
+  const work = spec.stages[stage]!
+  const isGiven = stage > 0 || isRead(source, work)
   return {
     ...own,
     work:
-      stage.kind === 'FETCH'
-        ? { kind: 'FETCH', fetch: stage.fetch, storesFor: storesBodies(stage) ? key : null }
-        : { kind: 'COMPUTE', function: stage.function, reduce: stage.reduce },
-    source: source.kind === 'list' || isRead(source, stage) ? null : source.kind === 'file' ? fileOf(file) : source,
-    timeoutMs,
+      work.kind === 'FETCH'
+        ? { kind: 'FETCH', fetch: work.fetch, storesFor: storesBodies(work) ? { run: key, stage } : null }
+        : { kind: 'COMPUTE', function: work.function, reduce: work.reduce },
+    source: isGiven || source.kind === 'list' ? null : source.kind === 'file' ? fileOf(file) : source,
+    takesOver: stage > 0 && work.kind === 'COMPUTE',
+    handsOver: linkAfter(spec, stage),
+    timeoutMs: stageTimeoutMs(spec, work),
   }
 }
 
-/** Whether the items are read here and handed out with the grants: hosts and methods of requests matter to the engine. */
+/** Whether the items of a source are read here and handed out with the grants: hosts and methods of requests matter to the engine. */
 export function isRead(source: Source, stage: StageSpec): boolean {
   return source.kind === 'list' || (source.kind === 'file' && stage.kind === 'FETCH')
 }

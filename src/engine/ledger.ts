@@ -5,7 +5,15 @@ import type { Reducer } from '../domain/batch.js'
 import { bytesAt } from '../domain/fetch-column.js'
 import { createReducer, type ReductionState } from '../domain/reduction.js'
 import { Outcome, type ResultColumns } from '../domain/results.js'
-import type { RunCounts, RunRecord, RunState, RunTimes } from '../domain/run.js'
+import {
+  type ExecutionState,
+  type RunCounts,
+  type RunRecord,
+  type RunState,
+  type RunTimes,
+  type StageState,
+  stageStates,
+} from '../domain/run.js'
 import type { Attempt } from '../domain/task.js'
 import {
   addColumn,
@@ -15,7 +23,7 @@ import {
   mergeMoments,
   TimingAccumulator,
 } from '../domain/timing.js'
-import type { RunSketches, TaskBlock } from '../store/store.js'
+import type { RunSketches, StageSketches, TaskBlock } from '../store/store.js'
 
 /** What a block of ended tasks adds to the books. */
 export interface Entry {
@@ -62,6 +70,8 @@ export interface BlockFrame extends TimeBase {
   histories: { at: number; attempts: Attempt[] }[]
   laneCpuMs: number
   reduction: ReductionState | null
+  /** When each item of the block became ready, by place; null where all did so at `readyAt`. */
+  readyAts: Float64Array | null
 }
 
 /** Characters of outputs and URLs that weigh as much as a row. */
@@ -69,7 +79,7 @@ const CHARS_A_ROW = 512
 
 /** Reads the columns once, before they leave for the store. */
 export function toEntry(columns: ResultColumns, frame: BlockFrame): Entry {
-  const { runStartedAt, readyAt } = frame
+  const { runStartedAt, readyAt, readyAts } = frame
   const earlier = frame.histories.length > 0 ? new Map(frame.histories.map(({ at, attempts }) => [at, attempts])) : null
   const serviceMs = new Float64Array(columns.count)
   const queueWaitMs = new Float64Array(columns.count)
@@ -96,7 +106,7 @@ export function toEntry(columns: ResultColumns, frame: BlockFrame): Entry {
     if (endMs > lastEndMs) lastEndMs = endMs
     if (outcome === Outcome.CANCELLED) continue
     serviceMs[timed] = attempts ? attempts.reduce((sum, one) => sum + one.serviceMs, 0) : columns.serviceMs[at]!
-    queueWaitMs[timed] = Math.max(0, startMs + runStartedAt - readyAt)
+    queueWaitMs[timed] = Math.max(0, startMs + runStartedAt - (readyAts?.[at] ?? readyAt))
     timed += 1
   }
   addColumn(service, serviceMs.subarray(0, timed))
@@ -124,6 +134,17 @@ function charsOf({ outputs, fetches }: ResultColumns): number {
   return (outputs?.text.length ?? 0) + (fetches?.text.length ?? 0)
 }
 
+/** The times of the tasks of a run, or of a stage of one. */
+export interface Times {
+  service: TimingAccumulator
+  queueWait: TimingAccumulator
+}
+
+/** How each stage is executed from now on, by stage. */
+export type StageChanges = ReadonlyMap<number, Partial<ExecutionState>>
+
+const NO_CHANGES: StageChanges = new Map()
+
 export class Ledger {
   /** After the last entry that was handed to the store. */
   #recorded: RunState
@@ -131,13 +152,16 @@ export class Ledger {
   #visible: RunState
   /** In the order in which they were handed over; the store acknowledges in the same order. */
   readonly #underway: RunState[] = []
-  readonly service = new TimingAccumulator()
-  readonly queueWait = new TimingAccumulator()
+  /** Of all tasks. */
+  readonly times: Times = newTimes()
+  /** Of each stage; of a run of one stage the same as those of the run. */
+  readonly stageTimes: readonly Times[]
   readonly #reducer
 
   constructor(record: RunRecord, reduce: Reducer | null) {
     this.#recorded = stateOf(record)
     this.#visible = this.#recorded
+    this.stageTimes = record.stages?.map(newTimes) ?? [this.times]
     this.#reducer = reduce === null ? null : createReducer(reduce)
   }
 
@@ -149,24 +173,24 @@ export class Ledger {
     return this.#visible
   }
 
-  /** Takes the times of tasks that ended before this process knew of the run. */
-  restore(serviceMs: Float64Array, queueWaitMs: Float64Array): void {
-    this.service.addColumn(serviceMs)
-    this.queueWait.addColumn(queueWaitMs)
+  /** Takes the times of tasks of a stage that ended before this process knew of the run. */
+  restore(stage: number, serviceMs: Float64Array, queueWaitMs: Float64Array): void {
+    this.#addTimes(stage, serviceMs, queueWaitMs)
   }
 
   /** Gives the rows of the entries their sequence numbers; answers with the state after them. */
-  advance(entries: readonly Entry[], change: Partial<RunState>): RunState {
+  advance(entries: readonly Entry[], change: Partial<RunState>, stageChanges = NO_CHANGES): RunState {
+    const { stages } = this.#recorded
     const next: RunState = {
       ...this.#recorded,
-      counts: { ...this.#recorded.counts },
-      times: { ...this.#recorded.times },
+      ...copied(this.#recorded),
+      stages: stages?.map((stage, at) => ({ ...stage, ...copied(stage), ...stageChanges.get(at) })) ?? null,
     }
     for (const entry of entries) {
       entry.block.firstSequence = next.lastTaskSequence + 1
       next.lastTaskSequence += entry.rows
-      addCounts(next.counts, entry)
-      addTimes(next.times, entry)
+      addEntry(next, entry)
+      addToStages(next, entry)
       if (this.#reducer && entry.reduction) {
         const before = (next.reduction as ReductionState | null) ?? this.#reducer.empty()
         next.reduction = { ...this.#reducer.merge(before, entry.reduction) }
@@ -180,26 +204,53 @@ export class Ledger {
 
   /** The sketches of all that was recorded, these last entries included; null where exact figures come from the tasks. */
   sketchesWith(last: readonly Entry[]): RunSketches | null {
-    if (this.#recorded.times.service.count <= EXACT_LIMIT) return null
-    return {
-      service: sketchWith(
-        this.service,
-        last.map(({ serviceMs }) => serviceMs),
-      ),
-      queueWait: sketchWith(
-        this.queueWait,
-        last.map(({ queueWaitMs }) => queueWaitMs),
-      ),
-    }
+    return sketchesOf(this.#recorded, this.times, last)
+  }
+
+  /** The same of the stages of a pipeline: of those that have so many tasks. */
+  stageSketchesWith(last: readonly Entry[]): StageSketches[] {
+    return (this.#recorded.stages ?? []).flatMap((state, stage) => {
+      const own = last.filter(({ block }) => block.stage === stage)
+      const sketches = sketchesOf(state, this.stageTimes[stage]!, own)
+      return sketches ? [{ stage, ...sketches }] : []
+    })
   }
 
   /** The oldest state that was handed over is on disk. */
   acknowledge(entries: readonly Entry[]): void {
     this.#visible = this.#underway.shift() ?? this.#visible
-    for (const { serviceMs, queueWaitMs } of entries) {
-      this.service.addColumn(serviceMs)
-      this.queueWait.addColumn(queueWaitMs)
+    for (const { block, serviceMs, queueWaitMs } of entries) this.#addTimes(block.stage, serviceMs, queueWaitMs)
+  }
+
+  #addTimes(stage: number, serviceMs: Float64Array, queueWaitMs: Float64Array): void {
+    const own = this.stageTimes[stage]!
+    for (const { service, queueWait } of own === this.times ? [own] : [own, this.times]) {
+      service.addColumn(serviceMs)
+      queueWait.addColumn(queueWaitMs)
     }
+  }
+}
+
+function newTimes(): Times {
+  return { service: new TimingAccumulator(), queueWait: new TimingAccumulator() }
+}
+
+/** What is added to in place. */
+function copied({ counts, times }: Pick<StageState, 'counts' | 'times'>): Pick<StageState, 'counts' | 'times'> {
+  return { counts: { ...counts }, times: { ...times } }
+}
+
+function sketchesOf({ times }: Pick<StageState, 'times'>, kept: Times, last: readonly Entry[]): RunSketches | null {
+  if (times.service.count <= EXACT_LIMIT) return null
+  return {
+    service: sketchWith(
+      kept.service,
+      last.map(({ serviceMs }) => serviceMs),
+    ),
+    queueWait: sketchWith(
+      kept.queueWait,
+      last.map(({ queueWaitMs }) => queueWaitMs),
+    ),
   }
 }
 
@@ -207,6 +258,21 @@ function sketchWith(times: TimingAccumulator, columns: Float64Array[]): Uint8Arr
   const all = TimingAccumulator.fromBytes(times.toBytes(), times.moments)
   for (const column of columns) all.addColumn(column)
   return all.toBytes()
+}
+
+function addEntry(state: Pick<StageState, 'counts' | 'times'>, entry: Entry): void {
+  addCounts(state.counts, entry)
+  addTimes(state.times, entry)
+}
+
+/** What does not come through a stage never starts in the later ones. */
+function addToStages(run: RunState, entry: Entry): void {
+  const stages = stageStates(run)
+  const { stage } = entry.block
+  if (run.stages) addEntry(run.stages[stage]!, entry)
+  const lost = entry.failed + entry.cancelled
+  for (const later of stages.slice(stage + 1)) later.counts.skipped += lost
+  run.counts.skipped += lost * (stages.length - stage - 1)
 }
 
 function addCounts(counts: RunCounts, entry: Entry): void {

@@ -1,13 +1,15 @@
 /** What a run is executed with: as asked for, or as AUTO chooses, which may change it while the run goes on. */
 
 import { adviseFetch, adviseWithoutProbe, type ComputeOptions, type StrategyAdvice } from '../domain/advice.js'
-import type { RunRecord } from '../domain/run.js'
+import type { AskedStrategy, BatchSpec, StageSpec } from '../domain/batch.js'
+import { type ExecutionState, type RunRecord, stageStates } from '../domain/run.js'
 import {
   type EffectiveStrategy,
   type Execution,
   type LaneKind,
   planExecution,
   probeExecution,
+  type StageKind,
 } from '../domain/strategy.js'
 
 export interface PlanLimits {
@@ -45,7 +47,7 @@ export class LivePlan implements Execution {
   }
 }
 
-export interface RunPlan {
+export interface StagePlan {
   live: LivePlan
   /** How AUTO chose; null where another strategy was asked for, or where its first tasks are to tell. */
   decision: StrategyAdvice | null
@@ -53,25 +55,51 @@ export interface RunPlan {
   options: ComputeOptions | null
 }
 
+/** What a stage is asked to be executed with, and what it was, where it has been. */
+interface Asked {
+  kind: StageKind
+  strategy: AskedStrategy
+  concurrency: number | null
+  lanes: number | null
+  items: number
+  before: Pick<ExecutionState, 'concurrency' | 'lanes'>
+}
+
 /** What was started goes on as it was started. */
-export function planRun(record: RunRecord, limits: PlanLimits): RunPlan {
-  const { spec, decision } = record
-  if (spec.strategy !== 'AUTO') {
-    const strategy = record.effectiveStrategy ?? spec.strategy
-    return { live: new LivePlan(executionOf(record, strategy, limits)), decision: null, options: null }
+export function planStage(record: RunRecord, stage: number, limits: PlanLimits): StagePlan {
+  const { spec } = record
+  const work = spec.stages[stage]!
+  const before = stageStates(record)[stage]!
+  const { decision } = before
+  const asked: Asked = {
+    kind: work.kind,
+    strategy: work.strategy ?? spec.strategy,
+    concurrency: concurrencyOf(spec, work),
+    lanes: spec.lanes,
+    items: spec.source.count,
+    before,
   }
-  if (spec.stages[0]!.kind === 'FETCH') {
-    const asked = executionOf(record, spec.strategy, limits)
-    return { live: new LivePlan(asked), decision: decision ?? adviseFetch(asked), options: null }
+  if (asked.strategy !== 'AUTO') {
+    const execution = executionOf(asked, before.effectiveStrategy ?? asked.strategy, limits)
+    return { live: new LivePlan(execution), decision: null, options: null }
+  }
+  if (asked.kind === 'FETCH') {
+    const execution = executionOf(asked, asked.strategy, limits)
+    return { live: new LivePlan(execution), decision: decision ?? adviseFetch(execution), options: null }
   }
   // What it was started with is AUTO's own choice so far, and no bound of what it may choose.
-  const open = { ...record, concurrency: null, lanes: null }
+  const open: Asked = { ...asked, before: { concurrency: null, lanes: null } }
   const [threads, async] = [executionOf(open, 'THREADS', limits), executionOf(open, 'ASYNC', limits)]
-  const options = { items: spec.source.count, threads, async }
+  const options = { items: asked.items, threads, async }
   const only = adviseWithoutProbe(options)
   const known = decision ?? only
-  const first = decision === null ? probeExecution() : executionOf(record, decision.strategy, limits)
+  const first = decision === null ? probeExecution() : executionOf(asked, decision.strategy, limits)
   return { live: new LivePlan(first), decision: known, options: only === null ? options : null }
+}
+
+/** As asked for; null: as many as suit. */
+export function concurrencyOf(spec: BatchSpec, stage: StageSpec): number | null {
+  return stage.concurrency === undefined ? spec.concurrency : stage.concurrency
 }
 
 /** What the advice stands for. */
@@ -81,19 +109,32 @@ export function chosenFrom({ threads, async }: ComputeOptions, strategy: Effecti
 }
 
 function executionOf(
-  { spec, concurrency, lanes }: Pick<RunRecord, 'spec' | 'concurrency' | 'lanes'>,
+  { kind, concurrency, lanes, items, before }: Asked,
   strategy: EffectiveStrategy | 'AUTO',
   { defaultLanes, maxLanes, maxInFlight }: PlanLimits,
 ): Execution {
-  const askedLanes = lanes ?? spec.lanes
+  const askedLanes = before.lanes ?? lanes
   return planExecution({
-    kind: spec.stages[0]!.kind,
+    kind,
     strategy,
-    concurrency: concurrency ?? spec.concurrency,
+    concurrency: before.concurrency ?? concurrency,
     // The server may have been started with fewer since: the concurrency is for the lanes that can be had.
     lanes: askedLanes === null ? null : Math.min(askedLanes, maxLanes),
-    items: spec.source.count,
+    items,
     defaultLanes,
     maxInFlight,
   })
+}
+
+/** How a run is executed as a whole: its stages together. */
+export function runExecution(
+  stages: readonly Execution[],
+): Pick<ExecutionState, 'effectiveStrategy' | 'lanes' | 'concurrency'> {
+  const strategies = new Set(stages.map(({ strategy }) => strategy))
+  const [only] = strategies
+  return {
+    effectiveStrategy: strategies.size === 1 ? (only ?? null) : null,
+    lanes: stages.reduce((sum, { lanes }) => sum + lanes, 0),
+    concurrency: stages.reduce((sum, { concurrency }) => sum + concurrency, 0),
+  }
 }

@@ -1,7 +1,8 @@
-/** How fast a run goes now, and how long it will still take: the windows of domain/eta.ts on the server's clock. */
+/** How fast a run and its stages go now, and how long they will still take: the windows of domain/eta.ts on the server's clock. */
 
 import type { Clock } from '../clock.js'
 import { estimateEnd, ThroughputWindow } from '../domain/eta.js'
+import { doneOf, type StageState, stageStates } from '../domain/run.js'
 
 export class RateMeter {
   readonly #window = new ThroughputWindow()
@@ -45,5 +46,39 @@ export class RateMeter {
       slices: this.#window.slices(now),
     })
     return estimate ?? unknown
+  }
+}
+
+type Measured = StageState & { stages: StageState[] | null }
+
+/** The meters of a run: its own and, of a pipeline, one a stage. */
+export class Meters {
+  readonly run: RateMeter
+  /** Of a run of one stage it is the run's own. */
+  readonly stages: readonly RateMeter[]
+
+  constructor(clock: Clock, record: Pick<Measured, 'stages'>) {
+    this.run = new RateMeter(clock)
+    this.stages = record.stages?.map(() => new RateMeter(clock)) ?? [this.run]
+  }
+
+  start(state: Measured): void {
+    this.#each(state, (meter, { counts }) => meter.start(doneOf(counts)))
+  }
+
+  sample(state: Measured): void {
+    this.#each(state, (meter, { counts }) => meter.sample(doneOf(counts)))
+  }
+
+  /** Keeps in the state what is to be told of its end. */
+  finish(state: Measured): void {
+    this.#each(state, (meter, part) => {
+      part.finalThroughput = meter.perSecond()
+    })
+  }
+
+  #each(state: Measured, visit: (meter: RateMeter, part: StageState) => void): void {
+    visit(this.run, state)
+    if (state.stages) stageStates(state).forEach((part, at) => void visit(this.stages[at]!, part))
   }
 }

@@ -4,8 +4,7 @@
  */
 
 import type { Clock } from '../clock.js'
-import type { RunState } from '../domain/run.js'
-import type { Commit, RunSketches, Store, TaskBlock } from '../store/store.js'
+import type { Commit, Store, TaskBlock } from '../store/store.js'
 import type { Entry } from './ledger.js'
 
 /** Of the entries of one transaction, at most: a few milliseconds of the writer's time. See Entry.weight. */
@@ -26,7 +25,7 @@ export interface RecordedRun {
   /** Whether nothing more is to come of it: its end waits for the next commit. */
   readonly isEnding: boolean
   /** The run's state once these entries are on disk, and its sketches if that is its end. */
-  advance(entries: readonly Entry[], queuedEntries: number): { state: RunState; sketches: RunSketches | null }
+  advance(entries: readonly Entry[], queuedEntries: number): Pick<Commit, 'state' | 'sketches' | 'stageSketches'>
   /** They are on disk. */
   committed(entries: readonly Entry[]): void
 }
@@ -218,7 +217,7 @@ export class Recorder {
 }
 
 function toCommit(run: RecordedRun, entries: Entry[], queuedEntries: number): Commit {
-  const { state, sketches } = run.advance(entries, queuedEntries)
+  const advanced = run.advance(entries, queuedEntries)
   const blocks: TaskBlock[] = entries.filter((entry) => entry.rows > 0).map((entry) => entry.block)
-  return { runId: run.runId, state, blocks, sketches }
+  return { runId: run.runId, blocks, ...advanced }
 }

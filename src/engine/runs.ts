@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { Clock } from '../clock.js'
-import type { Json } from '../domain/batch.js'
+import type { BatchSpec, Json } from '../domain/batch.js'
 import { type RunKey, toRunKey } from '../domain/ids.js'
 import { Problems } from '../domain/problems.js'
 import { doneOf, type RunRecord } from '../domain/run.js'
@@ -21,6 +21,7 @@ import type {
   LaunchComputeInput,
   LaunchFetchInput,
   LaunchOutcome,
+  LaunchPipelineInput,
   RunView,
 } from './engine.js'
 import { type ExecutionSetting, RunExecution } from './execution.js'
@@ -28,8 +29,9 @@ import { FetchBudget } from './fetch-budget.js'
 import { type CheckedLaunch, type CheckResult, LaunchChecks } from './launch.js'
 import { stateOf } from './ledger.js'
 import type { LaunchLimits } from './limits.js'
-import { planRun, type RunPlan } from './plan.js'
+import { planStage, type StagePlan } from './plan.js'
 import { Recorder } from './recorder.js'
+import { recoverStages, restoreTimes } from './recovery.js'
 import { Scheduler } from './scheduler.js'
 import { CANCEL_GRACE_MS } from './session.js'
 import { Views } from './views.js'
@@ -99,7 +101,7 @@ export class Runs implements Engine {
         this.#scheduler.release(lane)
         this.#onRelease()
       },
-      onWantChanged: (execution) => this.#scheduler.wantChanged(execution),
+      onWantChanged: (stage) => this.#scheduler.wantChanged(stage),
       onEnded: (execution) => this.#forget(execution),
     }
   }
@@ -114,7 +116,13 @@ export class Runs implements Engine {
     if (unfinished.length === 0) return
     // On disk before anyone sees it: the next start leaps from there.
     await store.commit(
-      unfinished.map((record) => ({ runId: record.id, state: stateOf(record), blocks: [], sketches: null })),
+      unfinished.map((record) => ({
+        runId: record.id,
+        state: stateOf(record),
+        blocks: [],
+        sketches: null,
+        stageSketches: [],
+      })),
     )
     for (const record of unfinished) await this.#resume(record)
     log.info({ runs: unfinished.length }, 'took up the runs that were cut off')
@@ -156,11 +164,19 @@ export class Runs implements Engine {
   }
 
   launchFetch(input: LaunchFetchInput, space: string): Promise<LaunchOutcome> {
-    return this.#launch(new LaunchChecks(this.options.limits, this.options.functions).fetch(input), space)
+    return this.#launch(this.#checks().fetch(input), space)
   }
 
   launchCompute(input: LaunchComputeInput, space: string): Promise<LaunchOutcome> {
-    return this.#launch(new LaunchChecks(this.options.limits, this.options.functions).compute(input), space)
+    return this.#launch(this.#checks().compute(input), space)
+  }
+
+  launchPipeline(input: LaunchPipelineInput, space: string): Promise<LaunchOutcome> {
+    return this.#launch(this.#checks().pipeline(input), space)
+  }
+
+  #checks(): LaunchChecks {
+    return new LaunchChecks(this.options.limits, this.options.functions)
   }
 
   async deleteRun(key: RunKey): Promise<DeleteOutcome> {
@@ -183,16 +199,16 @@ export class Runs implements Engine {
     return tasks.sort((a, b) => a.startedMs - b.startedMs)
   }
 
-  distribution(run: RunView, column: TimeColumn): Promise<Distribution> {
-    return this.#views.distribution(run, column, this.#live.get(run.record.key) ?? null)
+  distribution(run: RunView, stage: number | null, column: TimeColumn): Promise<Distribution> {
+    return this.#views.distribution(run, { stage, column }, this.#live.get(run.record.key) ?? null)
   }
 
   reduction(run: RunView): Promise<Json> {
     return this.#views.reduction(run)
   }
 
-  inputs(record: RunRecord, indexes: readonly number[]): Promise<Map<number, Json>> {
-    return this.#views.inputs(record, indexes)
+  inputs(record: RunRecord, stage: number, indexes: readonly number[]): Promise<Map<number, Json>> {
+    return this.#views.inputs(record, stage, indexes)
   }
 
   load(): EngineLoad {
@@ -227,7 +243,7 @@ export class Runs implements Engine {
       return refusal('IDEMPOTENCY_CONFLICT', ['input', 'options', 'idempotencyKey'], message)
     }
     if (created.outcome === 'created' && !this.#left) {
-      this.#execute(new RunExecution(created.run, this.#plan(created.run), this.#setting))
+      this.#execute(new RunExecution(created.run, this.#plans(created.run), this.#setting))
     }
     return { run: this.view(created.run), deduplicated: created.outcome === 'existing', userErrors: [] }
   }
@@ -243,7 +259,7 @@ export class Runs implements Engine {
     const idempotency = idempotencyOf(launch, space)
     const settle = upload?.hold()
     let isKept = false
-    this.#launching += spec.source.count
+    this.#launching += tasksOf(spec)
     try {
       const run = {
         key: toRunKey(randomUUID()),
@@ -258,7 +274,7 @@ export class Runs implements Engine {
       if (isKept) await this.#findFile(created.run)
       return created
     } finally {
-      this.#launching -= spec.source.count
+      this.#launching -= tasksOf(spec)
       settle?.(isKept)
     }
   }
@@ -272,7 +288,7 @@ export class Runs implements Engine {
   #refusal({ spec }: CheckedLaunch): LaunchOutcome | null {
     const queuedTasks = this.#queuedTasks + this.#launching
     const { maxQueuedTasks } = this.options.limits
-    const { count } = spec.source
+    const count = tasksOf(spec)
     if (queuedTasks + count <= maxQueuedTasks) return null
     const message = `${queuedTasks} tasks wait already: with these ${count} it would be more than ${maxQueuedTasks}`
     // More than may ever wait will not fit later either.
@@ -281,16 +297,10 @@ export class Runs implements Engine {
 
   async #resume(record: RunRecord): Promise<void> {
     const { store, functions, log } = this.options
-    const ended = await store.endedIndexes(record.id, 0, record.counts.total)
     await this.#findFile(record)
-    const execution = new RunExecution(record, this.#plan(record), this.#setting, ended)
-    if (record.times.service.count > 0) {
-      const [serviceMs, queueWaitMs] = await Promise.all([
-        store.times(record.id, null, 'serviceMs'),
-        store.times(record.id, null, 'queueWaitMs'),
-      ])
-      execution.ledger.restore(serviceMs, queueWaitMs)
-    }
+    const recovery = await recoverStages(store, record)
+    const execution = new RunExecution(record, this.#plans(record), this.#setting, recovery)
+    await restoreTimes(store, record, execution.ledger)
     this.#execute(execution)
     execution.takeUp()
     const { source, stages } = record.spec
@@ -298,36 +308,44 @@ export class Runs implements Engine {
       log.warn({ run: record.key }, 'a run cannot go on: nothing is known of its file')
       execution.fail({ code: 'INVALID_INPUT', message: 'nothing is known of its file any more', retryable: false })
     }
-    const stage = stages[0]
-    if (stage?.kind !== 'COMPUTE' || functions.has(stage.function)) return
-    log.warn({ run: record.key, function: stage.function }, 'a run cannot go on: its function is gone')
-    const message = `there is no function "${stage.function}" any more`
+    const names = stages.flatMap((stage) => (stage.kind === 'COMPUTE' ? [stage.function] : []))
+    const missing = names.find((name) => !functions.has(name))
+    if (missing === undefined) return
+    log.warn({ run: record.key, function: missing }, 'a run cannot go on: its function is gone')
+    const message = `there is no function "${missing}" any more`
     execution.fail({ code: 'FUNCTION_ERROR', message, retryable: false })
   }
 
   #execute(execution: RunExecution): void {
     this.#live.set(execution.key, execution)
     execution.enter()
-    this.#scheduler.add(execution)
+    for (const stage of execution.stages) this.#scheduler.add(stage)
     this.options.bus.runChanged(execution.key)
   }
 
   #forget(execution: RunExecution): void {
     this.#live.delete(execution.key)
     this.#files.delete(execution.record.id)
-    this.#scheduler.remove(execution)
+    for (const stage of execution.stages) this.#scheduler.remove(stage)
   }
 
-  #plan(record: RunRecord): RunPlan {
-    const plan = planRun(record, this.options.limits)
-    if (plan.options !== null && plan.decision === null) this.options.lanes.warm('THREAD', plan.options.threads.lanes)
-    return plan
+  #plans(record: RunRecord): StagePlan[] {
+    const plans = Array.from(record.spec.stages.keys(), (stage) => planStage(record, stage, this.options.limits))
+    for (const { options, decision } of plans) {
+      if (options !== null && decision === null) this.options.lanes.warm('THREAD', options.threads.lanes)
+    }
+    return plans
   }
 
   #pumpAll(): void {
     for (const execution of this.#live.values()) execution.pump()
     this.#scheduler.balance()
   }
+}
+
+/** An item is a task in each stage. */
+function tasksOf({ source, stages }: BatchSpec): number {
+  return source.count * stages.length
 }
 
 function idempotencyOf({ idempotencyKey, inputHash }: CheckedLaunch, space: string): Idempotency | null {

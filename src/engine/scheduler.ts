@@ -14,8 +14,9 @@ const RESTART_MS = 500
 /** A run without a lane gives up when none could be started for it this often in a row. */
 const MAX_FAILED_STARTS = 5
 
-/** What the scheduler needs of a run. */
+/** What the scheduler needs of a run, or of a stage of one. */
 export interface ScheduledRun {
+  /** Of the run. */
   readonly key: RunKey
   readonly priority: number
   readonly laneKind: LaneKind
@@ -57,7 +58,7 @@ interface Options {
 }
 
 export class Scheduler {
-  readonly #seats = new Map<RunKey, Seat>()
+  readonly #seats = new Map<ScheduledRun, Seat>()
   /** Those that hold lanes or have some on their way. */
   readonly #served = new Set<Seat>()
   /** Those that want lanes and have none, whose turn is next first: there may be thousands, and only the first few matter. */
@@ -80,24 +81,24 @@ export class Scheduler {
     const servedMs = this.#levelMs.get(run.priority) ?? 0
     const { priority } = run
     const seat: Seat = { run, priority, starting: 0, failedStarts: 0, endRest: null, servedMs, hasRested: false }
-    this.#seats.set(run.key, seat)
+    this.#seats.set(run, seat)
     if (run.want > 0) this.#waiting.add(seat)
     else this.#park(seat)
     this.balance()
   }
 
   remove(run: ScheduledRun): void {
-    const seat = this.#seats.get(run.key)
+    const seat = this.#seats.get(run)
     if (!seat) return
     seat.endRest?.()
-    this.#seats.delete(run.key)
+    this.#seats.delete(run)
     if (!this.#served.delete(seat) && !this.#parked.delete(seat)) this.#waiting.remove(seat)
     this.balance()
   }
 
   /** The run may want more or fewer lanes than before. */
   wantChanged(run: ScheduledRun): void {
-    const seat = this.#seats.get(run.key)
+    const seat = this.#seats.get(run)
     if (!seat) return
     if (this.#parked.has(seat) && run.want > 0) {
       this.#parked.delete(seat)
@@ -215,7 +216,7 @@ export class Scheduler {
     if (this.#stopped) return null
     this.options.onError(error)
     // Lanes that fail together have failed once.
-    if (seat.endRest || this.#seats.get(seat.run.key) !== seat) return null
+    if (seat.endRest || this.#seats.get(seat.run) !== seat) return null
     seat.failedStarts += 1
     seat.endRest = this.options.clock.setTimer(() => {
       seat.endRest = null

@@ -64,6 +64,11 @@ export class LaneSession {
     return this.job.slots
   }
 
+  /** For one attempt of a task; null: none. */
+  get timeoutMs(): number | null {
+    return this.job.timeoutMs
+  }
+
   /** Granted and not reported. */
   get outstanding(): number {
     return this.#outstanding.size

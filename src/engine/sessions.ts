@@ -141,10 +141,10 @@ export class Sessions implements Iterable<LaneSession> {
   }
 
   /** `runStartedAt`: epoch milliseconds. */
-  inFlight(runStartedAt: number): InFlightTask[] {
+  inFlight(stage: number, runStartedAt: number): InFlightTask[] {
     return [...this.#held].flatMap((session) =>
       session.inService().map(({ index, attempt, startedAt, progress }) => ({
-        stage: 0,
+        stage,
         index,
         attempt,
         lane: session.lane.name,

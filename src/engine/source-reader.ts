@@ -6,6 +6,7 @@ import type { TaskError } from '../domain/errors.js'
 import type { RunRecord } from '../domain/run.js'
 import type { TaskRecord } from '../domain/task.js'
 import type { Store } from '../store/store.js'
+import type { FlowSupply } from './flow.js'
 
 /** Until items that could not be read are read again. */
 export const REREAD_MS = 500
@@ -19,6 +20,9 @@ export function unreadable(error: unknown): TaskError {
 
 interface Options {
   record: Pick<RunRecord, 'id' | 'spec'>
+  stage: number
+  /** What flows into a later stage; null in the first one, whose items are the source's. */
+  flow: Pick<FlowSupply, 'inputs'> | null
   clock: Clock
   store: Pick<Store, 'items' | 'task'>
   onUnreadable(error: TaskError): void
@@ -36,18 +40,26 @@ export class SourceReader {
    * stopped, or has given up.
    */
   async inputs(indexes: readonly number[]): Promise<unknown[] | null> {
-    const { record, store } = this.options
+    const { record, store, flow } = this.options
     const { source } = record.spec
+    if (flow) return this.#inOrder(indexes, () => flow.inputs(indexes))
     if (source.kind === 'template' || source.kind === 'range')
       return indexes.map((index) => compactInput(source, index))
-    const items = await this.#persist(() => store.items(record.id, indexes))
+    return this.#inOrder(indexes, () => store.items(record.id, indexes))
+  }
+
+  async #inOrder(
+    indexes: readonly number[],
+    read: () => Promise<ReadonlyMap<number, unknown>>,
+  ): Promise<unknown[] | null> {
+    const items = await this.#persist(read)
     return items && indexes.map((index) => items.get(index))
   }
 
   /** The row of an item; null where there is none, or the reader was stopped. */
   task(index: number): Promise<TaskRecord | null> {
-    const { record, store } = this.options
-    return this.#persist(() => store.task(record.id, 0, index))
+    const { record, stage, store } = this.options
+    return this.#persist(() => store.task(record.id, stage, index))
   }
 
   /** Resolves after so long, or when the reader is stopped. */

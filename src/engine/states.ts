@@ -2,17 +2,17 @@
 
 import type { Clock } from '../clock.js'
 import type { TaskError } from '../domain/errors.js'
-import { doneOf, finalStatus, type RunRecord, type RunState } from '../domain/run.js'
+import { doneOf, type ExecutionState, finalStatus, type RunRecord, type RunState, stageStates } from '../domain/run.js'
 import type { EventBus } from '../events/bus.js'
-import type { RunSketches } from '../store/store.js'
+import type { Commit } from '../store/store.js'
 import type { Entry, Ledger } from './ledger.js'
-import type { RateMeter } from './rate.js'
+import type { Meters } from './rate.js'
 import type { RecordedRun } from './recorder.js'
 
 interface Options {
   record: RunRecord
   ledger: Ledger
-  rate: RateMeter
+  meters: Meters
   clock: Clock
   bus: EventBus
   /** Tasks in service. */
@@ -32,6 +32,7 @@ export class RunStates implements RecordedRun {
   #shown: number
   #shownRunning = 0
   #change: Partial<RunState> = {}
+  readonly #stageChanges = new Map<number, Partial<ExecutionState>>()
   #final = false
 
   constructor(private readonly options: Options) {
@@ -68,6 +69,11 @@ export class RunStates implements RecordedRun {
     Object.assign(this.#change, change)
   }
 
+  /** The same of one stage of a pipeline. */
+  changeStage(stage: number, change: Partial<ExecutionState>): void {
+    this.#stageChanges.set(stage, { ...this.#stageChanges.get(stage), ...change })
+  }
+
   /** To be called after whatever may have changed the number of running tasks. */
   showRunning(): void {
     const { running } = this
@@ -77,38 +83,40 @@ export class RunStates implements RecordedRun {
     this.options.bus.runChanged(this.options.record.key)
   }
 
-  advance(entries: readonly Entry[], queuedEntries: number): { state: RunState; sketches: RunSketches | null } {
+  advance(entries: readonly Entry[], queuedEntries: number): Pick<Commit, 'state' | 'sketches' | 'stageSketches'> {
     const { ledger, ending } = this.options
-    const state = ledger.advance(entries, { ...this.#change, sequence: this.#next() })
+    const state = ledger.advance(entries, { ...this.#change, sequence: this.#next() }, this.#stageChanges)
     this.#change = {}
+    this.#stageChanges.clear()
     const end = queuedEntries > 0 ? null : ending()
-    if (end === null) return { state, sketches: null }
+    if (end === null) return { state, sketches: null, stageSketches: [] }
     this.#finish(state, end)
-    return { state, sketches: ledger.sketchesWith(entries) }
+    return { state, sketches: ledger.sketchesWith(entries), stageSketches: ledger.stageSketchesWith(entries) }
   }
 
   committed(entries: readonly Entry[]): void {
-    const { ledger, rate, bus, record, onEnded } = this.options
+    const { ledger, meters, bus, record, onEnded } = this.options
     ledger.acknowledge(entries)
     this.#shown = this.#final ? ledger.visible.sequence : this.#next()
     this.#shownRunning = this.running
     if (this.#final) onEnded()
-    else rate.sample(doneOf(ledger.visible.counts))
+    else meters.sample(ledger.visible)
     if (entries.some((entry) => entry.rows > 0)) bus.tasksCommitted(record.key)
     bus.runChanged(record.key)
   }
 
   /** Completes the state that is being written: with the last rows, the run has ended. */
   #finish(state: RunState, { failure, isCutShort }: { failure: TaskError | null; isCutShort: boolean }): void {
-    const { rate, clock } = this.options
-    const { counts } = state
+    const { meters, clock } = this.options
+    const stages = stageStates(state)
     this.#final = true
-    rate.sample(doneOf(counts))
-    counts.skipped = counts.total - counts.succeeded - counts.failed - counts.cancelled
-    state.status = isCutShort ? 'FAILED' : finalStatus(counts)
+    meters.sample(state)
+    meters.finish(state)
+    // What has not ended by now never starts.
+    for (const { counts } of [state, ...stages]) counts.skipped += counts.total - doneOf(counts)
+    state.status = isCutShort ? 'FAILED' : finalStatus(stages.at(-1)!.counts)
     state.failure = failure
     state.finishedAt = clock.now()
-    state.finalThroughput = rate.perSecond()
   }
 
   #next(): number {

@@ -2,16 +2,20 @@
 
 import type { Clock } from '../clock.js'
 import { compactInput, isUnsendable, type Json } from '../domain/batch.js'
+import { linkAfter, readHandedOver } from '../domain/hand-over.js'
 import { createReducer, type ReductionState } from '../domain/reduction.js'
-import { doneOf, isFinalRunStatus, type Progress, type RunRecord } from '../domain/run.js'
+import { doneOf, isFinalRunStatus, type Progress, type RunRecord, type StageState, stageStates } from '../domain/run.js'
 import { LogSketch } from '../domain/sketch.js'
 import { type Distribution, distributionFromSketch, distributionFromValues, EXACT_LIMIT } from '../domain/timing.js'
 import type { Store, TimeColumn } from '../store/store.js'
 import { InputsTooLarge, type RunView } from './engine.js'
 import type { RunExecution } from './execution.js'
+import type { RateMeter } from './rate.js'
 
 /** What is shown of a run under way. */
-type LiveRun = Pick<RunExecution, 'record' | 'ledger' | 'rate' | 'running' | 'sequence'>
+type LiveRun = Pick<RunExecution, 'record' | 'ledger' | 'meters' | 'running' | 'sequence'> & {
+  stages: readonly { running: number }[]
+}
 
 /** Distributions of ended runs kept at hand: two columns of 100,000 values are 1.6 MB. */
 const MAX_KEPT = 32
@@ -27,40 +31,40 @@ export class Views {
   ) {}
 
   view(record: RunRecord, live: LiveRun | null): RunView {
-    if (!live) return { record, progress: endedProgress(record) }
+    if (!live) return endedView(record)
     const current: RunRecord = { ...live.record, ...live.ledger.visible }
-    return { record: current, progress: this.#liveProgress(current, live) }
-  }
-
-  #liveProgress(record: RunRecord, live: LiveRun): Progress {
-    const { counts, startedAt } = record
-    const done = doneOf(counts)
-    const { running } = live
+    const { startedAt } = current
     const elapsedMs = startedAt ? Math.max(0, this.clock.now().getTime() - startedAt.getTime()) : 0
-    const { etaMs, etaHighMs } = live.rate.estimate(counts.total - done)
-    return {
-      ...counts,
-      running,
-      queued: counts.total - done - running,
-      done,
-      fraction: done / counts.total,
-      throughput: live.rate.perSecond(),
-      elapsedMs,
-      etaMs,
-      etaHighMs,
-      sequence: live.sequence,
-    }
+    const { meters, sequence } = live
+    const progress = liveProgress(current, { running: live.running, meter: meters.run, elapsedMs, sequence })
+    if (current.stages === null) return { record: current, progress, stages: [progress] }
+    const stages = current.stages.map((stage, at) => {
+      const running = startedAt ? Math.min(live.stages[at]!.running, stage.concurrency ?? 0) : 0
+      return liveProgress(stage, {
+        running,
+        meter: meters.stages[at]!,
+        elapsedMs: sinceFirst(stage, elapsedMs),
+        sequence,
+      })
+    })
+    return { record: current, progress, stages }
   }
 
-  distribution(run: RunView, column: TimeColumn, live: LiveRun | null): Promise<Distribution> {
-    if (live) {
-      const times = column === 'serviceMs' ? live.ledger.service : live.ledger.queueWait
-      return Promise.resolve(times.distribution())
-    }
+  distribution(
+    run: RunView,
+    { stage, column }: { stage: number | null; column: TimeColumn },
+    live: LiveRun | null,
+  ): Promise<Distribution> {
     const { record } = run
-    if (!isFinalRunStatus(record.status)) return this.#load(record, column)
-    const key = `${record.id} ${column}`
-    const kept = this.#distributions.get(key) ?? this.#load(record, column)
+    // Of a run of one stage both are the same.
+    const part = record.stages === null ? null : stage
+    if (live) {
+      const times = part === null ? live.ledger.times : live.ledger.stageTimes[part]!
+      return Promise.resolve(column === 'serviceMs' ? times.service.distribution() : times.queueWait.distribution())
+    }
+    if (!isFinalRunStatus(record.status)) return this.#load(record, part, column)
+    const key = `${record.id} ${part} ${column}`
+    const kept = this.#distributions.get(key) ?? this.#load(record, part, column)
     // Put back at the end: the first key is the one that was not asked for the longest.
     this.#distributions.delete(key)
     this.#distributions.set(key, kept)
@@ -75,14 +79,15 @@ export class Views {
     for (const key of this.#distributions.keys()) if (key.startsWith(`${runId} `)) this.#distributions.delete(key)
   }
 
-  async #load(record: RunRecord, column: TimeColumn): Promise<Distribution> {
-    const moments = column === 'serviceMs' ? record.times.service : record.times.queueWait
+  async #load(record: RunRecord, stage: number | null, column: TimeColumn): Promise<Distribution> {
+    const { times } = stage === null ? record : stageStates(record)[stage]!
+    const moments = column === 'serviceMs' ? times.service : times.queueWait
     if (moments.count > EXACT_LIMIT) {
-      const sketches = await this.store.sketches(record.id)
+      const sketches = await this.store.sketches(record.id, stage)
       const bytes = column === 'serviceMs' ? sketches?.service : sketches?.queueWait
       if (bytes) return distributionFromSketch(LogSketch.fromBytes(bytes), moments)
     }
-    const values = await this.store.times(record.id, null, column)
+    const values = await this.store.times(record.id, stage, column)
     return distributionFromValues(values.sort(), moments)
   }
 
@@ -98,47 +103,113 @@ export class Views {
     return reducer.result((record.reduction as ReductionState | null) ?? reducer.empty())
   }
 
-  async inputs(record: RunRecord, indexes: readonly number[]): Promise<Map<number, Json>> {
+  async inputs(record: RunRecord, stage: number, indexes: readonly number[]): Promise<Map<number, Json>> {
     const { source } = record.spec
+    if (stage > 0) return this.#handedOver(record, stage, indexes)
     if (source.kind === 'list') return this.store.items(record.id, indexes)
     if (source.kind === 'file') return this.#lines(record.id, indexes)
     return new Map(indexes.map((index) => [index, compactInput(source, index)]))
   }
 
-  /** Of long lines not all come at once. */
-  async #lines(runId: number, indexes: readonly number[]): Promise<Map<number, Json>> {
-    const inputs = new Map<number, Json>()
-    let reads = 0
-    for (let left = indexes; left.length > 0; left = left.filter((index) => !inputs.has(index))) {
-      reads += 1
-      if (reads > MAX_INPUT_READS) {
-        throw new InputsTooLarge(
-          `the inputs of these ${indexes.length} tasks are too large for one answer: ask for fewer`,
-        )
-      }
-      for (const [index, item] of await this.store.items(runId, left)) {
-        inputs.set(index, isUnsendable(item) ? item.url : item)
-      }
-    }
-    return inputs
+  /** What the stage before gave; null where it gave nothing that could be one. */
+  #handedOver(record: RunRecord, stage: number, indexes: readonly number[]): Promise<Map<number, Json>> {
+    const place = { runId: record.id, stage: stage - 1, link: linkAfter(record.spec, stage - 1)! }
+    return inParts(indexes, async (left) => {
+      const found = await this.store.handedOver(place, left)
+      return found.map(({ index, text }) => [index, toldInput(text)])
+    })
+  }
+
+  #lines(runId: number, indexes: readonly number[]): Promise<Map<number, Json>> {
+    return inParts(indexes, async (left) => {
+      const items = await this.store.items(runId, left)
+      return Array.from(items, ([index, item]) => [index, isUnsendable(item) ? item.url : item])
+    })
   }
 }
 
-/** Of a run that nobody works on: everything follows from what is stored. */
-function endedProgress(record: RunRecord): Progress {
-  const { counts, startedAt, finishedAt } = record
+/** Of long ones not all come at once. */
+async function inParts(
+  indexes: readonly number[],
+  read: (left: readonly number[]) => Promise<[number, Json][]>,
+): Promise<Map<number, Json>> {
+  const inputs = new Map<number, Json>()
+  let reads = 0
+  for (let left = indexes; left.length > 0; left = left.filter((index) => !inputs.has(index))) {
+    reads += 1
+    if (reads > MAX_INPUT_READS) {
+      throw new InputsTooLarge(
+        `the inputs of these ${indexes.length} tasks are too large for one answer: ask for fewer`,
+      )
+    }
+    const found = await read(left)
+    // What is in service may not have its input on the disk yet.
+    if (found.length === 0) break
+    for (const [index, input] of found) inputs.set(index, input)
+  }
+  return inputs
+}
+
+function toldInput(text: string): Json {
+  const read = readHandedOver(text)
+  return read.problem === null ? read.input : null
+}
+
+interface LiveFigures {
+  running: number
+  meter: RateMeter
+  elapsedMs: number
+  sequence: number
+}
+
+function liveProgress({ counts }: Pick<StageState, 'counts'>, { running, meter, ...told }: LiveFigures): Progress {
   const done = doneOf(counts)
-  const final = isFinalRunStatus(record.status)
+  return {
+    ...counts,
+    running,
+    queued: counts.total - done - running,
+    done,
+    fraction: done / counts.total,
+    throughput: meter.perSecond(),
+    ...meter.estimate(counts.total - done),
+    ...told,
+  }
+}
+
+/** Of a stage: from its first start, to its last end where it has ended. `elapsedMs`: since the run's start. */
+function sinceFirst({ counts, times }: StageState, elapsedMs: number): number {
+  const { firstStartMs, lastEndMs } = times
+  if (firstStartMs === null) return 0
+  const endMs = doneOf(counts) === counts.total ? (lastEndMs ?? elapsedMs) : elapsedMs
+  return Math.max(0, endMs - firstStartMs)
+}
+
+/** Of a run that nobody works on: everything follows from what is stored. */
+function endedView(record: RunRecord): RunView {
+  const { startedAt, finishedAt } = record
+  const elapsedMs = startedAt && finishedAt ? Math.max(0, finishedAt.getTime() - startedAt.getTime()) : 0
+  const progress = endedProgress(record, record, elapsedMs)
+  const stages = record.stages?.map((stage) => endedProgress(record, stage, sinceFirst(stage, elapsedMs)))
+  return { record, progress, stages: stages ?? [progress] }
+}
+
+function endedProgress(
+  { status, sequence }: RunRecord,
+  { counts, finalThroughput }: Pick<StageState, 'counts' | 'finalThroughput'>,
+  elapsedMs: number,
+): Progress {
+  const done = doneOf(counts)
+  const etaMs = isFinalRunStatus(status) ? 0 : null
   return {
     ...counts,
     queued: counts.total - done,
     running: 0,
     done,
     fraction: done / counts.total,
-    throughput: record.finalThroughput,
-    elapsedMs: startedAt && finishedAt ? Math.max(0, finishedAt.getTime() - startedAt.getTime()) : 0,
-    etaMs: final ? 0 : null,
-    etaHighMs: final ? 0 : null,
-    sequence: record.sequence,
+    throughput: finalThroughput,
+    elapsedMs,
+    etaMs,
+    etaHighMs: etaMs,
+    sequence,
   }
 }

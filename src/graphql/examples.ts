@@ -66,6 +66,39 @@ mutation LaunchRange {
     variables: null,
   },
   {
+    query: `# Items flow through stages: fetched, then looked at as soon as each page is there.
+mutation LaunchPipeline {
+  launchPipeline(
+    input: {
+      source: { urls: ["https://example.com/"] }
+      stages: [
+        { fetch: { fetch: { bodyPolicy: TEXT } } }
+        { compute: { function: "htmlSummary" } }
+        { compute: { function: "wordFrequencies", inputFrom: "/text" } }
+      ]
+    }
+  ) {
+    run {
+      id
+      stages {
+        name
+        progress {
+          done
+          total
+        }
+      }
+    }
+    userErrors {
+      code
+      message
+      field
+    }
+  }
+}
+`,
+    variables: null,
+  },
+  {
     query: `# Functions take more than numbers. These two run for some seconds: WatchRun shows how far each says it is.
 mutation LaunchPi {
   launchComputeBatch(

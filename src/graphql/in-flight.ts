@@ -21,7 +21,7 @@ const TaskInFlightType = builder.objectRef<InFlightNode>('TaskInFlight').impleme
       type: 'JSON',
       nullable: true,
       description: 'The item as it was given, secrets masked.',
-      resolve: ({ task, inputs }) => inputOf(inputs, task.index, inputs.run.record.spec.stages[task.stage]?.kind),
+      resolve: ({ task, inputs }) => inputOf(inputs, task),
     }),
     attempt: t.int({ description: 'Which try this is, from 1.', resolve: ({ task }) => task.attempt }),
     lane: t.string({ description: 'The lane that it runs on.', resolve: ({ task }) => task.lane }),
@@ -45,11 +45,7 @@ builder.objectFields(RunType, (t) => ({
     args: { first: t.arg.int({ defaultValue: 20, description: 'At most this many, 0 to 1,000.' }) },
     resolve: (run, { first }, { engine }) => {
       const tasks = engine.inFlight(run.record.key).slice(0, sizeWithin('first', first ?? 20, MAX_LISTED))
-      const inputs = new InputBatch(
-        engine,
-        run,
-        tasks.map((task) => task.index),
-      )
+      const inputs = new InputBatch(engine, run, tasks)
       return tasks.map((task) => ({ task, inputs }))
     },
   }),

@@ -1,7 +1,7 @@
 /** Launching, and the answer to it. */
 
 import type { LaunchOutcome } from '../engine/engine.js'
-import { LaunchComputeBatchInput, LaunchFetchBatchInput } from './batch.js'
+import { LaunchComputeBatchInput, LaunchFetchBatchInput, LaunchPipelineInput } from './batch.js'
 import { builder } from './builder.js'
 import { UserErrorType } from './problem.js'
 import { RunType } from './refs.js'
@@ -37,5 +37,12 @@ builder.mutationFields((t) => ({
     description: 'Launches a batch of calls of a function: checked and written down when it answers, run from then on.',
     args: { input: t.arg({ type: LaunchComputeBatchInput, required: true, description: 'The batch.' }) },
     resolve: (_root, { input }, { engine, space }) => engine.launchCompute(input, space),
+  }),
+  launchPipeline: t.field({
+    type: LaunchRunPayload,
+    description:
+      'Launches a batch whose items flow through several stages: checked and written down when it answers, run from then on.',
+    args: { input: t.arg({ type: LaunchPipelineInput, required: true, description: 'The batch and its stages.' }) },
+    resolve: (_root, { input }, { engine, space }) => engine.launchPipeline(input, space),
   }),
 }))

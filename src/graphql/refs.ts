@@ -8,21 +8,33 @@ import { badUserInput } from './errors.js'
 
 export const RunType = builder.objectRef<RunView>('Run')
 
-/** The inputs of a page of items: read in one call, and only if one of them is asked for. */
+/** One item in one stage. */
+interface Place {
+  stage: number
+  index: number
+}
+
+/** The inputs of a page of tasks: those of a stage are read in one call, and only if one of them is asked for. */
 export class InputBatch {
-  #inputs: Promise<Map<number, Json>> | null = null
+  readonly #inputs = new Map<number, Promise<Map<number, Json>>>()
 
   constructor(
     readonly engine: Engine,
     readonly run: RunView,
-    readonly indexes: readonly number[],
+    readonly places: readonly Place[],
   ) {}
 
-  async at(index: number): Promise<Json> {
-    this.#inputs ??= this.engine.inputs(this.run.record, this.indexes).catch((error: unknown) => {
+  async at({ stage, index }: Place): Promise<Json> {
+    const known = this.#inputs.get(stage) ?? this.#read(stage)
+    this.#inputs.set(stage, known)
+    return (await known).get(index) ?? null
+  }
+
+  #read(stage: number): Promise<Map<number, Json>> {
+    const indexes = this.places.filter((place) => place.stage === stage).map(({ index }) => index)
+    return this.engine.inputs(this.run.record, stage, indexes).catch((error: unknown) => {
       throw error instanceof InputsTooLarge ? badUserInput(error.message) : error
     })
-    return (await this.#inputs).get(index) ?? null
   }
 }
 
@@ -37,11 +49,7 @@ export class TaskNode {
 
 /** Tasks of one run that are shown together. */
 export function taskNodes(engine: Engine, run: RunView, records: readonly TaskRecord[]): TaskNode[] {
-  const inputs = new InputBatch(
-    engine,
-    run,
-    records.map((record) => record.index),
-  )
+  const inputs = new InputBatch(engine, run, records)
   return records.map((record) => new TaskNode(run, record, inputs))
 }
 

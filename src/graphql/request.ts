@@ -5,8 +5,9 @@ import { maskHeaders, maskUrl } from './masking.js'
 
 /** A list is told by its count, a file by what it is and not by its lines; secrets are masked. */
 export function requestOf(spec: BatchSpec): Json {
-  const { source, stages, kind: _kind, ...options } = spec
-  return { source: sourceOf(source), ...Object.assign({}, ...stages.map(stageOf)), options: toJson(options) }
+  const { source, stages, kind, ...options } = spec
+  const work = kind === 'PIPELINE' ? { stages: stages.map(pipelineStageOf) } : Object.assign({}, ...stages.map(stageOf))
+  return { source: sourceOf(source), ...work, options: toJson(options) }
 }
 
 function sourceOf(source: Source): Json {
@@ -36,6 +37,13 @@ function stageOf(stage: StageSpec): { [key: string]: Json } {
     return { fetch: toJson({ ...LATER_OPTIONS, ...stage.fetch, headers: maskHeaders(stage.fetch.headers) }) }
   }
   return { function: stage.function, chunkSize: stage.chunkSize, reduce: stage.reduce }
+}
+
+/** In the shape of StageInput. */
+function pipelineStageOf(stage: StageSpec): Json {
+  const { name, from = '', concurrency = null, strategy = 'AUTO' } = stage
+  if (stage.kind === 'FETCH') return { fetch: { name, ...stageOf(stage), urlFrom: from, concurrency, strategy } }
+  return { compute: { name, function: stage.function, inputFrom: from, concurrency, strategy } }
 }
 
 /** Interfaces have no index signature, which Json asks for; these are plain data all the same. */

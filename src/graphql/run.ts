@@ -1,26 +1,17 @@
 /** Runs: one launched batch each. */
 
 import { runId } from '../domain/ids.js'
-import type { StageKind } from '../domain/strategy.js'
-import type { RunView } from '../engine/engine.js'
 import { StrategyAdviceType } from './advice.js'
 import { builder } from './builder.js'
 import { LabelType } from './label.js'
 import { ProgressType } from './progress.js'
 import { RunType, TaskNode } from './refs.js'
 import { requestOf } from './request.js'
+import { RunKindType } from './run-kind.js'
+import { StageType } from './stage.js'
 import { StrategyType } from './strategy.js'
 import { TaskErrorType } from './task.js'
 import { RunTimingsType, timingsSource } from './timing.js'
-
-export const RunKindType = builder.enumType('RunKind', {
-  description: 'What a run does with its items.',
-  values: {
-    FETCH: { description: 'HTTP requests: the time goes into waiting.' },
-    COMPUTE: { description: 'Calls of a registered function: the time goes into computing.' },
-    PIPELINE: { description: 'Every item flows through several stages, each a fetch or a compute.' },
-  } as const,
-})
 
 export const RunStatusType = builder.enumType('RunStatus', {
   description: 'How far a run is, and how it ended.',
@@ -39,30 +30,6 @@ export const RunStatusType = builder.enumType('RunStatus', {
     },
     CANCELLED: { description: 'Ended before its end on request; what had succeeded stays.' },
   } as const,
-})
-
-/** One step that every item of a run goes through. */
-interface StageNode {
-  run: RunView
-  index: number
-  kind: StageKind
-  name: string
-}
-
-const StageType = builder.objectRef<StageNode>('Stage').implement({
-  description: 'A step that every item goes through: fetch and compute runs have one.',
-  fields: (t) => ({
-    index: t.exposeInt('index', { description: 'Its place, from 0.' }),
-    kind: t.expose('kind', { type: RunKindType, description: 'Whether it fetches or computes.' }),
-    name: t.exposeString('name', { description: 'Its name.' }),
-    progress: t.field({ type: ProgressType, description: 'How far it is.', resolve: ({ run }) => run.progress }),
-    timings: t.field({
-      type: RunTimingsType,
-      nullable: true,
-      description: 'Of its SUCCEEDED and FAILED tasks; null until one has ended.',
-      resolve: ({ run }) => timingsSource(run),
-    }),
-  }),
 })
 
 RunType.implement({
@@ -95,24 +62,26 @@ RunType.implement({
     effectiveStrategy: t.field({
       type: StrategyType,
       nullable: true,
-      description: 'As executed; null until the run starts.',
+      description:
+        'As executed; null until the run starts, and of a pipeline whose stages have different ones: see Stage.effectiveStrategy.',
       resolve: ({ record }) => record.effectiveStrategy,
     }),
     concurrency: t.int({
       nullable: true,
-      description: 'Tasks in flight at most, over all lanes, as executed; null until the run starts.',
+      description: 'Tasks in flight at most, over all lanes and stages, as executed; null until the run starts.',
       resolve: ({ record }) => record.concurrency,
     }),
     lanes: t.int({
       nullable: true,
-      description: 'Lanes in use at most, as executed: threads or processes; null until the run starts.',
+      description:
+        'Lanes in use at most, over all stages, as executed: threads or processes; null until the run starts.',
       resolve: ({ record }) => record.lanes,
     }),
     decision: t.field({
       type: StrategyAdviceType,
       nullable: true,
       description:
-        'How AUTO chose, with the figures it had then; null where another strategy was asked for, and until it has chosen. It may choose again when tasks turn out longer.',
+        'How AUTO chose, with the figures it had then; null where another strategy was asked for, until it has chosen, and of a pipeline: see Stage.decision. It may choose again when tasks turn out longer.',
       resolve: ({ record }) => record.decision,
     }),
     function: t.string({
@@ -141,7 +110,7 @@ builder.objectFields(RunType, (t) => ({
     type: RunTimingsType,
     nullable: true,
     description: 'Of SUCCEEDED and FAILED tasks; null until one has ended.',
-    resolve: timingsSource,
+    resolve: (run) => timingsSource(run),
   }),
   stages: t.field({
     type: [StageType],

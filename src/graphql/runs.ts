@@ -9,7 +9,8 @@ import { present } from './filters.js'
 import { LabelInput } from './label.js'
 import { type CursorForm, type PageArgs, pageRequest, sizeWithin, toConnection } from './pages.js'
 import { RunType } from './refs.js'
-import { RunKindType, RunStatusType } from './run.js'
+import { RunStatusType } from './run.js'
+import { RunKindType } from './run-kind.js'
 import { StrategyType } from './strategy.js'
 
 const RunOrderType = builder.enumType('RunOrder', {

@@ -1,6 +1,7 @@
 /** Tasks: one item in one stage, once it has ended. */
 
 import type { TaskError } from '../domain/errors.js'
+import { linkAfter } from '../domain/hand-over.js'
 import { taskId } from '../domain/ids.js'
 import type { Attempt, FetchDetail } from '../domain/task.js'
 import { builder } from './builder.js'
@@ -114,8 +115,9 @@ TaskType.implement({
     input: t.field({
       type: 'JSON',
       nullable: true,
-      description: 'The item as it was given; header values and URL parts that carry secrets are masked.',
-      resolve: ({ run, record, inputs }) => inputOf(inputs, record.index, run.record.spec.stages[record.stage]?.kind),
+      description:
+        'The item as it was given, in later stages as the stage before gave it; header values and URL parts that carry secrets are masked.',
+      resolve: ({ record, inputs }) => inputOf(inputs, record),
     }),
     output: t.field({
       type: 'JSON',
@@ -188,8 +190,12 @@ function historyOf({ record }: TaskNode): Attempt[] {
   return [{ number: attempts, startedMs, serviceMs, lane, error }]
 }
 
-/** The input of an item, secrets masked. */
-export async function inputOf(inputs: InputBatch, index: number, kind: 'FETCH' | 'COMPUTE' | undefined) {
-  const input = await inputs.at(index)
-  return kind === 'FETCH' ? maskFetchInput(input) : input
+/** The input of an item in a stage, secrets masked. */
+export async function inputOf(inputs: InputBatch, place: { stage: number; index: number }) {
+  const input = await inputs.at(place)
+  const { spec } = inputs.run.record
+  const isRequest = spec.stages[place.stage]?.kind === 'FETCH'
+  // What is told of a fetch has its URL.
+  const isDetail = place.stage > 0 && linkAfter(spec, place.stage - 1)?.givesDetail === true
+  return isRequest || isDetail ? maskFetchInput(input) : input
 }

@@ -1,6 +1,6 @@
 /** How long things took: distributions, and the figures of a run. */
 
-import type { RunRecord } from '../domain/run.js'
+import { type RunTimes, type StageState, stageStates } from '../domain/run.js'
 import {
   type Distribution,
   distributionFromValues,
@@ -65,7 +65,7 @@ function shareWithin(name: string, value: number): number {
   throw badUserInput(`${name}: ${value} is out of range: expected 0 to 1`)
 }
 
-/** The figures of a run that has ended tasks. */
+/** The figures of a run, or of a stage of one, that has ended tasks. */
 export interface RunTimings {
   wallMs: number
   serviceTotalMs: number
@@ -77,7 +77,7 @@ export interface RunTimings {
 }
 
 /** Null until a task has ended. */
-export function timingsOf({ times, concurrency }: RunRecord): RunTimings | null {
+export function timingsOf({ times, concurrency }: Pick<StageState, 'times' | 'concurrency'>): RunTimings | null {
   const { firstStartMs, lastEndMs, service, cpuMs } = times
   if (service.count === 0 || firstStartMs === null || lastEndMs === null) return null
   const wallMs = Math.max(0, lastEndMs - firstStartMs)
@@ -102,15 +102,19 @@ function momentsAlone(moments: Moments): Distribution {
   return distributionFromValues(new Float64Array(0), moments)
 }
 
-/** A run's figures together with the run, to ask the engine for the distributions. */
+/** The figures of a run, or of a stage of one, together with the run, to ask the engine for the distributions. */
 export interface TimingsSource {
   run: RunView
+  /** Null: all of them. */
+  stage: number | null
+  times: RunTimes
   figures: RunTimings
 }
 
-export function timingsSource(run: RunView): TimingsSource | null {
-  const figures = timingsOf(run.record)
-  return figures && { run, figures }
+export function timingsSource(run: RunView, stage: number | null = null): TimingsSource | null {
+  const part = stage === null ? run.record : stageStates(run.record)[stage]!
+  const figures = timingsOf(part)
+  return figures && { run, stage, times: part.times, figures }
 }
 
 export const RunTimingsType = builder.objectRef<TimingsSource>('RunTimings').implement({
@@ -139,14 +143,14 @@ export const RunTimingsType = builder.objectRef<TimingsSource>('RunTimings').imp
     queueWait: t.field({
       type: DistributionType,
       description: 'From ready to started.',
-      resolve: ({ run }, _args, { engine }, info) =>
-        asksOnly(info, AT_HAND) ? momentsAlone(run.record.times.queueWait) : engine.distribution(run, 'queueWaitMs'),
+      resolve: ({ run, stage, times }, _args, { engine }, info) =>
+        asksOnly(info, AT_HAND) ? momentsAlone(times.queueWait) : engine.distribution(run, stage, 'queueWaitMs'),
     }),
     service: t.field({
       type: DistributionType,
       description: 'From started to ended.',
-      resolve: ({ run }, _args, { engine }, info) =>
-        asksOnly(info, AT_HAND) ? momentsAlone(run.record.times.service) : engine.distribution(run, 'serviceMs'),
+      resolve: ({ run, stage, times }, _args, { engine }, info) =>
+        asksOnly(info, AT_HAND) ? momentsAlone(times.service) : engine.distribution(run, stage, 'serviceMs'),
     }),
   }),
 })

@@ -1,6 +1,8 @@
 /** What a lane was granted and has not started: grants in the order of their coming, walked item by item. */
 
 import { compactInput } from '../domain/batch.js'
+import { TaskFailure } from '../domain/errors.js'
+import { readHandedOver } from '../domain/hand-over.js'
 import { readInput } from '../domain/line-items.js'
 import { LineFile } from '../files/line-file.js'
 import { Claimant } from './claims.js'
@@ -23,8 +25,11 @@ export class Backlog {
 
   readonly #file: LineFile | null
 
-  constructor(private readonly source: JobSpec['source']) {
-    this.#file = source?.kind === 'file' ? new LineFile(source) : null
+  /** The current item's, where it was handed over. */
+  #handedOver: ReturnType<typeof readHandedOver> | null = null
+
+  constructor(private readonly job: Pick<JobSpec, 'source' | 'takesOver'>) {
+    this.#file = job.source?.kind === 'file' ? new LineFile(job.source) : null
   }
 
   /** `claims`: see claims.ts; null where all of the grant is the lane's own. */
@@ -55,12 +60,18 @@ export class Backlog {
   /** Reads what the current item's input is made of, where that is not at hand. Throws UnreadableFile. */
   prepare(): void {
     this.#file?.seek(this.index)
+    if (this.job.takesOver) this.#handedOver = readHandedOver(String(this.#grant!.inputs?.[this.#at]))
   }
 
-  /** The current item's input. Throws BadLine where its line has none. */
+  /** The current item's input, which was prepared. Throws TaskFailure where there is none: BadLine where its line has none. */
   input(): unknown {
-    const { source } = this
+    const { source } = this.job
+    const handedOver = this.#handedOver
     const inputs = this.#grant!.inputs
+    if (handedOver !== null) {
+      if (handedOver.problem !== null) throw new TaskFailure('INVALID_INPUT', handedOver.problem)
+      return handedOver.input
+    }
     if (inputs !== null) return inputs[this.#at]
     if (source === null) throw new Error(`item ${this.index} has no input: neither in its grant nor from a source`)
     return source.kind === 'file' ? readInput(this.#file!.text(this.index)) : compactInput(source, this.index)

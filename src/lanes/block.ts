@@ -2,7 +2,8 @@
 
 import type { TaskError } from '../domain/errors.js'
 import { FetchColumnBuilder } from '../domain/fetch-column.js'
-import { type BlockError, Outcome, type ResultColumns } from '../domain/results.js'
+import { handOver, isWholeOutput, type StageLink } from '../domain/hand-over.js'
+import { type BlockError, Outcome, type OutputColumn, type ResultColumns } from '../domain/results.js'
 import type { FetchDetail } from '../domain/task.js'
 
 /** When a task ran. One object serves many tasks: what is in it is copied at once. */
@@ -58,8 +59,16 @@ export class BlockBuilder {
   #text = ''
   #errors: BlockError[] = []
   readonly #fetches = new FetchColumnBuilder()
+  /** Null where nothing is handed over but the outputs themselves. */
+  readonly #handing: HandingOver | null
 
-  constructor(private readonly isFetch: boolean) {}
+  /** `link`: to the stage after it; null where there is none. */
+  constructor(
+    private readonly isFetch: boolean,
+    link: StageLink | null = null,
+  ) {
+    this.#handing = link === null || isWholeOutput(link) ? null : new HandingOver(link)
+  }
 
   get count(): number {
     return this.#count
@@ -67,13 +76,14 @@ export class BlockBuilder {
 
   /** Characters of the outputs gathered. */
   get chars(): number {
-    return this.#text.length
+    return this.#text.length + (this.#handing?.chars ?? 0)
   }
 
   /** The shape that a million tiny tasks take. */
   succeed(times: TaskTimes, output: string): void {
     this.#place(times, Outcome.SUCCEEDED)
     this.#append(output)
+    this.#handing?.add(this.#count, { output, fetch: null })
   }
 
   add(times: TaskTimes, end: TaskEnd): void {
@@ -81,6 +91,7 @@ export class BlockBuilder {
     this.#append(end.output ?? '')
     if (end.error) this.#errors.push({ at, error: end.error, retryAfterMs: end.retryAfterMs })
     if (this.isFetch) this.#fetches.add(end.fetch)
+    if (end.outcome === Outcome.SUCCEEDED) this.#handing?.add(this.#count, end)
   }
 
   /** The columns gathered so far; the builder starts anew. */
@@ -96,6 +107,7 @@ export class BlockBuilder {
       serviceMs: serviceMs.slice(0, count),
       cpuMs: this.#hasCpu ? cpuMs.slice(0, count) : null,
       outputs: this.#text === '' ? null : { text: this.#text, ends: ends.slice(0, count) },
+      handedOver: this.#handing?.take(count) ?? null,
       errors: this.#errors,
       fetches: this.isFetch ? this.#fetches.take() : null,
     }
@@ -136,9 +148,42 @@ export class BlockBuilder {
   }
 }
 
+/** Gathers what succeeded tasks hand over. */
+class HandingOver {
+  #text = ''
+  /** Where each text ends, of the places so far. */
+  #ends: number[] = []
+
+  constructor(private readonly link: StageLink) {}
+
+  get chars(): number {
+    return this.#text.length
+  }
+
+  /** Of the place that was taken last, of `count`. */
+  add(count: number, given: Parameters<typeof handOver>[1]): void {
+    this.#fill(count - 1)
+    this.#text += handOver(this.link, given)
+    this.#ends.push(this.#text.length)
+  }
+
+  take(count: number): OutputColumn {
+    this.#fill(count)
+    const column = { text: this.#text, ends: Uint32Array.from(this.#ends) }
+    this.#text = ''
+    this.#ends = []
+    return column
+  }
+
+  /** Those that did not succeed hand over nothing. */
+  #fill(count: number): void {
+    while (this.#ends.length < count) this.#ends.push(this.#text.length)
+  }
+}
+
 /** The buffers of a block's columns: a thread gives them away instead of copying them. */
 export function transferables(columns: ResultColumns): ArrayBuffer[] {
-  const { indexes, attempts, outcomes, startedAt, serviceMs, cpuMs, outputs, fetches } = columns
+  const { indexes, attempts, outcomes, startedAt, serviceMs, cpuMs, outputs, handedOver, fetches } = columns
   const arrays = [
     indexes,
     attempts,
@@ -147,6 +192,7 @@ export function transferables(columns: ResultColumns): ArrayBuffer[] {
     serviceMs,
     cpuMs,
     outputs?.ends,
+    handedOver?.ends,
     fetches?.numbers,
     fetches?.hashes,
     fetches?.ends,

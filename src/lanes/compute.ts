@@ -75,7 +75,7 @@ export class ComputeJob implements Job {
   constructor(spec: JobSpec, setting: ComputeSetting) {
     this.#spec = spec
     this.#setting = setting
-    this.#backlog = new Backlog(spec.source)
+    this.#backlog = new Backlog(spec)
     const reduce = spec.work.kind === 'COMPUTE' ? spec.work.reduce : null
     this.#fold = reduce === null ? null : createFold(reduce)
     this.#tellsWaiting = spec.tellsWaiting

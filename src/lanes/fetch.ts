@@ -36,7 +36,7 @@ export class FetchJob implements Job {
   constructor(spec: JobSpec, setting: FetchSetting) {
     this.#setting = setting
     this.#slots = spec.slots
-    this.#backlog = new Backlog(spec.source)
+    this.#backlog = new Backlog(spec)
     this.#outbox = new Outbox({ spec, fold: null, cpu: setting.cpu, send: setting.send })
     this.#freeSlots = Array.from({ length: spec.slots }, (_, place) => spec.slots - 1 - place)
     // One signal for all requests of the job: as many listeners as there are slots are no leak.

@@ -44,7 +44,7 @@ export class Outbox {
     this.#options = options
     const { work } = options.spec
     this.#isAwaited = work.kind === 'FETCH' && (work.fetch.perHostConcurrency ?? null) !== null
-    this.block = new BlockBuilder(options.spec.work.kind === 'FETCH')
+    this.block = new BlockBuilder(work.kind === 'FETCH', options.spec.handsOver)
     this.#cpuMs = options.cpu?.() ?? 0
   }
 

@@ -1,6 +1,7 @@
 /** What travels between the engine and a lane. Everything here survives a structured clone. */
 
 import type { CompactSource, FetchOptions, Reducer } from '../domain/batch.js'
+import type { StageLink } from '../domain/hand-over.js'
 import type { RunKey } from '../domain/ids.js'
 import type { ReductionState } from '../domain/reduction.js'
 import type { ResultColumns } from '../domain/results.js'
@@ -17,11 +18,15 @@ export interface FileSource {
 export interface JobSpec {
   /** Unique while the server lives. */
   job: number
-  work: /** `storesFor`: the run that bodies are stored for; null where they are not. */
-    | { kind: 'FETCH'; fetch: FetchOptions; storesFor: RunKey | null }
+  work: /** `storesFor`: whose bodies are stored; null where they are not. */
+    | { kind: 'FETCH'; fetch: FetchOptions; storesFor: { run: RunKey; stage: number } | null }
     | { kind: 'COMPUTE'; function: string; reduce: Reducer | null }
   /** Where inputs come from that are not in the grant; null where all are in grants. */
   source: CompactSource | FileSource | null
+  /** Whether the inputs of grants are JSON texts that the stage before has handed over. */
+  takesOver: boolean
+  /** What is handed over to the stage after it; null where there is none. */
+  handsOver: StageLink | null
   /** Tasks in service at most. */
   slots: number
   /** For one attempt; null: none. */

@@ -1,10 +1,27 @@
 /** Reads that touch every task of a run. They run in the reader's thread, in steps, and answer in arrays of numbers where they can. */
 
 import type Database from 'better-sqlite3'
-import type { TimeColumn } from './store.js'
+import { type Given, handOver, type StageLink } from '../domain/hand-over.js'
+import type { Attempt } from '../domain/task.js'
+import type { HandedOver, TimeColumn } from './store.js'
 
 /** Rows taken at a time: enough that a step's own cost is nothing, few enough that its rows stay small in memory. */
 const STEP_ROWS = 50_000
+
+/** Of one answer, so that a page of long ones stays bounded. */
+const MAX_HANDED_OVER_CHARS = 16 * 1024 * 1024
+
+type HandedOverCells = [
+  output: string | null,
+  url: string | null,
+  httpStatus: number | null,
+  bytes: number | null,
+  sha256: Uint8Array | null,
+  contentType: string | null,
+  startedMs: number | null,
+  serviceMs: number | null,
+  history: string | null,
+]
 
 export class BulkReads {
   readonly #db: Database.Database
@@ -15,11 +32,30 @@ export class BulkReads {
 
   /** One bit an index, see IndexSet.fromBits. */
   endedIndexes(runId: number, stage: number, total: number): Uint32Array {
+    return this.#indexes({ runId, stage, total, where: '' })
+  }
+
+  /** The same of those that have succeeded. */
+  succeededIndexes(runId: number, stage: number, total: number): Uint32Array {
+    return this.#indexes({ runId, stage, total, where: 'AND "status" = 0' })
+  }
+
+  #indexes({
+    runId,
+    stage,
+    total,
+    where,
+  }: {
+    runId: number
+    stage: number
+    total: number
+    where: string
+  }): Uint32Array {
     const bits = new Uint32Array(Math.ceil(total / 32))
     const step = this.#db
       .prepare<[number, number, number, number], number>(
         `SELECT "itemIndex" FROM "Task" INDEXED BY "Task_runId_itemIndex_stage_key"
-         WHERE "runId" = ? AND "itemIndex" > ? AND "stage" = ? ORDER BY "itemIndex" LIMIT ?`,
+         WHERE "runId" = ? AND "itemIndex" > ? AND "stage" = ? ${where} ORDER BY "itemIndex" LIMIT ?`,
       )
       .pluck()
     for (let last = -1; ; ) {
@@ -28,6 +64,28 @@ export class BulkReads {
       if (indexes.length < STEP_ROWS) return bits
       last = indexes.at(-1)!
     }
+  }
+
+  /** See Store.handedOver. */
+  handedOver(place: { runId: number; stage: number; link: StageLink }, indexes: readonly number[]): HandedOver[] {
+    const { runId, stage, link } = place
+    const row = this.#db
+      .prepare<[number, number, number], HandedOverCells>(
+        `SELECT "output", "url", "httpStatus", "bytes", "sha256", "contentType", "startedMs", "serviceMs", "history"
+         FROM "Task" WHERE "runId" = ? AND "itemIndex" = ? AND "stage" = ? AND "status" = 0`,
+      )
+      .raw()
+    const found: HandedOver[] = []
+    let chars = 0
+    for (const index of indexes) {
+      const cells = row.get(runId, index, stage)
+      if (cells === undefined) continue
+      const text = handOver(link, { output: cells[0], fetch: detailOf(cells) })
+      chars += text.length
+      if (chars > MAX_HANDED_OVER_CHARS && found.length > 0) break
+      found.push({ index, text, readyMs: endOf(cells) })
+    }
+    return found
   }
 
   /** Of SUCCEEDED and FAILED tasks that had an attempt, in no order. */
@@ -68,4 +126,15 @@ export class BulkReads {
     for (const [index, output] of rows) outputs[index - from] = output
     return outputs
   }
+}
+
+function detailOf([, url, status, bytes, sha256, contentType]: HandedOverCells): Given['fetch'] {
+  if (url === null) return null
+  return { url, status, bytes: bytes ?? 0, sha256: sha256 && Buffer.from(sha256).toString('hex'), contentType }
+}
+
+/** Of the last attempt. What has another item's answer never started. */
+function endOf([, , , , , , startedMs, serviceMs, history]: HandedOverCells): number {
+  const last = history === null ? null : (JSON.parse(history) as Attempt[]).at(-1)
+  return last ? last.startedMs + last.serviceMs : (startedMs ?? 0) + (serviceMs ?? 0)
 }

@@ -25,6 +25,7 @@ export class Committer {
   readonly #insertFull: Database.Statement
   readonly #addErrors: Database.Statement
   readonly #putSketch: Database.Statement
+  readonly #putStageSketch: Database.Statement
   readonly #updateRun: Database.Statement
   readonly #transaction: Database.Transaction<(commits: readonly Commit[]) => void>
 
@@ -41,6 +42,10 @@ export class Committer {
     )
     this.#putSketch = db.prepare(
       `INSERT INTO "RunSketch" ("runId", "service", "queueWait") VALUES (?, ?, ?)
+       ON CONFLICT DO UPDATE SET "service" = excluded."service", "queueWait" = excluded."queueWait"`,
+    )
+    this.#putStageSketch = db.prepare(
+      `INSERT INTO "StageSketch" ("runId", "stage", "service", "queueWait") VALUES (?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET "service" = excluded."service", "queueWait" = excluded."queueWait"`,
     )
     this.#updateRun = db.prepare(
@@ -69,7 +74,7 @@ export class Committer {
     }
   }
 
-  #write({ runId, state, blocks, sketches }: Commit): void {
+  #write({ runId, state, blocks, sketches, stageSketches }: Commit): void {
     const { changes } = this.#updateRun.run({ id: runId, ...toRunStateRow(state) })
     if (changes !== 1) throw new Error(`run ${runId} is not there: its commit cannot be written`)
     const errors = new Map<string, ErrorTally>()
@@ -77,6 +82,8 @@ export class Committer {
     for (const [code, { count, sampleSequence, message }] of errors)
       this.#addErrors.run(runId, code, count, sampleSequence, message)
     if (sketches) this.#putSketch.run(runId, sketches.service, sketches.queueWait)
+    for (const { stage, service, queueWait } of stageSketches)
+      this.#putStageSketch.run(runId, stage, service, queueWait)
   }
 
   #writeBlock(runId: number, block: TaskBlock, errors: Map<string, ErrorTally>): void {
@@ -147,7 +154,8 @@ class SpecialPlaces {
   }
 
   #times(at: number, history: TaskRecord['history']): Pick<TaskRecord, 'startedMs' | 'queueWaitMs' | 'serviceMs'> {
-    const { columns, runStartedAt, readyAt } = this.block
+    const { columns, runStartedAt } = this.block
+    const readyAt = this.block.readyAts?.[at] ?? this.block.readyAt
     const startedAt = columns.startedAt[at]!
     if (!history?.length && !(startedAt > 0)) {
       // What has another item's answer took no time; what was cancelled before it started has none.

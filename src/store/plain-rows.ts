@@ -120,7 +120,8 @@ function fillTimes(
   base: number,
   { block, at, sequence }: { block: TaskBlock; at: number; sequence: number },
 ) {
-  const { columns, runStartedAt, readyAt } = block
+  const { columns, runStartedAt } = block
+  const readyAt = block.readyAts?.[at] ?? block.readyAt
   const startedAt = columns.startedAt[at]!
   // What has another item's answer never started.
   const hasStarted = columns.attempts[at] !== 0
@@ -130,7 +131,7 @@ function fillTimes(
   cells[cell++] = columns.outcomes[at]!
   cells[cell++] = columns.attempts[at]!
   cells[cell++] = hasStarted ? startedAt - runStartedAt : null
-  cells[cell++] = hasStarted ? startedAt - readyAt : null
+  cells[cell++] = hasStarted ? Math.max(0, startedAt - readyAt) : null
   cells[cell++] = columns.serviceMs[at]!
   cells[cell++] = measuredCpuMs(columns, at)
   cells[cell] = outputAt(columns.outputs, at)

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3'
 import type Database from 'better-sqlite3'
 import type { Json } from '../domain/batch.js'
+import type { StageLink } from '../domain/hand-over.js'
 import type { RunKey } from '../domain/ids.js'
 import { IndexSet } from '../domain/indexset.js'
 import type { RunRecord } from '../domain/run.js'
@@ -33,6 +34,7 @@ import type {
   Commit,
   CreatedRun,
   ErrorGroup,
+  HandedOver,
   Idempotency,
   Leftover,
   NewRun,
@@ -325,12 +327,26 @@ class PrismaStore implements Store {
     return IndexSet.fromBits(total, await this.#searching.call('endedIndexes', runId, stage, total))
   }
 
+  async succeededIndexes(runId: number, stage: number, total: number): Promise<IndexSet> {
+    return IndexSet.fromBits(total, await this.#searching.call('succeededIndexes', runId, stage, total))
+  }
+
+  handedOver(
+    place: { runId: number; stage: number; link: StageLink },
+    indexes: readonly number[],
+  ): Promise<HandedOver[]> {
+    return this.#parts.lines.thread.call('handedOver', place, indexes)
+  }
+
   times(runId: number, stage: number | null, column: TimeColumn): Promise<Float64Array> {
     return this.#searching.call('times', runId, stage, column)
   }
 
-  async sketches(runId: number): Promise<RunSketches | null> {
-    const row = await this.#prisma.runSketch.findUnique({ where: { runId } })
+  async sketches(runId: number, stage: number | null): Promise<RunSketches | null> {
+    const row =
+      stage === null
+        ? await this.#prisma.runSketch.findUnique({ where: { runId } })
+        : await this.#prisma.stageSketch.findUnique({ where: { runId_stage: { runId, stage } } })
     return row && { service: row.service, queueWait: row.queueWait }
   }
 

@@ -50,7 +50,7 @@ export class Publisher {
       const fetch = cellsAt(columns.fetches, at)
       if (!fetch?.sha256) continue
       const { sha256, bytes } = fetch
-      this.#publishOne(stagedStem(key, columns.indexes[at]!), { runId, sha256, bytes })
+      this.#publishOne(stagedStem({ run: key, stage }, columns.indexes[at]!), { runId, sha256, bytes })
     }
   }
 

@@ -5,12 +5,13 @@
 
 import { workerData } from 'node:worker_threads'
 import type { Json } from '../domain/batch.js'
+import type { StageLink } from '../domain/hand-over.js'
 import type { TaskRecord } from '../domain/task.js'
 import { BulkReads } from './bulk.js'
 import { openReader } from './database.js'
 import { RunLists } from './run-lists.js'
 import { FileItems } from './source-files.js'
-import type { Page, PageRequest, RunFilter, RunOrder, TaskFilter, TaskOrder, TimeColumn } from './store.js'
+import type { HandedOver, Page, PageRequest, RunFilter, RunOrder, TaskFilter, TaskOrder, TimeColumn } from './store.js'
 import { TaskLists } from './task-lists.js'
 import { serve } from './thread.js'
 
@@ -24,6 +25,8 @@ export interface ReaderMethods {
   runs(list: { filter: RunFilter; order: RunOrder; page: PageRequest }): Page<number>
   countRuns(filter: RunFilter): number
   endedIndexes(runId: number, stage: number, total: number): Uint32Array
+  succeededIndexes(runId: number, stage: number, total: number): Uint32Array
+  handedOver(place: { runId: number; stage: number; link: StageLink }, indexes: readonly number[]): HandedOver[]
   times(runId: number, stage: number | null, column: TimeColumn): Float64Array
   outputs(runId: number, from: number, to: number): (string | null)[]
   /** Items of a file: see FileItems. */
@@ -43,6 +46,8 @@ serve<ReaderMethods>({
   runs: (list) => runs.page(list),
   countRuns: (filter) => runs.count(filter),
   endedIndexes: (runId, stage, total) => bulk.endedIndexes(runId, stage, total),
+  succeededIndexes: (runId, stage, total) => bulk.succeededIndexes(runId, stage, total),
+  handedOver: (place, indexes) => bulk.handedOver(place, indexes),
   times: (runId, stage, column) => bulk.times(runId, stage, column),
   outputs: (runId, from, to) => bulk.outputs(runId, from, to),
   lines: (folder, runId, indexes) => files.read(folder, runId, indexes),

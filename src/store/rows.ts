@@ -4,10 +4,17 @@ import type { StrategyAdvice } from '../domain/advice.js'
 import type { BatchSpec, Json } from '../domain/batch.js'
 import type { TaskError, TaskErrorCode } from '../domain/errors.js'
 import type { RunKey } from '../domain/ids.js'
-import type { RunRecord, RunState, RunStatus, RunTimes } from '../domain/run.js'
+import {
+  noTimes,
+  queuedStages,
+  type RunRecord,
+  type RunState,
+  type RunStatus,
+  type RunTimes,
+  type StageState,
+} from '../domain/run.js'
 import type { EffectiveStrategy } from '../domain/strategy.js'
 import { type Attempt, type FetchDetail, STORED_TASK_STATUS, type TaskRecord } from '../domain/task.js'
-import { emptyMoments } from '../domain/timing.js'
 import type { RunModel } from './generated/models/Run.js'
 import type { NewRun } from './store.js'
 
@@ -25,6 +32,7 @@ export const RUN_STATE_COLUMNS = [
   'skipped',
   'bytes',
   'times',
+  'stages',
   'sequence',
   'lastTaskSequence',
   'finalThroughput',
@@ -48,6 +56,7 @@ export function toRunStateRow(state: RunState): RunStateRow {
     decision: state.decision && JSON.stringify(state.decision),
     ...state.counts,
     times: JSON.stringify(state.times),
+    stages: state.stages && JSON.stringify(state.stages),
     sequence: state.sequence,
     lastTaskSequence: state.lastTaskSequence,
     finalThroughput: state.finalThroughput,
@@ -69,6 +78,7 @@ function durationOf({ startedAt, finishedAt, times }: RunState): number | null {
 
 /** The columns of a run that was just launched. */
 export function newRunRow({ key, spec, idempotency, createdAt }: NewRun) {
+  const stages = queuedStages(spec)
   const compute = spec.stages.find((stage) => stage.kind === 'COMPUTE')
   return {
     key,
@@ -82,18 +92,11 @@ export function newRunRow({ key, spec, idempotency, createdAt }: NewRun) {
     idempotencyKey: idempotency?.key ?? null,
     inputHash: idempotency?.inputHash ?? null,
     total: spec.source.count * spec.stages.length,
-    times: JSON.stringify(NO_TIMES),
+    times: JSON.stringify(noTimes()),
+    stages: stages && JSON.stringify(stages),
     reduction: 'null',
     spec: JSON.stringify(spec),
   }
-}
-
-const NO_TIMES: RunTimes = {
-  service: emptyMoments(),
-  queueWait: emptyMoments(),
-  cpuMs: 0,
-  firstStartMs: null,
-  lastEndMs: null,
 }
 
 export function toRunRecord(row: RunModel): RunRecord {
@@ -115,6 +118,7 @@ export function toRunRecord(row: RunModel): RunRecord {
       bytes: row.bytes,
     },
     times: JSON.parse(row.times) as RunTimes,
+    stages: row.stages === null ? null : (JSON.parse(row.stages) as StageState[]),
     sequence: row.sequence,
     lastTaskSequence: row.lastTaskSequence,
     finalThroughput: row.finalThroughput,

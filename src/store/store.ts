@@ -4,6 +4,7 @@
  */
 
 import type { BatchSpec, Json, RunKind } from '../domain/batch.js'
+import type { StageLink } from '../domain/hand-over.js'
 import type { RunKey } from '../domain/ids.js'
 import type { IndexSet } from '../domain/indexset.js'
 import type { ResultColumns } from '../domain/results.js'
@@ -68,12 +69,18 @@ export interface TaskBlock {
   runStartedAt: number
   /** When the items became ready, epoch milliseconds: rows keep the wait since then. */
   readyAt: number
+  /** Where each became ready at a time of its own, in later stages: by place. */
+  readyAts: Float64Array | null
 }
 
 /** The sketches of a run's times, as bytes (domain/timing.ts makes and reads them). */
 export interface RunSketches {
   service: Uint8Array
   queueWait: Uint8Array
+}
+
+export interface StageSketches extends RunSketches {
+  stage: number
 }
 
 /** What is written of one run in one transaction. */
@@ -83,6 +90,8 @@ export interface Commit {
   blocks: TaskBlock[]
   /** Once, when the run has ended and has more tasks than exact percentiles are kept for. */
   sketches: RunSketches | null
+  /** As `sketches`, of those stages of a pipeline that have so many tasks by themselves. */
+  stageSketches: readonly StageSketches[]
 }
 
 export interface RunFilter {
@@ -148,6 +157,15 @@ export interface StoredBody {
 /** What a deleted run has left: its file and its bodies, and then rows. */
 export type Leftover = 'FILES' | 'ROWS'
 
+/** What an item has come to the next stage with. */
+export interface HandedOver {
+  index: number
+  /** See domain/hand-over.ts. */
+  text: string
+  /** When the stage before had ended, in milliseconds after Run.startedAt. */
+  readyMs: number
+}
+
 export type TimeColumn = 'serviceMs' | 'queueWaitMs'
 
 export interface Store {
@@ -197,9 +215,20 @@ export interface Store {
   items(runId: number, indexes: readonly number[]): Promise<Map<number, Json>>
   /** All indexes of a stage that have a row: what recovery does not run again. */
   endedIndexes(runId: number, stage: number, total: number): Promise<IndexSet>
+  /** All indexes that have succeeded in a stage: what the next one is to have, or has had. */
+  succeededIndexes(runId: number, stage: number, total: number): Promise<IndexSet>
+  /**
+   * What items that have succeeded in a stage hand over by this link; those that have not, or are not on disk yet, are left
+   * out. Of long ones not all may come: at least the first, and the others as far as they fit into 16 MB.
+   */
+  handedOver(
+    place: { runId: number; stage: number; link: StageLink },
+    indexes: readonly number[],
+  ): Promise<HandedOver[]>
   /** The times of all SUCCEEDED and FAILED tasks that had an attempt, unsorted; stage null: of all stages. */
   times(runId: number, stage: number | null, column: TimeColumn): Promise<Float64Array>
-  sketches(runId: number): Promise<RunSketches | null>
+  /** Of a run, or of a stage of a pipeline. */
+  sketches(runId: number, stage: number | null): Promise<RunSketches | null>
   /** The outputs of SUCCEEDED tasks of the last stage as JSON texts, by index; null elsewhere. */
   outputs(runId: number, total: number): Promise<(string | null)[]>
 

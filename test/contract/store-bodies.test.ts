@@ -15,7 +15,10 @@ describe.each(stores)('the stored bodies of %s', (_, create) => {
 
   /** Leaves a body as a lane does. */
   function stage({ key }: RunRecord, index: number, text: string): void {
-    writeFileSync(join(dataDir(), 'blobs', 'tmp', stagedName(stagedStem(key, index), sha256(text))), text)
+    writeFileSync(
+      join(dataDir(), 'blobs', 'tmp', stagedName(stagedStem({ run: key, stage: 0 }, index), sha256(text))),
+      text,
+    )
   }
 
   async function storing(...texts: string[]): Promise<RunRecord> {

@@ -316,10 +316,10 @@ describe.each(stores)('store %s', (_name, create) => {
 
     it('keeps sketches', async () => {
       const run = await launch()
-      expect(await store.sketches(run.id)).toBeNull()
+      expect(await store.sketches(run.id, null)).toBeNull()
       const sketches = { service: new Uint8Array([1, 2, 255]), queueWait: new Uint8Array() }
       await store.commit([{ ...commitOf(run, []), sketches }])
-      const read = await store.sketches(run.id)
+      const read = await store.sketches(run.id, null)
       expect([...read!.service]).toEqual([1, 2, 255])
       expect([...read!.queueWait]).toEqual([])
     })

@@ -70,6 +70,7 @@ function columns(first) {
     serviceMs: Float64Array.from(places, (at) => 1 + ((first + at) % 100)),
     cpuMs: null,
     outputs: outputColumn(places.map((at) => String(first + at))),
+    handedOver: null,
     errors: places
       .filter(hasFailed)
       .map((at) => ({ at, error: { code: 'FUNCTION_ERROR', message: 'no', retryable: false }, retryAfterMs: null })),
@@ -91,11 +92,12 @@ async function commitNext() {
     histories: [],
     runStartedAt: 1000,
     readyAt: 1000,
+    readyAts: null,
   }
   failed += block.columns.errors.length
   const counts = { ...state.counts, total: written, succeeded: written - failed, failed }
   const now = { ...state, status: 'RUNNING', counts, lastTaskSequence: written, startedAt: new Date(1000) }
-  await store.commit([{ runId: id, state: now, blocks: [block], sketches: null }])
+  await store.commit([{ runId: id, state: now, blocks: [block], sketches: null, stageSketches: [] }])
   tell(`committed ${first + ROWS}`)
 }
 

@@ -2,7 +2,7 @@ import type { BatchSpec, StageSpec } from '../../src/domain/batch.js'
 import type { TaskError } from '../../src/domain/errors.js'
 import { toRunKey } from '../../src/domain/ids.js'
 import { Outcome, type ResultColumns } from '../../src/domain/results.js'
-import type { RunRecord } from '../../src/domain/run.js'
+import { queuedStages, type RunRecord } from '../../src/domain/run.js'
 import type { FetchDetail } from '../../src/domain/task.js'
 import { emptyMoments } from '../../src/domain/timing.js'
 import { toColumns } from '../../src/engine/columns.js'
@@ -47,8 +47,16 @@ export function queuedRecord(launched: Pick<RunRecord, 'id' | 'key' | 'spec' | '
     concurrency: null,
     lanes: null,
     decision: null,
-    counts: { total: launched.spec.source.count, succeeded: 0, failed: 0, cancelled: 0, skipped: 0, bytes: 0 },
+    counts: {
+      total: launched.spec.source.count * launched.spec.stages.length,
+      succeeded: 0,
+      failed: 0,
+      cancelled: 0,
+      skipped: 0,
+      bytes: 0,
+    },
     times: { service: emptyMoments(), queueWait: emptyMoments(), cpuMs: 0, firstStartMs: null, lastEndMs: null },
+    stages: queuedStages(launched.spec),
     sequence: 1,
     lastTaskSequence: 0,
     finalThroughput: 0,
@@ -111,6 +119,7 @@ export function entryOf(tasks: readonly ReportedTask[], frame: Partial<BlockFram
     laneCpuMs: 0,
     reduction: null,
     runStartedAt: STARTED_AT,
+    readyAts: null,
     readyAt: STARTED_AT - 100,
     ...frame,
   })

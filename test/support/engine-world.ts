@@ -2,7 +2,7 @@ import { pino } from 'pino'
 import { expect } from 'vitest'
 import type { RunKey } from '../../src/domain/ids.js'
 import { doneOf, isFinalRunStatus, type RunRecord } from '../../src/domain/run.js'
-import type { LaunchComputeInput, LaunchFetchInput, RunView } from '../../src/engine/engine.js'
+import type { LaunchComputeInput, LaunchFetchInput, LaunchPipelineInput, RunView } from '../../src/engine/engine.js'
 import { type EngineOptions, Runs } from '../../src/engine/runs.js'
 import { MemoryEventBus } from '../../src/events/memory.js'
 import type { FunctionCatalog } from '../../src/functions/function.js'
@@ -89,6 +89,15 @@ export class World {
     const { items = 10, ...rest } = input
     const source = { template: { template: 'http://a.example/{i}', from: 1, to: items, step: 1 } }
     return this.#launched(await this.runs.launchFetch({ source, ...rest }, ''))
+  }
+
+  /** Computes flow through as many stages as there are names. */
+  async pipeline(input: Partial<LaunchPipelineInput> & { items?: number; functions?: string[] } = {}): Promise<RunKey> {
+    const { items = 10, functions = ['any', 'any'], ...rest } = input
+    const source = { range: { from: 0, to: items, step: 1 } }
+    const stages = functions.map((name) => ({ compute: { function: name } }))
+    const options = { strategy: 'THREADS' as const, ...input.options }
+    return this.#launched(await this.runs.launchPipeline({ source, stages, ...rest, options }, ''))
   }
 
   async #launched(outcome: Awaited<ReturnType<Runs['launchCompute']>>): Promise<RunKey> {

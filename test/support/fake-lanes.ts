@@ -158,6 +158,7 @@ function toColumns(ended: { held: Held; verdict: Verdict }[], epochMs: number): 
     serviceMs: Float64Array.from(ended, ({ verdict }) => verdict.serviceMs ?? 1),
     cpuMs: null,
     outputs: outputColumn(ended.map(({ verdict }) => verdict.output ?? null)),
+    handedOver: null,
     errors: ended.flatMap(({ verdict }, at) =>
       verdict.error ? [{ at, error: verdict.error, retryAfterMs: verdict.retryAfterMs ?? null }] : [],
     ),

@@ -136,21 +136,19 @@ export class FakeRuns {
     const { counts } = record
     const done = doneOf(counts)
     const running = this.#runs.get(record.key)?.inFlight.length ?? 0
-    return {
-      record,
-      progress: {
-        ...counts,
-        running,
-        queued: counts.total - done - running,
-        done,
-        fraction: done / counts.total,
-        throughput: 0,
-        elapsedMs: 0,
-        etaMs: null,
-        etaHighMs: null,
-        sequence: record.sequence,
-      },
+    const progress = {
+      ...counts,
+      running,
+      queued: counts.total - done - running,
+      done,
+      fraction: done / counts.total,
+      throughput: 0,
+      elapsedMs: 0,
+      etaMs: null,
+      etaHighMs: null,
+      sequence: record.sequence,
     }
+    return { record, progress, stages: record.spec.stages.map(() => progress) }
   }
 
   readonly #launch = async (input: unknown, space: string): Promise<LaunchOutcome> => {
@@ -162,6 +160,7 @@ export class FakeRuns {
   readonly engine: Engine = {
     launchFetch: this.#launch,
     launchCompute: this.#launch,
+    launchPipeline: this.#launch,
     deleteRun: async (key) => {
       this.delete(key)
       return { deletedRun: key, userErrors: [] }
@@ -173,13 +172,13 @@ export class FakeRuns {
     },
     view: this.#view,
     inFlight: (key) => this.#held(key).inFlight,
-    distribution: async (run, column) => {
+    distribution: async (run, _stage, column) => {
       this.calls.distribution += 1
       const values = this.#held(run.record.key).tasks.map((task) => task[column] ?? 0)
       return distributionFromValues(Float64Array.from(values).sort())
     },
     reduction: async ({ record }) => (isFinalRunStatus(record.status) ? record.reduction : null),
-    inputs: async ({ key, spec }, indexes) => {
+    inputs: async ({ key, spec }, _stage, indexes) => {
       this.calls.inputs += 1
       const { items } = this.#held(key)
       const { source } = spec

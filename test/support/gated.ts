@@ -74,6 +74,8 @@ export class GatedItems {
     for (const index of ended) set.add(index)
     this.supply = new GatedSupply({
       record: runRecord({ spec: batchSpec({ kind: 'FETCH', source, stages: [{ ...FETCH, fetch } as typeof FETCH] }) }),
+      stage: 0,
+      flow: null,
       concurrency: 64,
       ended: ended.length > 0 ? set : null,
       clock: this.clock,

@@ -36,6 +36,8 @@ export function computeJob(options: Partial<JobSpec> & { function?: string } = {
     job: jobs,
     work: { kind: 'COMPUTE', function: name, reduce: null },
     source: null,
+    takesOver: false,
+    handsOver: null,
     slots: 1,
     timeoutMs: null,
     maxOutputBytes: 1024 * 1024,

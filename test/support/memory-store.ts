@@ -1,6 +1,7 @@
 import type { Json } from '../../src/domain/batch.js'
 import type { TaskError } from '../../src/domain/errors.js'
 import { fetchAt } from '../../src/domain/fetch-column.js'
+import { handOver, type StageLink } from '../../src/domain/hand-over.js'
 import type { RunKey } from '../../src/domain/ids.js'
 import { IndexSet } from '../../src/domain/indexset.js'
 import { outputAt } from '../../src/domain/results.js'
@@ -10,6 +11,7 @@ import { STORED_TASK_STATUS, type StoredTaskStatus } from '../../src/domain/task
 import type {
   Commit,
   CreatedRun,
+  HandedOver,
   Idempotency,
   Leftover,
   NewRun,
@@ -21,6 +23,7 @@ import type {
 import { queuedRecord } from './engine-parts.js'
 
 export interface MemoryRow {
+  stage: number
   index: number
   status: StoredTaskStatus
   attempts: number
@@ -47,6 +50,8 @@ type Served =
   | 'unfinishedRuns'
   | 'run'
   | 'endedIndexes'
+  | 'succeededIndexes'
+  | 'handedOver'
   | 'times'
   | 'sketches'
   | 'outputs'
@@ -95,10 +100,12 @@ export class MemoryStore {
       earlierRun: (idempotency) => this.earlierRun(idempotency),
       items: (runId, indexes) => this.items(runId, indexes),
       sourceFile: async (runId) => this.#files.get(runId) ?? null,
-      task: (runId, _stage, index) => this.task(runId, index),
+      task: (runId, stage, index) => this.task(runId, stage, index),
       unfinishedRuns: () => this.unfinishedRuns(),
       run: (key) => this.run(key),
       endedIndexes: (runId, stage, total) => this.endedIndexes(runId, stage, total),
+      succeededIndexes: (runId, stage, total) => this.succeededIndexes(runId, stage, total),
+      handedOver: (place, indexes) => this.handedOver(place, indexes),
       times: (runId, stage, column) => this.times(runId, stage, column),
       sketches: async (runId) => this.sketchesOf.get(runId) ?? null,
       deleteRun: async (runId) => this.deleteRun(runId),
@@ -191,7 +198,7 @@ export class MemoryStore {
   }
 
   #write(runId: number, block: TaskBlock): void {
-    const { columns, dropped, firstSequence, histories, runStartedAt, readyAt } = block
+    const { columns, dropped, firstSequence, histories, runStartedAt, readyAt, readyAts } = block
     const rows = this.rows.get(runId)!
     let sequence = firstSequence
     for (let at = 0; at < columns.count; at += 1) {
@@ -202,12 +209,14 @@ export class MemoryStore {
       const startedMs = attempts?.[0]?.startedMs ?? columns.startedAt[at]! - runStartedAt
       const error = columns.errors.find((one) => one.at === at)?.error ?? null
       rows.push({
+        stage: block.stage,
         index: columns.indexes[at]!,
         status,
         attempts: columns.attempts[at]!,
         sequence: sequence++,
         serviceMs: attempts ? attempts.reduce((sum, one) => sum + one.serviceMs, 0) : columns.serviceMs[at]!,
-        queueWaitMs: columns.attempts[at] === 0 ? null : startedMs + (runStartedAt - readyAt),
+        queueWaitMs:
+          columns.attempts[at] === 0 ? null : Math.max(0, startedMs + (runStartedAt - (readyAts?.[at] ?? readyAt))),
         lane: block.lane,
         errorCode: error?.code ?? null,
         error,
@@ -236,25 +245,49 @@ export class MemoryStore {
     return new Map(indexes.map((index) => [index, items[index] as Json]))
   }
 
-  async task(runId: number, index: number): Promise<TaskRecord | null> {
+  async task(runId: number, stage: number, index: number): Promise<TaskRecord | null> {
     if (!this.autoRead) await new Promise<void>((resolve) => this.#heldReads.push(resolve))
     if (this.failReads > 0) {
       this.failReads -= 1
       throw new Error('the disk cannot be read')
     }
-    const row = this.rows.get(runId)!.find((one) => one.index === index)
-    return row ? { ...row, stage: 0, startedMs: null, cpuMs: null, history: null } : null
+    const row = this.rows.get(runId)!.find((one) => one.stage === stage && one.index === index)
+    return row ? { ...row, startedMs: null, cpuMs: null, history: null } : null
   }
 
-  async endedIndexes(runId: number, _stage: number, total: number): Promise<IndexSet> {
+  async endedIndexes(runId: number, stage: number, total: number): Promise<IndexSet> {
+    return this.#indexes(runId, total, (row) => row.stage === stage)
+  }
+
+  async succeededIndexes(runId: number, stage: number, total: number): Promise<IndexSet> {
+    return this.#indexes(runId, total, (row) => row.stage === stage && row.status === 'SUCCEEDED')
+  }
+
+  #indexes(runId: number, total: number, isIn: (row: MemoryRow) => boolean): IndexSet {
     const set = new IndexSet(total)
-    for (const { index } of this.rows.get(runId)!) set.add(index)
+    for (const row of this.rows.get(runId)!) if (isIn(row)) set.add(row.index)
     return set
   }
 
-  async times(runId: number, _stage: number | null, column: TimeColumn): Promise<Float64Array> {
+  async handedOver(
+    { runId, stage, link }: { runId: number; stage: number; link: StageLink },
+    indexes: readonly number[],
+  ): Promise<HandedOver[]> {
+    if (this.failReads > 0) {
+      this.failReads -= 1
+      throw new Error('the disk cannot be read')
+    }
+    const rows = this.rows.get(runId)!.filter((row) => row.stage === stage && row.status === 'SUCCEEDED')
+    return indexes.flatMap((index) => {
+      const row = rows.find((one) => one.index === index)
+      return row ? [{ index, text: handOver(link, row), readyMs: 0 }] : []
+    })
+  }
+
+  async times(runId: number, stage: number | null, column: TimeColumn): Promise<Float64Array> {
+    const isAsked = (row: MemoryRow) => stage === null || row.stage === stage
     return Float64Array.from(
-      this.rows.get(runId)!.filter(({ status, attempts }) => status !== 'CANCELLED' && attempts > 0),
+      this.rows.get(runId)!.filter((row) => isAsked(row) && row.status !== 'CANCELLED' && row.attempts > 0),
       (row) => row[column] ?? Number.NaN,
     )
   }
@@ -265,7 +298,8 @@ export class MemoryStore {
     for (const record of this.records.values()) {
       const rows = this.rows.get(record.id)!
       const { counts } = record
-      if (new Set(rows.map(({ index }) => index)).size !== rows.length) found.push(`run ${record.id} has an item twice`)
+      if (new Set(rows.map(({ stage, index }) => `${stage} ${index}`)).size !== rows.length)
+        found.push(`run ${record.id} has an item twice`)
       rows.forEach(({ sequence }, at) => {
         if (sequence !== at + 1) found.push(`run ${record.id} row ${at} has sequence ${sequence}`)
       })

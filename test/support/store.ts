@@ -108,6 +108,7 @@ export const RUNNING: Omit<RunRecord, 'id'> = {
   decision: null,
   counts: { total: 0, succeeded: 0, failed: 0, cancelled: 0, skipped: 0, bytes: 0 },
   times: { service: emptyMoments(), queueWait: emptyMoments(), cpuMs: 0, firstStartMs: null, lastEndMs: null },
+  stages: null,
   sequence: 0,
   lastTaskSequence: 0,
   finalThroughput: 0,
@@ -181,6 +182,7 @@ export function block(
         ? Float64Array.from(tasks, ({ cpuMs = Number.NaN }) => cpuMs)
         : null,
       outputs: outputColumn(tasks.map(({ output = null }) => output)),
+      handedOver: null,
       errors: tasks.flatMap(({ error }, at) => (error ? [{ at, error, retryAfterMs: null }] : [])),
       fetches: tasks.some(({ fetch }) => fetch) ? fetchColumn(tasks.map(({ fetch = null }) => fetch)) : null,
     },
@@ -188,12 +190,13 @@ export function block(
     histories: [],
     runStartedAt: RUN_STARTED_AT,
     readyAt: RUN_STARTED_AT - 2,
+    readyAts: null,
     ...rest,
   }
 }
 
 export function commitOf(run: RunRecord, blocks: TaskBlock[], changes: Partial<RunState> = {}): Commit {
-  return { runId: run.id, state: stateOf(run, changes), blocks, sketches: null }
+  return { runId: run.id, state: stateOf(run, changes), blocks, sketches: null, stageSketches: [] }
 }
 
 export const fetchDetail: FetchDetail = {

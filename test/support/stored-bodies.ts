@@ -85,8 +85,8 @@ export class BodyWorld {
   }
 
   /** Leaves a body as a lane does; answers with its staged name. */
-  stage({ key }: StoringRun, index: number, text: string): string {
-    const name = stagedName(stagedStem(key, index), sha256(text))
+  stage({ key }: StoringRun, index: number, text: string, stage = 0): string {
+    const name = stagedName(stagedStem({ run: key, stage }, index), sha256(text))
     writeFileSync(join(this.dir, 'tmp', name), text)
     return name
   }

@@ -18,7 +18,7 @@ describe('the names of stored bodies', () => {
   })
 
   it('say whose they are while they are staged, and whether they are whole', () => {
-    const stem = stagedStem(RUN, 17)
+    const stem = stagedStem({ run: RUN, stage: 0 }, 17)
     const whole = stagedName(stem, HASH)
     expect(parseStagedName(whole)).toEqual({ run: RUN, sha256: HASH })
     for (const other of [`${stem}.1-0-1.part`, `${whole}.part`, `x${whole}`, stem, '', '.DS_Store']) {

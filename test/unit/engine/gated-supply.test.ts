@@ -37,6 +37,8 @@ describe('createSupply', () => {
     const stage = { ...FETCH, fetch: { ...(FETCH as { fetch: object }).fetch, ...fetch } } as typeof FETCH
     return createSupply({
       record: runRecord({ spec: batchSpec({ source, stages: [stage] }) }),
+      stage: 0,
+      flow: null,
       concurrency: 1,
       ended: null,
       clock: new ManualClock(),

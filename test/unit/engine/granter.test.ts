@@ -8,7 +8,7 @@ import { PendingItems } from '../../../src/engine/pending.js'
 import { LaneSession } from '../../../src/engine/session.js'
 import { Sessions } from '../../../src/engine/sessions.js'
 import { ManualClock } from '../../support/clock.js'
-import { batchSpec, COMPUTE, columnsOf, FETCH, runRecord } from '../../support/engine-parts.js'
+import { batchSpec, COMPUTE, columnsOf, FETCH } from '../../support/engine-parts.js'
 import { FakeLane } from '../../support/fake-lanes.js'
 
 interface Setup extends Partial<BatchSpec> {
@@ -34,11 +34,15 @@ function setup({ items = 1000, lanes = 1, fetchRoom, isScarce = false, read, end
   const log: string[] = []
   const state = { mayGrant: true }
   const granter = new Granter({
-    record: runRecord({ spec }),
+    stage: spec.stages[0]!,
+    concurrency,
+    inputs:
+      source.kind === 'list' || source.kind === 'file'
+        ? { read: (indexes) => read!(indexes), isPartial: source.kind === 'file' }
+        : null,
     plan,
     pending,
     clock,
-    store: { items: (_, indexes) => read!(indexes) },
     sessions,
     lends: () => false,
     fetchRoom: () => ({ room: fetchRoom?.() ?? 256 - sessions.claimed, isScarce }),
@@ -50,7 +54,17 @@ function setup({ items = 1000, lanes = 1, fetchRoom, isScarce = false, read, end
     const lane = new FakeLane(`thread-${ordinal}`, 'THREAD', () => clock.epochMs())
     const slots = Math.ceil(plan.concurrency / plan.lanes)
     const work = { kind: 'COMPUTE' as const, function: 'any', reduce: null }
-    const job = { job: 1, work, source: null, slots, timeoutMs: null, maxOutputBytes: 1000, tellsWaiting: false }
+    const job = {
+      job: 1,
+      work,
+      source: null,
+      takesOver: false,
+      handsOver: null,
+      slots,
+      timeoutMs: null,
+      maxOutputBytes: 1000,
+      tellsWaiting: false,
+    }
     const session = new LaneSession(lane, ordinal, job, {
       clock,
       listener: { onResults() {}, onWaiting() {}, onDeath() {} },

@@ -11,8 +11,12 @@ describe('toJobSpec', () => {
       const key = toRunKey('ab'.repeat(16))
       const fetch = { bodyPolicy, maxBytes: 1, maxRedirects: 0, headers: [], okStatuses: null }
       const spec = batchSpec({ stages: [{ kind: 'FETCH', name: 'fetch', fetch }] })
-      const { work } = toJobSpec({ key, spec }, null, { job: 1, slots: 1, maxOutputBytes: 1, tellsWaiting: false })
-      expect(work).toEqual({ kind: 'FETCH', fetch, storesFor: bodyPolicy === 'STORE' ? key : null })
+      const { work } = toJobSpec(
+        { key, spec },
+        { stage: 0, file: null },
+        { job: 1, slots: 1, maxOutputBytes: 1, tellsWaiting: false },
+      )
+      expect(work).toEqual({ kind: 'FETCH', fetch, storesFor: bodyPolicy === 'STORE' ? { run: key, stage: 0 } : null })
     },
   )
 })

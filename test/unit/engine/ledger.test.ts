@@ -95,7 +95,7 @@ describe('Ledger', () => {
     expect([ledger.recorded.counts.succeeded, ledger.visible.counts.succeeded]).toEqual([5, 0])
     ledger.acknowledge(first)
     expect([ledger.visible.counts.succeeded, ledger.visible.sequence]).toEqual([2, 2])
-    expect(ledger.service.distribution().moments.count).toBe(2)
+    expect(ledger.times.service.distribution().moments.count).toBe(2)
     ledger.acknowledge(second)
     expect(ledger.visible).toEqual(ledger.recorded)
   })
@@ -167,9 +167,9 @@ describe('Ledger', () => {
   it('goes on from what is stored', () => {
     const counts = { total: 100, succeeded: 3, failed: 1, cancelled: 0, skipped: 0, bytes: 7 }
     const ledger = new Ledger(runRecord({ counts, lastTaskSequence: 4 }), null)
-    ledger.restore(Float64Array.of(1, 2, 3, 4), Float64Array.of(5, 6, 7, 8))
-    expect(ledger.service.distribution().percentile(1)).toBe(4)
-    expect(ledger.queueWait.distribution().percentile(0)).toBe(5)
+    ledger.restore(0, Float64Array.of(1, 2, 3, 4), Float64Array.of(5, 6, 7, 8))
+    expect(ledger.times.service.distribution().percentile(1)).toBe(4)
+    expect(ledger.times.queueWait.distribution().percentile(0)).toBe(5)
     const state = ledger.advance([entryOf([{ index: 9 }])], {})
     expect(state).toMatchObject({ counts: { succeeded: 4, failed: 1 }, lastTaskSequence: 5 })
   })

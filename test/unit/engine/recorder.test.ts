@@ -22,7 +22,7 @@ class Run implements RecordedRun {
 
   advance(entries: readonly Entry[], left: number) {
     this.advanced.push({ entries: entries.map(firstIndex), left })
-    return { state: this.#state, sketches: null }
+    return { state: this.#state, sketches: null, stageSketches: [] }
   }
 
   committed(entries: readonly Entry[]): void {

@@ -112,10 +112,10 @@ describe('a run that sends one request once', () => {
       [0, 1, 2, 3, 4].map((index) => [index, index === 0 ? 1 : 0, '"body"']),
     )
     expect(world.pool.busy[0]?.held.map(({ index }) => index)).toEqual([5])
-    const service = await world.runs.distribution(await world.view(key), 'serviceMs')
+    const service = await world.runs.distribution(await world.view(key), null, 'serviceMs')
     expect([service.moments.count, service.percentile(0.5)]).toEqual([1, 7])
     await world.end(world.pool.busy[0], { ...OK, serviceMs: 9 })
-    const ended = await world.runs.distribution(await world.view(key), 'serviceMs')
+    const ended = await world.runs.distribution(await world.view(key), null, 'serviceMs')
     expect([ended.moments.count, ended.percentile(0), ended.percentile(1)]).toEqual([2, 7, 9])
     expect(world.record(key)).toMatchObject({ status: 'SUCCEEDED', counts: { succeeded: 6 } })
     expect(world.store.problems()).toEqual([])

@@ -20,7 +20,17 @@ function setup({ timeoutMs = null, slots = 1 }: { timeoutMs?: number | null; slo
     onDeath: (_: LaneSession, death: DeadLane) => void deaths.push(death),
   }
   const work = { kind: 'COMPUTE' as const, function: 'any', reduce: null }
-  const job = { job: 7, work, source: null, slots, timeoutMs, maxOutputBytes: 1000, tellsWaiting: false }
+  const job = {
+    job: 7,
+    work,
+    source: null,
+    takesOver: false,
+    handsOver: null,
+    slots,
+    timeoutMs,
+    maxOutputBytes: 1000,
+    tellsWaiting: false,
+  }
   const session = new LaneSession(lane, 0, job, { clock, listener })
   const grant = (first: number, count: number) => {
     session.grant({ first, count, indexes: null, attempts: null, inputs: null })
@@ -192,7 +202,17 @@ describe('LaneSession over a lane that has died on its way', () => {
       onDeath: (_: LaneSession, death: DeadLane) => void deaths.push(death),
     }
     const work = { kind: 'COMPUTE' as const, function: 'any', reduce: null }
-    const job = { job: 1, work, source: null, slots: 1, timeoutMs: null, maxOutputBytes: 1000, tellsWaiting: false }
+    const job = {
+      job: 1,
+      work,
+      source: null,
+      takesOver: false,
+      handsOver: null,
+      slots: 1,
+      timeoutMs: null,
+      maxOutputBytes: 1000,
+      tellsWaiting: false,
+    }
     const session = new LaneSession(lane, 0, job, { clock, listener })
     session.grant({ first: 0, count: 2, indexes: null, attempts: null, inputs: null })
     await settle()

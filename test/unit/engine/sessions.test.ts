@@ -17,7 +17,17 @@ function setup(lanes: number, slots = 2) {
     const ordinal = sessions.freeOrdinal
     const lane = new FakeLane(`thread-${ordinal}`, 'THREAD', () => clock.epochMs())
     const work = { kind: 'COMPUTE' as const, function: 'any', reduce: null }
-    const job = { job: 1, work, source: null, slots, timeoutMs: null, maxOutputBytes: 1000, tellsWaiting: false }
+    const job = {
+      job: 1,
+      work,
+      source: null,
+      takesOver: false,
+      handsOver: null,
+      slots,
+      timeoutMs: null,
+      maxOutputBytes: 1000,
+      tellsWaiting: false,
+    }
     const session = new LaneSession(lane, ordinal, job, {
       clock,
       listener: { onResults() {}, onWaiting() {}, onDeath() {} },
@@ -111,9 +121,9 @@ describe('Sessions', () => {
     const runStartedAt = clock.epochMs()
     clock.advance(250)
     grant(held[0]!, 7, 1)
-    expect(sessions.inFlight(runStartedAt)).toEqual([
+    expect(sessions.inFlight(0, runStartedAt)).toEqual([
       { stage: 0, index: 7, attempt: 1, lane: 'thread-0', startedMs: 250, progress: null },
     ])
-    expect(sessions.inFlight(clock.epochMs() + 1)[0]?.startedMs).toBe(0)
+    expect(sessions.inFlight(0, clock.epochMs() + 1)[0]?.startedMs).toBe(0)
   })
 })

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { TaskError } from '../../../src/domain/errors.js'
 import type { RunRecord } from '../../../src/domain/run.js'
 import { Ledger } from '../../../src/engine/ledger.js'
-import { RateMeter } from '../../../src/engine/rate.js'
+import { Meters } from '../../../src/engine/rate.js'
 import { RunStates } from '../../../src/engine/states.js'
 import { MemoryEventBus } from '../../../src/events/memory.js'
 import { ManualClock } from '../../support/clock.js'
@@ -19,13 +19,13 @@ function setup(changes: Partial<RunRecord> = {}) {
   bus.runChanged = () => void told.push('run')
   bus.tasksCommitted = () => void told.push('tasks')
   const ledger = new Ledger(record, null)
-  const rate = new RateMeter(clock)
-  rate.start(0)
+  const meters = new Meters(clock, record)
+  meters.start(record)
   const run = { running: 0, ending: null as { failure: TaskError | null; isCutShort: boolean } | null, ended: 0 }
   const states = new RunStates({
     record,
     ledger,
-    rate,
+    meters,
     clock,
     bus,
     running: () => run.running,

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { RunRecord, RunStatus } from '../../../src/domain/run.js'
 import { EXACT_LIMIT, TimingAccumulator } from '../../../src/domain/timing.js'
 import { Ledger } from '../../../src/engine/ledger.js'
-import { RateMeter } from '../../../src/engine/rate.js'
+import { Meters } from '../../../src/engine/rate.js'
 import { Views } from '../../../src/engine/views.js'
 import type { Store } from '../../../src/store/store.js'
 import { ManualClock } from '../../support/clock.js'
@@ -38,14 +38,14 @@ function reducing(reduce: 'SUM' | 'COUNT' | 'COLLECT', changes: Partial<RunRecor
 function live(clock: ManualClock) {
   const record = runRecord({ status: 'RUNNING', startedAt: clock.now() })
   const ledger = new Ledger(record, null)
-  const rate = new RateMeter(clock)
-  rate.start(0)
+  const meters = new Meters(clock, record)
+  meters.start(record)
   clock.advance(1000)
   const entries = [entryOf(Array.from({ length: 10 }, (_, index) => ({ index, serviceMs: index })))]
   ledger.advance(entries, { sequence: 5 })
   ledger.acknowledge(entries)
-  rate.sample(10)
-  return { record, ledger, rate, running: 2, sequence: 7 }
+  meters.sample(ledger.visible)
+  return { record, ledger, meters, stages: [{ running: 2 }], running: 2, sequence: 7 }
 }
 
 describe('Views.view', () => {
@@ -80,7 +80,11 @@ describe('Views.distribution', () => {
   it('takes a live run from its books', async () => {
     const { clock, views, asked } = setup()
     const run = live(clock)
-    const distribution = await views.distribution(views.view(run.record, run), 'serviceMs', run)
+    const distribution = await views.distribution(
+      views.view(run.record, run),
+      { stage: null, column: 'serviceMs' },
+      run,
+    )
     expect([distribution.exact, distribution.percentile(0.5), distribution.percentile(1)]).toEqual([true, 4, 9])
     expect(asked).toEqual([])
   })
@@ -89,7 +93,7 @@ describe('Views.distribution', () => {
     const { views, asked } = setup({ times: async () => Float64Array.of(3, 1, 2) })
     const run = views.view(ended('SUCCEEDED'), null)
     for (let time = 0; time < 3; time += 1) {
-      expect((await views.distribution(run, 'queueWaitMs', null)).percentile(1)).toBe(3)
+      expect((await views.distribution(run, { stage: null, column: 'queueWaitMs' }, null)).percentile(1)).toBe(3)
     }
     expect(asked).toEqual(['times'])
   })
@@ -102,21 +106,23 @@ describe('Views.distribution', () => {
     }
     const { views, asked } = setup({ times })
     const run = views.view(ended('SUCCEEDED'), null)
-    await expect(views.distribution(run, 'serviceMs', null)).rejects.toThrow('the disk cannot be read')
+    await expect(views.distribution(run, { stage: null, column: 'serviceMs' }, null)).rejects.toThrow(
+      'the disk cannot be read',
+    )
     fails = false
-    expect((await views.distribution(run, 'serviceMs', null)).percentile(1)).toBe(1)
+    expect((await views.distribution(run, { stage: null, column: 'serviceMs' }, null)).percentile(1)).toBe(1)
     expect(asked).toEqual(['times', 'times'])
   })
 
   it('forgets the runs that were not asked for the longest', async () => {
     const { views, asked } = setup({ times: async () => Float64Array.of(1) })
     const runs = Array.from({ length: 33 }, () => views.view(ended('SUCCEEDED'), null))
-    for (const run of runs) await views.distribution(run, 'serviceMs', null)
-    await views.distribution(runs[1]!, 'serviceMs', null)
+    for (const run of runs) await views.distribution(run, { stage: null, column: 'serviceMs' }, null)
+    await views.distribution(runs[1]!, { stage: null, column: 'serviceMs' }, null)
     expect(asked).toHaveLength(33)
-    await views.distribution(runs[0]!, 'serviceMs', null)
+    await views.distribution(runs[0]!, { stage: null, column: 'serviceMs' }, null)
     expect(asked).toHaveLength(34)
-    await views.distribution(runs[1]!, 'serviceMs', null)
+    await views.distribution(runs[1]!, { stage: null, column: 'serviceMs' }, null)
     expect(asked).toHaveLength(34)
   })
 
@@ -127,7 +133,7 @@ describe('Views.distribution', () => {
     const { views, asked } = setup({ sketches })
     const record = ended('SUCCEEDED')
     const run = views.view({ ...record, times: { ...record.times, service: times.moments } }, null)
-    const distribution = await views.distribution(run, 'serviceMs', null)
+    const distribution = await views.distribution(run, { stage: null, column: 'serviceMs' }, null)
     expect([distribution.exact, distribution.moments.count]).toEqual([false, EXACT_LIMIT + 1])
     expect(distribution.percentile(0.5) / (EXACT_LIMIT / 2)).toBeCloseTo(1, 1)
     expect(asked).toEqual(['sketches'])
@@ -163,7 +169,7 @@ describe('Views.inputs', () => {
   it('follows from the index for a range, and is read for a list', async () => {
     const { views, asked } = setup({ items: async (_, indexes) => new Map(indexes.map((index) => [index, 'x'])) })
     const range = runRecord({ spec: batchSpec({ source: { kind: 'range', from: 5, to: 25, step: 2, count: 10 } }) })
-    expect(await views.inputs(range, [0, 3])).toEqual(
+    expect(await views.inputs(range, 0, [0, 3])).toEqual(
       new Map([
         [0, 5],
         [3, 11],
@@ -171,7 +177,7 @@ describe('Views.inputs', () => {
     )
     expect(asked).toEqual([])
     const list = runRecord({ spec: batchSpec({ source: { kind: 'list', form: 'inputs', count: 3 } }) })
-    expect(await views.inputs(list, [2])).toEqual(new Map([[2, 'x']]))
+    expect(await views.inputs(list, 0, [2])).toEqual(new Map([[2, 'x']]))
   })
 })
 
@@ -185,12 +191,12 @@ describe('Views.inputs, of a file', () => {
 
   it('asks again for what did not come', async () => {
     const { views, asked } = answering(3)
-    expect(await views.inputs(record, indexes)).toEqual(new Map(indexes.map((at) => [at, at])))
+    expect(await views.inputs(record, 0, indexes)).toEqual(new Map(indexes.map((at) => [at, at])))
     expect(asked).toHaveLength(4)
   })
 
   it('gives up where they are too large for an answer', async () => {
-    await expect(answering(2).views.inputs(record, indexes)).rejects.toThrow(
+    await expect(answering(2).views.inputs(record, 0, indexes)).rejects.toThrow(
       /^the inputs of these 10 tasks are too large/,
     )
   })
@@ -198,6 +204,6 @@ describe('Views.inputs, of a file', () => {
   it('tells a line that is no request as it is', async () => {
     const bad = { url: 'nonsense', method: 'GET', headers: [], body: null, problem: 'no URL' }
     const { views } = setup({ items: async () => new Map([[0, bad]]) })
-    expect(await views.inputs(record, [0])).toEqual(new Map([[0, 'nonsense']]))
+    expect(await views.inputs(record, 0, [0])).toEqual(new Map([[0, 'nonsense']]))
   })
 })

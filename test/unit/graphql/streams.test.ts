@@ -220,7 +220,7 @@ describe('endedTaskBatches', () => {
     const { value } = await stream.next()
     const nodes: TaskNode[] = value?.nodes ?? []
     expect(services.runs.calls.inputs).toBe(0)
-    expect(await Promise.all(nodes.map((node) => node.inputs.at(node.record.index)))).toEqual([0, 1, 2, 3, 4])
+    expect(await Promise.all(nodes.map((node) => node.inputs.at(node.record)))).toEqual([0, 1, 2, 3, 4])
     expect(services.runs.calls.inputs).toBe(1)
     await stream.return?.()
   })

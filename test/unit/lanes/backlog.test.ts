@@ -16,7 +16,7 @@ function walk(backlog: Backlog) {
 
 describe('Backlog', () => {
   it('walks grants in the order of their coming', () => {
-    const backlog = new Backlog(range)
+    const backlog = new Backlog({ source: range, takesOver: false })
     backlog.push({ first: 5, count: 2, indexes: null, inputs: null, attempts: null })
     backlog.push({ first: 0, count: 2, indexes: [9, 1], inputs: null, attempts: [2, 3] })
     expect(walk(backlog)).toEqual([
@@ -28,13 +28,13 @@ describe('Backlog', () => {
   })
 
   it('takes the inputs of a grant before those of the source', () => {
-    const backlog = new Backlog(range)
+    const backlog = new Backlog({ source: range, takesOver: false })
     backlog.push({ first: 0, count: 2, indexes: null, inputs: ['a', undefined], attempts: null })
     expect(walk(backlog).map(({ input }) => input)).toEqual(['a', undefined])
   })
 
   it('throws for an item that has no input at all', () => {
-    const backlog = new Backlog(null)
+    const backlog = new Backlog({ source: null, takesOver: false })
     backlog.push({ first: 3, count: 1, indexes: null, inputs: null, attempts: null })
     backlog.next()
     expect(() => backlog.input()).toThrow('item 3 has no input')
@@ -44,7 +44,7 @@ describe('Backlog', () => {
     const sizes = fc.array(fc.integer({ min: 0, max: 20 }), { maxLength: 20 })
     fc.assert(
       fc.property(sizes, fc.array(fc.integer({ min: 1, max: 30 }), { maxLength: 20 }), (counts, takes) => {
-        const backlog = new Backlog(range)
+        const backlog = new Backlog({ source: range, takesOver: false })
         let granted = 0
         const seen: number[] = []
         const queue: Grant[] = counts.map((count) => {

@@ -32,6 +32,7 @@ describe('BlockBuilder', () => {
       serviceMs: Float64Array.of(0.4, 0.2),
       cpuMs: Float64Array.of(Number.NaN, 0.5),
       outputs: { text: '"four"', ends: Uint32Array.of(6, 6) },
+      handedOver: null,
       errors: [{ at: 1, error: failure, retryAfterMs: 50 }],
       fetches: null,
     })

@@ -67,7 +67,7 @@ describe('claims', () => {
     )
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
-        const backlog = new Backlog(range)
+        const backlog = new Backlog({ source: range, takesOver: false })
         const walked: number[] = []
         const taken: number[] = []
         let lent: { first: number; count: number; memory: SharedArrayBuffer }[] = []

@@ -50,7 +50,7 @@ class FakeFetcher implements Fetcher {
   async close(): Promise<void> {}
 }
 
-function setUp(slots: number, storesFor: RunKey | null = null) {
+function setUp(slots: number, storesFor: { run: RunKey; stage: number } | null = null) {
   const fetcher = new FakeFetcher()
   const listener = new Listener()
   const sent: FromLane['kind'][] = []
@@ -104,11 +104,11 @@ describe('a fetch job', () => {
   })
 
   it.each([null, toRunKey('ab'.repeat(16))])('tells where each body goes, for the run %s', async (run) => {
-    const { session, fetcher, job } = setUp(4, run)
+    const { session, fetcher, job } = setUp(4, run && { run, stage: 2 })
     session.handle({ kind: 'open', job: job(), slate: null })
     session.handle({ kind: 'grant', grant: grantOf(urls(2), 7) })
     await new Promise((resolve) => setImmediate(resolve))
-    const stem = (index: number) => run && `/data/blobs/tmp/${run}.${index}`
+    const stem = (index: number) => run && `/data/blobs/tmp/${run}.2-${index}`
     expect(fetcher.stems).toEqual([stem(7), stem(8)])
   })
 

@@ -25,7 +25,7 @@ const NUMBERS = Array.from({ length: 2_500 }, (_, at) => at).join('\n')
 
 describe('Backlog over a file', () => {
   it('takes inputs from lines, wherever they are', () => {
-    const backlog = new Backlog({ kind: 'file', ...files.write(NUMBERS) })
+    const backlog = new Backlog({ source: { kind: 'file', ...files.write(NUMBERS) }, takesOver: false })
     backlog.push({ first: 0, count: 3, indexes: [2_400, 7, 1_000], inputs: null, attempts: null })
     const inputs: unknown[] = []
     while (backlog.next()) inputs.push(backlog.input())
@@ -33,7 +33,7 @@ describe('Backlog over a file', () => {
   })
 
   it('throws for the input of a bad line, and goes on with the next', () => {
-    const backlog = new Backlog({ kind: 'file', ...files.write('1\nx\n3') })
+    const backlog = new Backlog({ source: { kind: 'file', ...files.write('1\nx\n3') }, takesOver: false })
     backlog.push(linesOf(0, 3))
     backlog.next()
     expect(backlog.input()).toBe(1)

@@ -25,7 +25,7 @@ describe('a commit of a run that stores bodies', () => {
 
   it('takes bodies of tasks with a history, and none of those that failed, were dropped or store none', () => {
     const run = world.launch([storingStage('DISCARD'), storingStage()])
-    for (const [index, text] of ['kept', 'failed', 'dropped', 'other'].entries()) world.stage(run, index, text)
+    for (const [index, text] of ['kept', 'failed', 'dropped', 'other'].entries()) world.stage(run, index, text, 1)
     const commit = world.commitOf(
       run,
       [

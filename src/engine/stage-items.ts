@@ -1,0 +1,101 @@
+/** The items of a stage: where they come from, and what they bring with them. */
+
+import type { StageSpec } from '../domain/batch.js'
+import { handedOverAt, linkAfter, readRequestHandedOver, type StageLink } from '../domain/hand-over.js'
+import type { IndexSet } from '../domain/indexset.js'
+import { Outcome, type ResultColumns } from '../domain/results.js'
+import type { Store } from '../store/store.js'
+import { type Capacity, FLOW, FlowSupply, GATED_FLOW } from './flow.js'
+import { createSupply, isGated, type SupplyOptions } from './gated-supply.js'
+import type { InputReading } from './granter.js'
+import { isRead } from './job.js'
+import type { Supply } from './supply.js'
+
+/** What ended before this process knew of the run. */
+export interface StageRecovery {
+  /** Items that have a row of the stage; null: none. */
+  ended: IndexSet | null
+  /** Items that have left the stage before; null: none, and in the first stage. */
+  arrived: IndexSet | null
+}
+
+export const NOTHING_RECOVERED: StageRecovery = { ended: null, arrived: null }
+
+interface Options extends Omit<SupplyOptions, 'flow' | 'ended' | 'store'> {
+  recovery: StageRecovery
+  store: Pick<Store, 'items' | 'task' | 'handedOver'>
+  /** Run.startedAt, epoch milliseconds. */
+  runStartedAt(): number
+}
+
+export class StageItems {
+  readonly supply: Supply
+  /** How their inputs are read; null where the lanes know them by themselves. */
+  readonly inputs: InputReading | null
+  readonly #link: StageLink | null
+  /** What comes from the stage before; null in the first one. */
+  readonly #flow: FlowSupply | null
+
+  constructor(options: Options) {
+    const { record, stage, recovery } = options
+    this.#link = linkAfter(record.spec, stage - 1)
+    this.#flow = this.#link && createFlow(options, this.#link)
+    this.supply = createSupply({ ...options, flow: this.#flow, ended: recovery.ended })
+    this.inputs = this.#flow ? flowReading(this.#flow) : sourceReading(options)
+  }
+
+  /** How many items more may be on their way here. */
+  get room(): number {
+    return this.#flow?.room ?? Number.POSITIVE_INFINITY
+  }
+
+  /** When each item of the columns left the stage before, by place, in epoch milliseconds; null in the first stage. */
+  readyAts({ indexes, startedAt }: ResultColumns): Float64Array | null {
+    const flow = this.#flow
+    return flow && indexes.map((index, at) => flow.readyAtOf(index) ?? startedAt[at]!)
+  }
+
+  /** Takes over what has succeeded in the stage before. `nowMs`: epoch milliseconds. */
+  takeOver(columns: ResultColumns, dropped: ReadonlySet<number> | null, nowMs: number): void {
+    const [flow, link] = [this.#flow!, this.#link!]
+    for (let at = 0; at < columns.count; at += 1) {
+      if (columns.outcomes[at] !== Outcome.SUCCEEDED || dropped?.has(at)) continue
+      const startedAt = columns.startedAt[at]!
+      // What has another item's answer never started.
+      const readyAt = startedAt > 0 ? startedAt + columns.serviceMs[at]! : nowMs
+      flow.arrive(columns.indexes[at]!, handedOverAt(columns, at, link), readyAt)
+    }
+  }
+}
+
+function createFlow({ record, stage, recovery, store, runStartedAt }: Options, link: StageLink): FlowSupply {
+  const { spec, id: runId } = record
+  const work = spec.stages[stage]!
+  const capacity: Capacity = isGated(work) ? GATED_FLOW : FLOW
+  return new FlowSupply({
+    capacity,
+    total: spec.source.count,
+    recovered: recoveredItems(work, recovery),
+    toInput: work.kind === 'FETCH' ? readRequestHandedOver : (text) => text,
+    read: (indexes) => store.handedOver({ runId, stage: stage - 1, link }, indexes),
+    runStartedAt,
+  })
+}
+
+/** Where one request is sent once, those that have ended are read first: they lead those that have not. */
+function recoveredItems(work: StageSpec, { ended, arrived }: StageRecovery): IndexSet[] {
+  if (arrived === null) return []
+  const left = ended === null ? arrived : arrived.difference(ended)
+  const sharesAnswers = work.kind === 'FETCH' && work.fetch.dedupe === true
+  return sharesAnswers && ended ? [arrived.intersection(ended), left] : [left]
+}
+
+function flowReading(flow: FlowSupply): InputReading {
+  return { read: (indexes) => flow.inputs(indexes), isPartial: true }
+}
+
+function sourceReading({ record, stage, store }: Options): InputReading | null {
+  const { id, spec } = record
+  if (!isRead(spec.source, spec.stages[stage]!)) return null
+  return { read: (indexes) => store.items(id, indexes), isPartial: spec.source.kind === 'file' }
+}

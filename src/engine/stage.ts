@@ -1,0 +1,424 @@
+/** One stage of a run under way: hands its items to the lanes it holds, and takes in what they report. */
+
+import type { StageSpec } from '../domain/batch.js'
+import type { TaskError } from '../domain/errors.js'
+import type { RunKey } from '../domain/ids.js'
+import type { ResultColumns } from '../domain/results.js'
+import { type LaneKind, slotsOfLane } from '../domain/strategy.js'
+import type { InFlightTask } from '../domain/task.js'
+import type { Lane } from '../lanes/lane.js'
+import type { ResultBlock } from '../lanes/protocol.js'
+import { Alarm } from './alarm.js'
+import { Attempts } from './attempts.js'
+import { BoundedSupply } from './bounded-supply.js'
+import { StrategyChoice } from './choice.js'
+import { toColumns } from './columns.js'
+import { Demand } from './demand.js'
+import { Granter } from './granter.js'
+import { toJobSpec } from './job.js'
+import { type BlockFrame, toEntry } from './ledger.js'
+import { judgeDeath } from './obituary.js'
+import { concurrencyOf, type StagePlan } from './plan.js'
+import type { ScheduledRun } from './scheduler.js'
+import { type DeadLane, LaneSession, type SessionListener } from './session.js'
+import { Sessions } from './sessions.js'
+import { StageItems, type StageRecovery } from './stage-items.js'
+import type { StagedRun, StageSetting } from './staged-run.js'
+import type { Supply } from './supply.js'
+
+/** A run gives up when this many lanes in a row died before they had done anything. */
+const MAX_STILLBORN_LANES = 5
+
+/** What a block of rows needs that is not the same for all of the stage. */
+type Frame = Omit<BlockFrame, 'stage' | 'runStartedAt' | 'readyAt' | 'readyAts'>
+
+export class StageExecution implements ScheduledRun, SessionListener {
+  /** The stage after it, which is told of what leaves this one. */
+  next: StageExecution | null = null
+  readonly #work: StageSpec
+  readonly #items: StageItems
+  readonly #pending: Supply
+  readonly #attempts: Attempts
+  readonly #sessions: Sessions
+  readonly #demand: Demand
+  readonly #granter: Granter
+  /** Null where nothing is to be chosen. */
+  readonly #choice: StrategyChoice | null
+  #stillborn = 0
+  /** Rings when an item's back-off is over. */
+  readonly #backoff: Alarm
+
+  constructor(
+    private readonly run: StagedRun,
+    readonly index: number,
+    private readonly options: {
+      plan: StagePlan
+      recovery: StageRecovery
+      setting: StageSetting
+      /** Null in the first one. */
+      previous: StageExecution | null
+    },
+  ) {
+    const { record } = run
+    const { plan, setting } = options
+    const { clock, store } = setting
+    this.#work = record.spec.stages[index]!
+    this.#items = this.#createItems(store)
+    const { supply } = this.#items
+    const isLast = index === record.spec.stages.length - 1
+    this.#pending = isLast ? supply : new BoundedSupply(supply, () => this.#room)
+    this.#sessions = new Sessions({
+      mayStay: (session) =>
+        run.phase === 'running' && !session.retiring && !session.isLast && this.#demand.grantable > 0,
+      release: (lane) => this.#giveBack(lane),
+    })
+    this.#demand = new Demand({
+      kind: this.#work.kind,
+      priority: record.spec.priority,
+      plan: plan.live,
+      pending: this.#pending,
+      sessions: this.#sessions,
+      fetches: setting.fetches,
+      goesOn: () => run.phase === 'waiting' || run.phase === 'running',
+      pump: () => this.pump(),
+      onWantChanged: () => setting.onWantChanged(this),
+    })
+    this.#granter = this.#createGranter()
+    this.#choice = this.#chooser()
+    this.#attempts = new Attempts({
+      spec: record.spec,
+      stage: this.#work,
+      pending: this.#pending,
+      clock,
+      random: () => setting.random(),
+      methodOf: (item) => this.#granter.methodOf(item),
+    })
+    this.#backoff = new Alarm(clock, () => this.#onDue())
+  }
+
+  get key(): RunKey {
+    return this.run.record.key
+  }
+
+  get priority(): number {
+    return this.run.record.spec.priority
+  }
+
+  get laneKind(): LaneKind {
+    return this.options.plan.live.laneKind
+  }
+
+  get held(): number {
+    return this.#sessions.size
+  }
+
+  get want(): number {
+    return this.#demand.want
+  }
+
+  /** Tasks in service, as far as can be told without asking the lanes. */
+  get running(): number {
+    return this.#sessions.running
+  }
+
+  /** How it is executed now. */
+  get execution(): StagePlan['live'] {
+    return this.options.plan.live
+  }
+
+  /** Whether some of its items wait for a lane. */
+  get waitsForLane(): boolean {
+    return this.#pending.ready > 0 && this.run.phase !== 'ending'
+  }
+
+  /** Nothing is in service, and nothing that is here will be. */
+  get isDrained(): boolean {
+    const left = this.run.phase === 'ending' ? 0 : this.#pending.size + this.#granter.reading
+    return this.#sessions.busy === 0 && left === 0
+  }
+
+  /** Items that have not ended here, as far as is known. */
+  get left(): number {
+    const { previous } = this.options
+    return this.#pending.size + this.#granter.reading + this.#sessions.outstanding + (previous?.left ?? 0)
+  }
+
+  /** From now on it may have lanes. */
+  enter(): void {
+    this.#pending.start()
+    this.#demand.changed()
+  }
+
+  expectLane(): boolean {
+    return this.#demand.expectLane()
+  }
+
+  missLane(): void {
+    this.#demand.missLane()
+  }
+
+  /** A lane that this stage may use from now on. */
+  attach(lane: Lane): void {
+    const { setting } = this.options
+    this.#demand.laneCame()
+    this.run.begin()
+    const { clock, maxOutputBytes, nextJob } = setting
+    const ordinal = this.#sessions.freeOrdinal
+    const slots = slotsOfLane(this.execution, ordinal)
+    const tellsWaiting = this.#choice?.isOpen ?? false
+    const place = { stage: this.index, file: setting.sourceFile(this.run.record.id) }
+    const job = toJobSpec(this.run.record, place, { job: nextJob(), slots, maxOutputBytes, tellsWaiting })
+    const session = new LaneSession(lane, ordinal, job, { clock, listener: this })
+    this.#sessions.add(session)
+    this.#choice?.begin()
+    this.#fill(session)
+    // Only now: what was kept free for it is not to be shown to others in between.
+    this.#demand.noteLanes()
+    this.#sessions.settle(session)
+    this.run.showRunning()
+  }
+
+  retire(count: number): void {
+    this.#sessions.retire(count)
+  }
+
+  giveUp(message: string): void {
+    this.run.fail({ code: 'LANE_DIED', message, retryable: false })
+  }
+
+  /** Grants what there is to grant: after a change elsewhere that may have made room. */
+  pump(): void {
+    const { ready } = this.#pending
+    this.#pending.release(this.options.setting.clock.monotonicMs())
+    if (this.#pending.ready !== ready) this.#demand.changed()
+    this.#fillAll()
+    this.run.showRunning()
+  }
+
+  /** Nothing more is granted; what is in service may end. */
+  leave(): void {
+    this.#choice?.stop()
+    this.#backoff.set(null)
+    this.#pending.stop()
+    this.#sessions.recall()
+    this.#sessions.settleAll()
+    this.#demand.changed()
+  }
+
+  /** Nothing more is granted, and what is in service is aborted. */
+  end(): void {
+    this.#choice?.end()
+    this.#backoff.set(null)
+    this.#pending.stop()
+    this.#sessions.cancel()
+    this.#sessions.settleAll()
+    this.#demand.changed()
+  }
+
+  /** The run has come to its end: what waits for another attempt has failed. */
+  close(): void {
+    this.#choice?.end()
+    for (const block of this.run.phase === 'ending' ? this.#attempts.abandon(this.run.times.runStartedAt) : []) {
+      this.#record(block.columns, { ...block, dropped: null, laneCpuMs: 0, reduction: null })
+    }
+  }
+
+  /** Aborts what is in service. */
+  cancelSessions(): void {
+    this.#sessions.cancel()
+  }
+
+  inFlight(): InFlightTask[] {
+    return this.#sessions.inFlight(this.index, this.run.times.runStartedAt)
+  }
+
+  onResults(session: LaneSession, block: ResultBlock): void {
+    this.#stillborn = 0
+    this.#granter.observe(block.columns)
+    this.#choice?.observe(block.columns, { laneCpuMs: block.laneCpuMs, slots: session.slots })
+    const { columns, laneCpuMs, reduction, unreadable } = block
+    const heldUntilMs = unreadable === undefined ? null : this.#granter.postpone(unreadable)
+    this.#take(columns, { lane: session.lane.name, laneCpuMs, reduction, heldUntilMs })
+    // Of fetches the others may have been waiting longer for the room that this makes.
+    if (this.#work.kind === 'COMPUTE') this.#fill(session)
+    // What it leaves free is the others'.
+    if (session.isLast) for (const other of this.#sessions) this.#fill(other)
+    this.#sessions.settle(session)
+    this.#afterResults()
+  }
+
+  onWaiting(session: LaneSession, busyShare: number | null): void {
+    if (this.#sessions.has(session)) this.#choice?.onWaiting(busyShare)
+  }
+
+  onDeath(session: LaneSession, death: DeadLane): void {
+    const { timeoutMs } = session
+    const { ended, givenBack } = judgeDeath(death, { timeoutMs, nowMs: this.options.setting.clock.epochMs() })
+    for (const { index, attempt } of givenBack) this.#pending.giveBack(index, attempt)
+    if (ended.length > 0)
+      this.#take(toColumns(ended), { lane: session.lane.name, laneCpuMs: 0, reduction: null, heldUntilMs: null })
+    this.#sessions.remove(session)
+    if (!session.hasReported && ended.length === 0 && death.killedFor === null) this.#countStillborn(death.error)
+    this.#afterResults()
+  }
+
+  #createItems(store: StageSetting['store']): StageItems {
+    const { run, index } = this
+    const { setting, recovery, plan } = this.options
+    return new StageItems({
+      record: run.record,
+      stage: index,
+      recovery,
+      store,
+      runStartedAt: () => run.times.runStartedAt,
+      concurrency: plan.live.concurrency,
+      clock: setting.clock,
+      isFull: () => setting.recorder.full,
+      onEnded: (columns) =>
+        this.#record(columns, { lane: null, laneCpuMs: 0, reduction: null, dropped: null, histories: [] }),
+      onChanged: () => this.#onDue(),
+      onUnreadable: (error) => run.fail(error),
+    })
+  }
+
+  /** How many more may be handed out, so that there is room for them in the next stage. */
+  get #room(): number {
+    const room = this.next === null ? Number.POSITIVE_INFINITY : this.next.#items.room
+    return room - this.#sessions.outstanding - this.#granter.reading
+  }
+
+  #createGranter(): Granter {
+    const { run, options } = this
+    const { spec } = run.record
+    return new Granter({
+      stage: this.#work,
+      concurrency: concurrencyOf(spec, this.#work),
+      inputs: this.#items.inputs,
+      plan: options.plan.live,
+      pending: this.#pending,
+      clock: options.setting.clock,
+      sessions: this.#sessions,
+      fetchRoom: () => this.#demand.fetchRoom(),
+      lends: () => this.#choice?.isOpen ?? false,
+      mayGrant: (session) => run.phase === 'running' && this.#sessions.has(session) && !session.isLast,
+      onFilled: (session) => this.#onFilled(session),
+      onUnreadable: (error) => run.fail(error),
+    })
+  }
+
+  #chooser(): StrategyChoice | null {
+    const { options, decision } = this.options.plan
+    if (options === null) return null
+    const { clock, recorder, laneCosts } = this.options.setting
+    return new StrategyChoice(
+      {
+        plan: this.execution,
+        options,
+        clock,
+        costs: () => laneCosts('THREAD'),
+        overheadMs: () => recorder.rowMs,
+        left: () => this.left,
+        inServiceMs: () => this.#sessions.longestInServiceMs(clock.epochMs()),
+        holdsLane: () => this.#sessions.size > 0,
+        onChosen: (advice) => {
+          const { strategy, lanes, concurrency } = this.execution
+          this.run.replanned(this.index, { decision: advice, effectiveStrategy: strategy, lanes, concurrency })
+        },
+        onReplanned: () => this.#replan(),
+      },
+      decision,
+    )
+  }
+
+  /** The plan has changed: what has not begun is handed out anew. */
+  #replan(): void {
+    for (const session of this.#sessions) {
+      for (const { grant, started } of session.takeBack().reverse()) this.#pending.restore(grant, started)
+      session.isLast = session.slots !== slotsOfLane(this.execution, session.ordinal)
+      if (session.isLast) session.recall()
+    }
+    this.#demand.changed()
+    for (const session of this.#sessions) this.#fill(session)
+  }
+
+  #fill(session: LaneSession): void {
+    if (this.run.phase !== 'running' || session.retiring || session.isLast) return
+    if (session.filling > 0 || this.options.setting.recorder.full) return
+    if (this.#sessions.has(session)) this.#granter.fill(session)
+  }
+
+  #fillAll(): void {
+    for (const session of this.#sessions) {
+      this.#fill(session)
+      this.#sessions.settle(session)
+    }
+  }
+
+  #onFilled(session: LaneSession): void {
+    this.#fill(session)
+    this.#sessions.settle(session)
+    this.#afterResults()
+  }
+
+  #take(
+    columns: ResultColumns,
+    { heldUntilMs, ...from }: Pick<Frame, 'laneCpuMs' | 'reduction'> & { lane: string; heldUntilMs: number | null },
+  ): void {
+    const { phase, times } = this.run
+    this.#pending.started(columns)
+    const { dropped, histories, failed } = this.#attempts.judge(columns, {
+      heldUntilMs,
+      lane: from.lane,
+      runStartedAt: times.runStartedAt,
+      ending: phase === 'ending',
+      leaving: phase === 'leaving',
+    })
+    this.#granter.forget(columns)
+    this.#record(columns, { ...from, dropped, histories })
+    this.#pending.ended(columns, dropped)
+    if (failed) this.run.taskFailed()
+  }
+
+  /** The rows go to the disk in the order of their coming: what the next stage ends is never there before what it was made of. */
+  #record(columns: ResultColumns, frame: Frame): void {
+    const readyAts = this.#items.readyAts(columns)
+    this.run.add(toEntry(columns, { ...frame, ...this.run.times, stage: this.index, readyAts }))
+    if (this.next) this.next.#items.takeOver(columns, frame.dropped, this.options.setting.clock.epochMs())
+  }
+
+  /** Something has come from the stage before, or the one after it has room. */
+  #look(): void {
+    this.#demand.changed()
+    this.#fillAll()
+  }
+
+  /** Time, or another item's end, has made something ready. */
+  #onDue(): void {
+    this.pump()
+    this.#afterResults()
+  }
+
+  #afterResults(): void {
+    if (this.run.phase === 'running') this.#backoff.set(this.#pending.nextDueMs)
+    this.run.endIfDrained()
+    const { previous } = this.options
+    if (this.next) this.next.#look()
+    if (previous) previous.#look()
+    // The last items may wait behind long ones in the lane that was handed them, while there could be another one.
+    if (this.#pending.ready === 0 && this.#sessions.size < this.execution.lanes) this.#sessions.recall()
+    this.#demand.changed()
+    this.#demand.offer()
+    this.run.showRunning()
+  }
+
+  /** What ends lanes before they do anything would do so for ever. */
+  #countStillborn({ message }: TaskError): void {
+    this.#stillborn += 1
+    if (this.#stillborn >= MAX_STILLBORN_LANES) this.giveUp(`no lane could do anything: ${message}`)
+  }
+
+  #giveBack(lane: Lane): void {
+    this.options.setting.release(lane)
+    this.#demand.noteLanes()
+  }
+}

@@ -1,0 +1,53 @@
+/** The contract between a run under way and its stages. */
+
+import type { Clock } from '../clock.js'
+import type { TaskError } from '../domain/errors.js'
+import type { ExecutionState, RunRecord } from '../domain/run.js'
+import type { LaneKind } from '../domain/strategy.js'
+import type { Lane, LaneCosts } from '../lanes/lane.js'
+import type { SourceFile, Store } from '../store/store.js'
+import type { FetchBudget } from './fetch-budget.js'
+import type { Entry, TimeBase } from './ledger.js'
+import type { Recorder } from './recorder.js'
+import type { ScheduledRun } from './scheduler.js'
+
+/** What stages share with those of other runs. */
+export interface StageSetting {
+  clock: Clock
+  random(): number
+  recorder: Recorder
+  store: Pick<Store, 'items' | 'task' | 'handedOver'>
+  /** Of a run under way whose source is a file; null for any other. */
+  sourceFile(runId: number): SourceFile | null
+  fetches: FetchBudget
+  maxOutputBytes: number
+  laneCosts(kind: LaneKind): LaneCosts
+  nextJob(): number
+  /** The lane has nothing of this run any more. */
+  release(lane: Lane): void
+  /** It may want more or fewer lanes than before. */
+  onWantChanged(stage: ScheduledRun): void
+}
+
+/** Ending: the rest is not to run. Leaving: the rest is to run after the next start. */
+export type Phase = 'waiting' | 'running' | 'ending' | 'leaving'
+
+/** A run, as its stages know it. */
+export interface StagedRun {
+  readonly record: RunRecord
+  readonly phase: Phase
+  readonly times: TimeBase
+  /** A lane is there: the first one starts the run. */
+  begin(): void
+  /** Has an entry written. */
+  add(entry: Entry): void
+  /** AUTO has chosen how the stage is executed from now on. */
+  replanned(stage: number, execution: ExecutionState): void
+  /** A task has failed for good. */
+  taskFailed(): void
+  fail(error: TaskError): void
+  /** To be called after whatever may have been the last that there was to do. */
+  endIfDrained(): void
+  /** To be called after whatever may have changed the number of running tasks. */
+  showRunning(): void
+}

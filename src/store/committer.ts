@@ -5,6 +5,7 @@ import { fetchAt } from '../domain/fetch-column.js'
 import { Outcome, outputAt } from '../domain/results.js'
 import { isFinalRunStatus } from '../domain/run.js'
 import { STORED_TASK_STATUS, type TaskRecord } from '../domain/task.js'
+import { AttemptPacker } from './attempt-packer.js'
 import { measuredCpuMs, PlainInserter } from './plain-rows.js'
 import type { Publisher } from './publisher.js'
 import { RUN_STATE_COLUMNS, TASK_COLUMNS, toRunStateRow, toTaskCells } from './rows.js'
@@ -21,6 +22,7 @@ interface ErrorTally {
 export class Committer {
   readonly #names: RunNames
   readonly #publisher: Publisher
+  readonly #packer: AttemptPacker
   readonly #plain: PlainInserter
   readonly #insertFull: Database.Statement
   readonly #addErrors: Database.Statement
@@ -32,6 +34,7 @@ export class Committer {
   constructor(db: Database.Database, publisher: Publisher) {
     this.#names = new RunNames(db)
     this.#publisher = publisher
+    this.#packer = new AttemptPacker(db, this.#names)
     this.#plain = new PlainInserter(db)
     this.#insertFull = db.prepare(
       `INSERT INTO "Task" ("runId", ${quoted(TASK_COLUMNS)}) VALUES (?, ${TASK_COLUMNS.map(() => '?').join()})`,
@@ -70,6 +73,7 @@ export class Committer {
     for (const { runId, state } of commits) {
       if (!isFinalRunStatus(state.status)) continue
       this.#names.forget(runId)
+      this.#packer.forget(runId)
       this.#publisher.ended(runId)
     }
   }
@@ -78,7 +82,7 @@ export class Committer {
     const { changes } = this.#updateRun.run({ id: runId, ...toRunStateRow(state) })
     if (changes !== 1) throw new Error(`run ${runId} is not there: its commit cannot be written`)
     const errors = new Map<string, ErrorTally>()
-    for (const block of blocks) this.#writeBlock(runId, block, errors)
+    for (const block of blocks) this.#writeBlock({ runId, totalTasks: state.counts.total }, block, errors)
     for (const [code, { count, sampleSequence, message }] of errors)
       this.#addErrors.run(runId, code, count, sampleSequence, message)
     if (sketches) this.#putSketch.run(runId, sketches.service, sketches.queueWait)
@@ -86,20 +90,30 @@ export class Committer {
       this.#putStageSketch.run(runId, stage, service, queueWait)
   }
 
-  #writeBlock(runId: number, block: TaskBlock, errors: Map<string, ErrorTally>): void {
-    const { columns, dropped } = block
+  #writeBlock(run: { runId: number; totalTasks: number }, block: TaskBlock, errors: Map<string, ErrorTally>): void {
+    const { runId } = run
+    const { columns, dropped, stage, runStartedAt } = block
     const lane = block.lane === null ? null : this.#names.laneNumber(runId, block.lane)
     const special = new SpecialPlaces(block)
-    const plain = this.#plain.rowsOf(block, { runId, stage: block.stage, lane }, (host) => {
+    const plain = this.#plain.rowsOf(block, { runId, stage, lane }, (host) => {
       this.#names.noteHost(runId, host)
     })
+    const segment = this.#packer.open(runId, block.firstSequence, run.totalTasks)
+    // Only what has another item's answer has no lane: it has no attempt either.
+    const frame = { lane: lane ?? 0, stage, runStartedAt }
     let sequence = block.firstSequence
     for (let at = 0; at < columns.count; at++) {
       if (dropped?.has(at)) continue
       if (columns.outcomes[at]! > Outcome.CANCELLED)
         throw new Error(`item ${columns.indexes[at]} of run ${runId} was not started and cannot have a row`)
-      if (special.has(at)) this.#insertTask(runId, special.task(at, sequence), errors)
-      else plain.add(at, sequence)
+      if (special.has(at)) {
+        const task = special.task(at, sequence)
+        this.#insertTask(runId, task, errors)
+        segment?.addTask(task)
+      } else {
+        plain.add(at, sequence)
+        segment?.addPlain(columns, at, frame)
+      }
       sequence += 1
     }
     plain.flush()

@@ -11,7 +11,7 @@ import type { Leftover } from './store.js'
 
 /** Of one step: what a commit or a launch may have to wait for. */
 const STEP_ROWS = 1_000
-/** They can be 256 KB each. */
+/** They can be 256 KB each; a segment of attempts has 100. */
 const STEP_BLOCKS = 32
 /** Removing a file takes the longer the larger it is. */
 const STEP_MS = 10
@@ -32,6 +32,7 @@ export class Purger {
   readonly #isFileOfOthers: Database.Statement<[string, number], 1>
   readonly #deleteFile: Database.Statement
   readonly #deleteBlocks: Database.Statement
+  readonly #deleteSegments: Database.Statement
   readonly #deleteHosts: Database.Statement
   readonly #firstSequence: Database.Statement<[number], number | null>
   readonly #deleteTasks: Database.Statement
@@ -65,6 +66,10 @@ export class Purger {
     this.#deleteBlocks = db.prepare(
       `DELETE FROM "SourceBlock" WHERE "runId" = @id AND "first" IN
          (SELECT "first" FROM "SourceBlock" WHERE "runId" = @id ORDER BY "first" LIMIT ${STEP_BLOCKS})`,
+    )
+    this.#deleteSegments = db.prepare(
+      `DELETE FROM "AttemptSegment" WHERE "runId" = @id AND "number" IN
+         (SELECT "number" FROM "AttemptSegment" WHERE "runId" = @id ORDER BY "number" LIMIT ${STEP_BLOCKS})`,
     )
     this.#deleteHosts = db.prepare(
       `DELETE FROM "RunHost" WHERE ("host", "runId") IN
@@ -122,7 +127,7 @@ export class Purger {
   }
 
   #purgeBlocks(runId: number): boolean {
-    return this.#deleteBlocks.run({ id: runId }).changes > 0
+    return [this.#deleteBlocks, this.#deleteSegments].some((statement) => statement.run({ id: runId }).changes > 0)
   }
 
   #purgeRows(runId: number): boolean {

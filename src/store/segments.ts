@@ -8,7 +8,8 @@ import { mergeSorted, type SortedSource } from './merge.js'
 import { type Access, type Params, type Queries, walkQuery } from './query.js'
 import type { Position } from './store.js'
 
-const SEGMENT_BITS = 12
+/** A segment is 4,096 sequence numbers: number n has those from n << SEGMENT_BITS on. */
+export const SEGMENT_BITS = 12
 const BY_SEGMENT = '"Task" AS t INDEXED BY "Task_runId_segment_serviceMs_idx"'
 const KEYS = ['t."serviceMs"', 't."sequence"']
 

@@ -19,6 +19,7 @@ import { createStore } from '../../src/store/prisma.js'
 import { Publisher } from '../../src/store/publisher.js'
 import { newRunRow } from '../../src/store/rows.js'
 import type { Commit, NewRun, Store, TaskBlock } from '../../src/store/store.js'
+import { laneName, type PlainAttempt } from './attempts.js'
 import { batchSpec } from './engine-parts.js'
 import { fetchColumn, outputColumn } from './outputs.js'
 
@@ -61,18 +62,24 @@ export interface TestDatabase {
   db: Database.Database
   insertRun(run?: Parameters<typeof newRun>[0]): number
   commit(runId: number, blocks: TaskBlock[], changes?: Partial<RunState>): void
+  /** Whoever commits from now on knows what is in the database, and nothing else. */
+  restart(): void
   remove(): void
 }
 
 export async function testDatabase(options?: { verbose(sql: string): void }): Promise<TestDatabase> {
   const { path, remove } = await databaseFolder()
   const writer = openWriter(path)
-  const committer = new Committer(writer, new Publisher(writer, new BlobFiles(dirname(path))))
+  const newCommitter = () => new Committer(writer, new Publisher(writer, new BlobFiles(dirname(path))))
+  let committer = newCommitter()
   const db = options ? new Database(path, { verbose: (sql) => options.verbose(String(sql)) }) : writer
   return {
     db,
     insertRun: (run) => insertRun(writer, newRun(run)),
     commit: (runId, blocks, changes) => committer.commit([commitOf({ ...RUNNING, id: runId }, blocks, changes)]),
+    restart: () => {
+      committer = newCommitter()
+    },
     remove: () => {
       db.close()
       writer.close()
@@ -214,4 +221,33 @@ export const fetchDetail: FetchDetail = {
   firstByteMs: 1.125,
   downloadMs: 0.0625,
   reusedConnection: false,
+}
+
+/** On two lanes with several in flight each, in the order of their ends; now and then one that takes long. */
+export function attemptsOf(count: number): PlainAttempt[] {
+  return Array.from({ length: count }, (_, index) => {
+    const lane = 1 + ((index >> 5) % 2)
+    const startMs = index + ((index * 7) % 5) + (index % 97 === 0 ? 3 : 0)
+    const lengthMs = index % 1_000 === 999 ? 40 : 0.25 + ((index * 13) % 4)
+    return { lane, index, startMs, endMs: startMs + lengthMs }
+  }).sort((a, b) => a.endMs - b.endMs)
+}
+
+/** As lanes report them: a block a lane, a thousand tasks at a time. */
+export function blocksOf(attempts: readonly PlainAttempt[], firstSequence: number): TaskBlock[] {
+  const blocks: TaskBlock[] = []
+  let sequence = firstSequence
+  for (let from = 0; from < attempts.length; from += 1_000) {
+    for (const lane of [1, 2]) {
+      const tasks = attempts.slice(from, from + 1_000).filter((one) => one.lane === lane)
+      if (tasks.length === 0) continue
+      blocks.push(block(tasks.map(reported), { firstSequence: sequence, lane: laneName(lane) }))
+      sequence += tasks.length
+    }
+  }
+  return blocks
+}
+
+function reported({ index = 0, startMs, endMs }: PlainAttempt): ReportedTask {
+  return { index, startedMs: startMs, serviceMs: endMs - startMs }
 }

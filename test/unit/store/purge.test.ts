@@ -8,7 +8,17 @@ beforeEach(async () => {
 })
 afterEach(() => world.close())
 
-const OWNED = ['Label', 'RunHost', 'RunLane', 'SourceBlock', 'Task', 'RunError', 'RunSketch', 'RunBlob']
+const OWNED = [
+  'Label',
+  'RunHost',
+  'RunLane',
+  'SourceBlock',
+  'Task',
+  'RunError',
+  'RunSketch',
+  'RunBlob',
+  'AttemptSegment',
+]
 
 describe('a run that is deleted', () => {
   it('is out of sight at once, and everything of it goes in steps', () => {
@@ -22,6 +32,8 @@ describe('a run that is deleted', () => {
     world.db.prepare(`INSERT INTO "RunError" VALUES (?, 'TIMEOUT', 1, 1, 'late')`).run(run.id)
     const addBlock = world.db.prepare(`INSERT INTO "SourceBlock" VALUES (?, ?, 1, '[1]')`)
     for (let first = 0; first < 70; first += 1) addBlock.run(run.id, first)
+    const addSegment = world.db.prepare(`INSERT INTO "AttemptSegment" VALUES (?, ?, NULL, x'')`)
+    for (let number = 0; number < 70; number += 1) addSegment.run(run.id, number)
     for (const table of OWNED) expect(world.count(table)).toBeGreaterThan(0)
 
     expect(world.purger.deleteRun(run.id)).toBe(true)

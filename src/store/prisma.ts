@@ -12,6 +12,7 @@ import type { RunKey } from '../domain/ids.js'
 import { IndexSet } from '../domain/indexset.js'
 import type { RunRecord } from '../domain/run.js'
 import type { TaskRecord } from '../domain/task.js'
+import type { LaneTimeline } from '../domain/timeline.js'
 import { sweepUploads } from '../files/uploads.js'
 import {
   databasePath,
@@ -348,6 +349,10 @@ class PrismaStore implements Store {
         ? await this.#prisma.runSketch.findUnique({ where: { runId } })
         : await this.#prisma.stageSketch.findUnique({ where: { runId_stage: { runId, stage } } })
     return row && { service: row.service, queueWait: row.queueWait }
+  }
+
+  timeline(runId: number, maxSpans: number): Promise<LaneTimeline[]> {
+    return this.#searching.call('timeline', runId, maxSpans)
   }
 
   async outputs(runId: number, total: number): Promise<(string | null)[]> {

@@ -7,6 +7,7 @@ import { workerData } from 'node:worker_threads'
 import type { Json } from '../domain/batch.js'
 import type { StageLink } from '../domain/hand-over.js'
 import type { TaskRecord } from '../domain/task.js'
+import type { LaneTimeline } from '../domain/timeline.js'
 import { BulkReads } from './bulk.js'
 import { openReader } from './database.js'
 import { RunLists } from './run-lists.js'
@@ -14,6 +15,7 @@ import { FileItems } from './source-files.js'
 import type { HandedOver, Page, PageRequest, RunFilter, RunOrder, TaskFilter, TaskOrder, TimeColumn } from './store.js'
 import { TaskLists } from './task-lists.js'
 import { serve } from './thread.js'
+import { Timelines } from './timelines.js'
 
 /** What the main thread may ask. */
 export interface ReaderMethods {
@@ -29,6 +31,8 @@ export interface ReaderMethods {
   handedOver(place: { runId: number; stage: number; link: StageLink }, indexes: readonly number[]): HandedOver[]
   times(runId: number, stage: number | null, column: TimeColumn): Float64Array
   outputs(runId: number, from: number, to: number): (string | null)[]
+  /** Takes turns with other questions. */
+  timeline(runId: number, maxSpans: number): Promise<LaneTimeline[]>
   /** Items of a file: see FileItems. */
   lines(folder: string, runId: number, indexes: readonly number[]): Json[]
 }
@@ -37,6 +41,7 @@ const db = openReader(workerData as string)
 const tasks = new TaskLists(db)
 const runs = new RunLists(db)
 const bulk = new BulkReads(db)
+const timelines = new Timelines(db)
 const files = new FileItems(db)
 
 serve<ReaderMethods>({
@@ -50,5 +55,6 @@ serve<ReaderMethods>({
   handedOver: (place, indexes) => bulk.handedOver(place, indexes),
   times: (runId, stage, column) => bulk.times(runId, stage, column),
   outputs: (runId, from, to) => bulk.outputs(runId, from, to),
+  timeline: (runId, maxSpans) => timelines.read(runId, maxSpans),
   lines: (folder, runId, indexes) => files.read(folder, runId, indexes),
 })

@@ -11,6 +11,7 @@ import type { ResultColumns } from '../domain/results.js'
 import type { RunRecord, RunState, RunStatus } from '../domain/run.js'
 import type { Strategy } from '../domain/strategy.js'
 import type { Attempt, StoredTaskStatus, TaskRecord } from '../domain/task.js'
+import type { LaneTimeline } from '../domain/timeline.js'
 
 /** A launch that has been checked, to be written down. */
 export interface NewRun {
@@ -229,6 +230,8 @@ export interface Store {
   times(runId: number, stage: number | null, column: TimeColumn): Promise<Float64Array>
   /** Of a run, or of a stage of a pipeline. */
   sketches(runId: number, stage: number | null): Promise<RunSketches | null>
+  /** What ran when, of all that has been committed: see TimelineFold. Empty where nothing has. */
+  timeline(runId: number, maxSpans: number): Promise<LaneTimeline[]>
   /** The outputs of SUCCEEDED tasks of the last stage as JSON texts, by index; null elsewhere. */
   outputs(runId: number, total: number): Promise<(string | null)[]>
 

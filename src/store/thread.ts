@@ -1,4 +1,4 @@
-/** Calls into a thread of the store: one message there, one back, answered in the order in which they were asked. */
+/** Calls into a thread of the store: one message there, one back, answered in the order in which they were asked where none takes turns. */
 
 import { parentPort, Worker } from 'node:worker_threads'
 import { errorCodeOf } from './errors.js'
@@ -101,15 +101,25 @@ function toError({ message, code, stack }: Failure): Error {
   return error
 }
 
-/** The side that answers: serves calls one after the other until its thread is ended. */
+/**
+ * The side that answers: serves calls one after the other until its thread is ended. A method that takes turns with others
+ * answers with a promise.
+ */
 export function serve<M extends Methods<M>>(methods: M): void {
   const table = methods as unknown as Record<string, (...args: unknown[]) => unknown>
   parentPort?.on('message', ({ id, method, args }: Request) => {
+    const answer = (value: unknown) => {
+      parentPort?.postMessage({ id, value } satisfies Response, transferable(value))
+    }
+    const fail = (error: unknown) => {
+      parentPort?.postMessage({ id, failure: toFailure(error) } satisfies Response)
+    }
     try {
       const value = table[method]!(...args)
-      parentPort?.postMessage({ id, value } satisfies Response, transferable(value))
+      if (value instanceof Promise) value.then(answer).catch(fail)
+      else answer(value)
     } catch (error) {
-      parentPort?.postMessage({ id, failure: toFailure(error) } satisfies Response)
+      fail(error)
     }
   })
 }

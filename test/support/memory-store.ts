@@ -1,3 +1,4 @@
+import { AttemptList, unpackAttempts } from '../../src/domain/attempts.js'
 import type { Json } from '../../src/domain/batch.js'
 import type { TaskError } from '../../src/domain/errors.js'
 import { fetchAt } from '../../src/domain/fetch-column.js'
@@ -6,8 +7,9 @@ import type { RunKey } from '../../src/domain/ids.js'
 import { IndexSet } from '../../src/domain/indexset.js'
 import { outputAt } from '../../src/domain/results.js'
 import { doneOf, isFinalRunStatus, type RunRecord } from '../../src/domain/run.js'
-import type { FetchDetail, TaskRecord } from '../../src/domain/task.js'
+import type { Attempt, FetchDetail, TaskRecord } from '../../src/domain/task.js'
 import { STORED_TASK_STATUS, type StoredTaskStatus } from '../../src/domain/task.js'
+import { type LaneTimeline, TimelineFold } from '../../src/domain/timeline.js'
 import type {
   Commit,
   CreatedRun,
@@ -38,6 +40,9 @@ export interface MemoryRow {
   fetch: FetchDetail | null
   /** The numbers of the attempts in its history; null without one. */
   history: number[] | null
+  stage: number
+  /** When each attempt ran, and where; none of what has another one's answer. */
+  tries: Pick<Attempt, 'startedMs' | 'serviceMs' | 'lane'>[]
 }
 
 type Served =
@@ -55,6 +60,7 @@ type Served =
   | 'times'
   | 'sketches'
   | 'outputs'
+  | 'timeline'
   | 'deleteRun'
   | 'deletedRuns'
   | 'purgeRun'
@@ -107,6 +113,7 @@ export class MemoryStore {
       succeededIndexes: (runId, stage, total) => this.succeededIndexes(runId, stage, total),
       handedOver: (place, indexes) => this.handedOver(place, indexes),
       times: (runId, stage, column) => this.times(runId, stage, column),
+      timeline: async (runId, maxSpans) => this.timeline(runId, maxSpans),
       sketches: async (runId) => this.sketchesOf.get(runId) ?? null,
       deleteRun: async (runId) => this.deleteRun(runId),
       deletedRuns: async () => [...this.leftovers.keys()],
@@ -223,6 +230,8 @@ export class MemoryStore {
         output: outputAt(columns.outputs, at),
         fetch: fetchAt(columns.fetches, at),
         history: attempts?.map(({ number }) => number) ?? null,
+        stage: block.stage,
+        tries: attempts ?? triesOf(block, at),
       })
     }
   }
@@ -292,6 +301,18 @@ export class MemoryStore {
     )
   }
 
+  timeline(runId: number, maxSpans: number): LaneTimeline[] {
+    const names: string[] = []
+    const numberOf = (name: string) => (names.includes(name) ? names.indexOf(name) : names.push(name) - 1)
+    const list = new AttemptList()
+    for (const { stage, index, status, tries } of this.rows.get(runId) ?? []) {
+      list.addHistory({ stage, index, outcome: STORED_TASK_STATUS.indexOf(status) }, tries, { numberOf })
+    }
+    const fold = new TimelineFold(maxSpans)
+    fold.add(unpackAttempts(list.pack().bytes))
+    return fold.lanes((number) => names[number]!)
+  }
+
   /** What must hold at any time: one row an item, sequences without a gap, counts that agree with the rows. */
   problems(): string[] {
     const found: string[] = []
@@ -327,4 +348,10 @@ export class MemoryStore {
     }
     return [...found, ...this.#misuses]
   }
+}
+
+function triesOf({ columns, lane, runStartedAt }: TaskBlock, at: number): MemoryRow['tries'] {
+  const startedAt = columns.startedAt[at]!
+  if (lane === null || columns.attempts[at] === 0 || !(startedAt > 0)) return []
+  return [{ startedMs: startedAt - runStartedAt, serviceMs: columns.serviceMs[at]!, lane }]
 }

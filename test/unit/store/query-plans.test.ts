@@ -10,6 +10,7 @@ import { RunLists } from '../../../src/store/run-lists.js'
 import type { PageRequest, RunFilter, TaskFilter } from '../../../src/store/store.js'
 import { StoredBodies } from '../../../src/store/stored-bodies.js'
 import { TaskLists } from '../../../src/store/task-lists.js'
+import { Timelines } from '../../../src/store/timelines.js'
 import { block, fetchDetail, type TestDatabase, testDatabase } from '../../support/store.js'
 
 let database: TestDatabase
@@ -42,7 +43,10 @@ interface Plan {
 function plansOf(read: () => void): Plan[] {
   asked = []
   read()
-  const queries = asked
+  return plansFor(asked)
+}
+
+function plansFor(queries: readonly string[]): Plan[] {
   return queries.map((sql) => {
     const steps = database.db.prepare<[], { detail: string }>(`EXPLAIN QUERY PLAN ${sql}`).all()
     return { sql, steps: steps.map(({ detail }) => detail) }
@@ -138,6 +142,30 @@ describe('plans of tasks', () => {
   })
 })
 
+describe('plans of timelines', () => {
+  it('read the rows of a run, and no more of its segments than they need', async () => {
+    const total = 10_000
+    const counts = { total, succeeded: 0, failed: 0, cancelled: 0, skipped: 0, bytes: 0 }
+    const packed = database.insertRun()
+    const tasks = Array.from({ length: 5_000 }, (_, index) => ({ index, startedMs: index }))
+    database.commit(packed, [block(tasks, { firstSequence: 1 })], { counts })
+    for (const id of [packed, runId]) {
+      asked = []
+      await new Timelines(database.db).read(id, 10)
+      // Not the statements around a transaction.
+      const queries = asked.filter((sql) => sql.startsWith('SELECT'))
+      const plans = plansFor(queries)
+      expect(plans.length).toBeGreaterThan(4)
+      expectIndexed(plans)
+      expect(plans.flatMap(sorts)).toEqual([])
+      // By sequence number: along the index of starts it would be all rows of the run for each segment.
+      expect(plans.flatMap(({ steps }) => steps).filter((step) => step.includes('startedMs'))).toEqual([])
+      for (const { sql, steps } of plans.filter((plan) => plan.sql.includes('AttemptSegment')))
+        expect({ sql, scans: steps.filter((step) => step.startsWith('SCAN')) }).toEqual({ sql, scans: [] })
+    }
+  })
+})
+
 describe('plans of deletions and of stored bodies', () => {
   it('keep to keys and indexes, in every table', async () => {
     const hash = 'ab'.repeat(32)
@@ -156,7 +184,15 @@ describe('plans of deletions and of stored bodies', () => {
       purger.deleteRun(run)
       while (purger.purge(run) !== null);
     })
-    for (const word of ['DeletedRun', 'RunBlob', 'SourceFile', 'SourceBlock', 'RunHost', 'DELETE FROM "Task"'])
+    for (const word of [
+      'DeletedRun',
+      'RunBlob',
+      'SourceFile',
+      'SourceBlock',
+      'AttemptSegment',
+      'RunHost',
+      'DELETE FROM "Task"',
+    ])
       expect({ word, asked: plans.some(({ sql }) => sql.includes(word)) }).toEqual({ word, asked: true })
     for (const { sql, steps } of plans)
       expect({ sql, scans: steps.filter((step) => step.startsWith('SCAN')) }).toEqual({ sql, scans: [] })

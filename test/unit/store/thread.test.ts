@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { StoreThread } from '../../../src/store/thread.js'
 
 interface Echo {
@@ -72,5 +72,49 @@ describe('StoreThread', () => {
     const waiting = expect(thread.call('silence')).rejects.toThrow(/has ended/)
     await Promise.all([thread.end(), thread.end()])
     await waiting
+  })
+})
+
+interface Turns {
+  /** Answers when `second` has been asked. */
+  first(): Promise<string>
+  second(): string
+  fail(): Promise<never>
+  failAtOnce(): never
+}
+
+/** The built product's side that answers. */
+const serving = new URL(
+  `data:text/javascript,${encodeURIComponent(`
+  import { serve } from '${new URL('../../../dist/store/thread.js', import.meta.url)}'
+  let asked
+  const second = new Promise((resolve) => { asked = resolve })
+  serve({
+    first: async () => { await second; return 'after the second' },
+    second: () => { asked(); return 'before the first' },
+    fail: async () => { throw Object.assign(new Error('no more room'), { code: 'SQLITE_FULL' }) },
+    failAtOnce: () => { throw new Error('at once') },
+  })
+`)}`,
+)
+
+describe('serve', () => {
+  let thread: StoreThread<Turns>
+  beforeEach(() => {
+    thread = new StoreThread<Turns>(serving, { name: 'serving', data: '' })
+  })
+  afterEach(() => thread.end())
+
+  it('answers others while a method waits for its turn', async () => {
+    expect(await Promise.all([thread.call('first'), thread.call('second')])).toEqual([
+      'after the second',
+      'before the first',
+    ])
+  })
+
+  it('tells of a failure, at once or later', async () => {
+    await expect(thread.call('fail')).rejects.toMatchObject({ message: 'no more room', code: 'SQLITE_FULL' })
+    await expect(thread.call('failAtOnce')).rejects.toThrow('at once')
+    expect(await thread.call('second')).toBe('before the first')
   })
 })

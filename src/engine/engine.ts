@@ -6,6 +6,7 @@ import type { UserError } from '../domain/problems.js'
 import type { Progress, RunRecord } from '../domain/run.js'
 import type { Strategy } from '../domain/strategy.js'
 import type { InFlightTask } from '../domain/task.js'
+import type { LaneTimeline } from '../domain/timeline.js'
 import type { Distribution } from '../domain/timing.js'
 import type { UploadedFile } from '../domain/upload.js'
 import type { LaneStatus } from '../lanes/lane.js'
@@ -132,6 +133,8 @@ export interface Engine {
   inFlight(key: RunKey): InFlightTask[]
   /** Of one stage; null: of all. */
   distribution(run: RunView, stage: number | null, column: 'serviceMs' | 'queueWaitMs'): Promise<Distribution>
+  /** Lane by lane, what ran when, of all that has been committed: in `maxSpans` spans at most, but one a lane at least. */
+  timeline(run: RunView, maxSpans: number): Promise<LaneTimeline[]>
   /** What the run's reducer has made of it; null before the end. */
   reduction(run: RunView): Promise<Json>
   /**

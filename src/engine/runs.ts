@@ -8,6 +8,7 @@ import { type RunKey, toRunKey } from '../domain/ids.js'
 import { Problems } from '../domain/problems.js'
 import { doneOf, type RunRecord } from '../domain/run.js'
 import type { InFlightTask } from '../domain/task.js'
+import type { LaneTimeline } from '../domain/timeline.js'
 import type { Distribution } from '../domain/timing.js'
 import type { EventBus } from '../events/bus.js'
 import type { FunctionCatalog } from '../functions/function.js'
@@ -201,6 +202,10 @@ export class Runs implements Engine {
 
   distribution(run: RunView, stage: number | null, column: TimeColumn): Promise<Distribution> {
     return this.#views.distribution(run, { stage, column }, this.#live.get(run.record.key) ?? null)
+  }
+
+  timeline(run: RunView, maxSpans: number): Promise<LaneTimeline[]> {
+    return this.#views.timeline(run, maxSpans)
   }
 
   reduction(run: RunView): Promise<Json> {

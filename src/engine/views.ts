@@ -6,10 +6,12 @@ import { linkAfter, readHandedOver } from '../domain/hand-over.js'
 import { createReducer, type ReductionState } from '../domain/reduction.js'
 import { doneOf, isFinalRunStatus, type Progress, type RunRecord, type StageState, stageStates } from '../domain/run.js'
 import { LogSketch } from '../domain/sketch.js'
+import type { LaneTimeline } from '../domain/timeline.js'
 import { type Distribution, distributionFromSketch, distributionFromValues, EXACT_LIMIT } from '../domain/timing.js'
 import type { Store, TimeColumn } from '../store/store.js'
 import { InputsTooLarge, type RunView } from './engine.js'
 import type { RunExecution } from './execution.js'
+import { KeptAnswers } from './kept-answers.js'
 import type { RateMeter } from './rate.js'
 
 /** What is shown of a run under way. */
@@ -18,12 +20,15 @@ type LiveRun = Pick<RunExecution, 'record' | 'ledger' | 'meters' | 'running' | '
 }
 
 /** Distributions of ended runs kept at hand: two columns of 100,000 values are 1.6 MB. */
-const MAX_KEPT = 32
+const MAX_DISTRIBUTIONS = 32
+/** Pictures of ended runs kept at hand: 3 MB each at most, a tenth of it as a rule. */
+const MAX_TIMELINES = 16
 /** Of long lines, for one answer: each is 16 MB at most. */
 const MAX_INPUT_READS = 4
 
 export class Views {
-  readonly #distributions = new Map<string, Promise<Distribution>>()
+  readonly #distributions = new KeptAnswers<Distribution>(MAX_DISTRIBUTIONS)
+  readonly #timelines = new KeptAnswers<LaneTimeline[]>(MAX_TIMELINES)
 
   constructor(
     private readonly store: Store,
@@ -63,20 +68,18 @@ export class Views {
       return Promise.resolve(column === 'serviceMs' ? times.service.distribution() : times.queueWait.distribution())
     }
     if (!isFinalRunStatus(record.status)) return this.#load(record, part, column)
-    const key = `${record.id} ${part} ${column}`
-    const kept = this.#distributions.get(key) ?? this.#load(record, part, column)
-    // Put back at the end: the first key is the one that was not asked for the longest.
-    this.#distributions.delete(key)
-    this.#distributions.set(key, kept)
-    kept.catch(() => this.#distributions.delete(key))
-    const [oldest] = this.#distributions.keys()
-    if (this.#distributions.size > MAX_KEPT && oldest !== undefined) this.#distributions.delete(oldest)
-    return kept
+    return this.#distributions.get(record.id, `${part} ${column}`, () => this.#load(record, part, column))
+  }
+
+  timeline({ record }: RunView, maxSpans: number): Promise<LaneTimeline[]> {
+    const read = () => this.store.timeline(record.id, maxSpans)
+    return isFinalRunStatus(record.status) ? this.#timelines.get(record.id, String(maxSpans), read) : read()
   }
 
   /** The run was deleted. */
   forget(runId: number): void {
-    for (const key of this.#distributions.keys()) if (key.startsWith(`${runId} `)) this.#distributions.delete(key)
+    this.#distributions.forget(runId)
+    this.#timelines.forget(runId)
   }
 
   async #load(record: RunRecord, stage: number | null, column: TimeColumn): Promise<Distribution> {

@@ -14,6 +14,7 @@ import './subscriptions.js'
 import './system.js'
 import './task.js'
 import './tasks.js'
+import './timeline.js'
 import { printSchema } from 'graphql'
 import { builder } from './builder.js'
 

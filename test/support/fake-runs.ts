@@ -2,6 +2,7 @@ import { type BatchSpec, compactInput, type Json } from '../../src/domain/batch.
 import { type RunKey, toRunKey } from '../../src/domain/ids.js'
 import { doneOf, isFinalRunStatus, type RunRecord, type RunStatus } from '../../src/domain/run.js'
 import type { InFlightTask, TaskRecord } from '../../src/domain/task.js'
+import type { LaneTimeline } from '../../src/domain/timeline.js'
 import { addMoment, distributionFromValues } from '../../src/domain/timing.js'
 import type { Engine, EngineLoad, LaunchOutcome, RunView } from '../../src/engine/engine.js'
 import { MemoryEventBus } from '../../src/events/memory.js'
@@ -14,6 +15,7 @@ interface HeldRun {
   tasks: TaskRecord[]
   inFlight: InFlightTask[]
   items: Json[]
+  timeline: LaneTimeline[]
 }
 
 /** A batch of `count` numbers for `square`, if nothing else is said. */
@@ -37,6 +39,8 @@ export class FakeRuns {
   readonly bodies = new Map<string, Uint8Array>()
   /** Their files. */
   readonly files = new Map<string, StoredBody>()
+  /** What was asked of timelines. */
+  readonly askedSpans: number[] = []
   /** Calls that a test counts. */
   readonly calls = { inputs: 0, distribution: 0, countTasks: 0, countRuns: 0, run: 0 }
   engineLoad: EngineLoad = { queuedTasks: 0, runningTasks: 0, oldestQueuedMs: null, lanes: [] }
@@ -47,7 +51,7 @@ export class FakeRuns {
     const key = toRunKey(`00000000-0000-4000-8000-${String(id).padStart(12, '0')}`)
     const createdAt = new Date(Date.UTC(2026, 10, 22, 18, id))
     const record: RunRecord = { ...queuedRecord({ id, key, spec, createdAt }), ...overrides }
-    this.#runs.set(record.key, { record, tasks: [], inFlight: [], items })
+    this.#runs.set(record.key, { record, tasks: [], inFlight: [], items, timeline: [] })
     this.bus.runChanged(record.key)
     return record
   }
@@ -116,6 +120,10 @@ export class FakeRuns {
     this.#held(key).inFlight = tasks
   }
 
+  setTimeline(key: RunKey, timeline: LaneTimeline[]): void {
+    this.#held(key).timeline = timeline
+  }
+
   delete(key: RunKey): void {
     this.#runs.delete(key)
     this.bus.runChanged(key)
@@ -176,6 +184,10 @@ export class FakeRuns {
       this.calls.distribution += 1
       const values = this.#held(run.record.key).tasks.map((task) => task[column] ?? 0)
       return distributionFromValues(Float64Array.from(values).sort())
+    },
+    timeline: async ({ record }, maxSpans) => {
+      this.askedSpans.push(maxSpans)
+      return this.#held(record.key).timeline
     },
     reduction: async ({ record }) => (isFinalRunStatus(record.status) ? record.reduction : null),
     inputs: async ({ key, spec }, _stage, indexes) => {

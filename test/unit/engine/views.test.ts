@@ -140,6 +140,36 @@ describe('Views.distribution', () => {
   })
 })
 
+describe('Views.timeline', () => {
+  const lane = { lane: 'thread-1', busyFraction: 1, spans: [] }
+
+  it('reads an ended run once for each number of spans, and anew after it was forgotten', async () => {
+    const { views, asked } = setup({ timeline: async () => [lane] })
+    const [run, other] = [ended('SUCCEEDED'), ended('PARTIAL')].map((record) => views.view(record, null))
+    for (let time = 0; time < 3; time += 1) expect(await views.timeline(run!, 10)).toEqual([lane])
+    await views.timeline(run!, 11)
+    await views.timeline(other!, 10)
+    expect(asked).toHaveLength(3)
+    views.forget(run!.record.id)
+    await views.timeline(other!, 10)
+    await views.timeline(run!, 10)
+    expect(asked).toHaveLength(4)
+  })
+
+  it('reads a run under way each time', async () => {
+    const { clock, views, asked } = setup({ timeline: async () => [lane] })
+    const run = live(clock)
+    for (let time = 0; time < 2; time += 1)
+      expect(await views.timeline(views.view(run.record, run), 10)).toEqual([lane])
+    expect(asked).toEqual(['timeline', 'timeline'])
+  })
+
+  it('asks for as many spans as were asked for', async () => {
+    const { views } = setup({ timeline: async (_runId, maxSpans) => [{ ...lane, lane: String(maxSpans) }] })
+    expect(await views.timeline(views.view(ended('SUCCEEDED'), null), 77)).toEqual([{ ...lane, lane: '77' }])
+  })
+})
+
 describe('Views.reduction', () => {
   it('is null without a reducer, and before the end', async () => {
     const { views } = setup()

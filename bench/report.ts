@@ -5,12 +5,14 @@ import Table from 'cli-table3'
 import { auto } from './auto.js'
 import { downloads } from './downloads.js'
 import { fetches } from './fetches.js'
+import { timeline } from './timeline.js'
 import { tinyTasks } from './tiny-tasks.js'
 
 const WORKLOADS = {
   downloads: () => downloads(),
   fetches: () => fetches(20_000, 5),
   'tiny-tasks': () => tinyTasks(1_000_000),
+  timeline: () => timeline(1_000_000),
   auto: () => auto(7),
 } as const
 

@@ -60,10 +60,14 @@ function openWhatMayBeFirst(closed: AttemptPiece[], open: OpenPiece[]): void {
 function firstOf(open: readonly OpenPiece[], nextClosedMs: number): { first: OpenPiece; untilMs: number } {
   let first = open[0]!
   let untilMs = nextClosedMs
-  for (const piece of open.slice(1)) {
-    const [earlier, later] = headOf(piece) < headOf(first) ? [piece, first] : [first, piece]
-    first = earlier
-    untilMs = Math.min(untilMs, headOf(later))
+  for (let at = 1; at < open.length; at += 1) {
+    const piece = open[at]!
+    if (headOf(piece) < headOf(first)) {
+      untilMs = Math.min(untilMs, headOf(first))
+      first = piece
+    } else {
+      untilMs = Math.min(untilMs, headOf(piece))
+    }
   }
   return { first, untilMs }
 }

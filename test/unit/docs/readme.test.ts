@@ -33,6 +33,7 @@ describe('the pages', () => {
     'docs/errors.md',
     'docs/functions.md',
     'docs/subscriptions.md',
+    'docs/timeline.md',
     'docs/decisions/README.md',
   ])('of %s link only to files that are there', (page) => {
     const links = Array.from(read(page).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g), ([, link = '']) => link)

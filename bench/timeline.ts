@@ -43,15 +43,7 @@ export async function timeline(tasks: number): Promise<TimelineResult> {
   await writeFile(join(functionsDir, 'tiny.mjs'), TINY)
   const server = await startServer({ HEDDLE_FUNCTIONS_DIR: functionsDir, LOG_LEVEL: 'warn' })
   try {
-    const firstMs: Record<string, number> = {}
-    let id = ''
-    for (const strategy of ['THREADS', 'PROCESSES', 'ASYNC']) {
-      const input = { function: 'tiny', source: { range: { from: 0, to: tasks } }, options: { strategy } }
-      const run = await runToEnd(server, LAUNCH_COMPUTE, { input })
-      if (run.status !== 'SUCCEEDED') throw new Error(`the run is ${run.status}`)
-      id = run.id
-      firstMs[strategy] = await askMs(server, { id, maxSpans: 2_000, tasks })
-    }
+    const { id, firstMs } = await runAndAsk(server, tasks)
     const beforeMb = await residentMb(server.pid)
     const latencies: number[] = []
     const asking = askWhile(server, latencies)
@@ -76,6 +68,23 @@ export async function timeline(tasks: number): Promise<TimelineResult> {
     await server.close()
     await rm(functionsDir, { recursive: true })
   }
+}
+
+/** A run under each strategy, its picture asked for as soon as it has ended; the id of the last one. */
+async function runAndAsk(
+  server: BenchServer,
+  tasks: number,
+): Promise<{ id: string; firstMs: TimelineResult['firstMs'] }> {
+  const firstMs: TimelineResult['firstMs'] = {}
+  let last = ''
+  for (const strategy of ['THREADS', 'PROCESSES', 'ASYNC']) {
+    const input = { function: 'tiny', source: { range: { from: 0, to: tasks } }, options: { strategy } }
+    const { id, status } = await runToEnd(server, LAUNCH_COMPUTE, { input })
+    if (status !== 'SUCCEEDED') throw new Error(`the run is ${status}`)
+    firstMs[strategy] = await askMs(server, { id, maxSpans: 2_000, tasks })
+    last = id
+  }
+  return { id: last, firstMs }
 }
 
 interface Picture {

@@ -40,7 +40,6 @@ export interface MemoryRow {
   fetch: FetchDetail | null
   /** The numbers of the attempts in its history; null without one. */
   history: number[] | null
-  stage: number
   /** When each attempt ran, and where; none of what has another one's answer. */
   tries: Pick<Attempt, 'startedMs' | 'serviceMs' | 'lane'>[]
 }

@@ -1,4 +1,5 @@
 import type { ComputeFunction } from '../function.js'
+import { atomicCounter } from './atomicCounter.js'
 import { countPrimes } from './countPrimes.js'
 import { hash } from './hash.js'
 import { htmlSummary } from './htmlSummary.js'
@@ -6,6 +7,7 @@ import { imageSize } from './imageSize.js'
 import { jsonQuery } from './jsonQuery.js'
 import { mandelbrotRow } from './mandelbrotRow.js'
 import { monteCarloPi } from './monteCarloPi.js'
+import { racyCounter } from './racyCounter.js'
 import { sortNumbers } from './sortNumbers.js'
 import { statistics } from './statistics.js'
 import { sumOfSquares } from './sumOfSquares.js'
@@ -13,6 +15,7 @@ import { wordFrequencies } from './wordFrequencies.js'
 
 /** The functions that every server has, by name. What only one of them needs is loaded when it is first called. */
 export const BUILTINS: readonly ComputeFunction[] = [
+  atomicCounter,
   countPrimes,
   hash,
   htmlSummary,
@@ -20,6 +23,7 @@ export const BUILTINS: readonly ComputeFunction[] = [
   jsonQuery,
   mandelbrotRow,
   monteCarloPi,
+  racyCounter,
   sortNumbers,
   statistics,
   sumOfSquares,

@@ -38,6 +38,7 @@ describe('the builtins', () => {
     const { registry, problems } = await createRegistry({ builtins: BUILTINS, directory: null })
     expect(problems).toEqual([])
     expect(registry.list().map(({ name }) => name)).toEqual([
+      'atomicCounter',
       'countPrimes',
       'hash',
       'htmlSummary',
@@ -45,6 +46,7 @@ describe('the builtins', () => {
       'jsonQuery',
       'mandelbrotRow',
       'monteCarloPi',
+      'racyCounter',
       'sortNumbers',
       'statistics',
       'sumOfSquares',

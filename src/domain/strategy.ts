@@ -54,6 +54,15 @@ const ROWS: Record<EffectiveStrategy, StrategyRow> = {
   },
 }
 
+export function laneKindOf(strategy: EffectiveStrategy): LaneKind {
+  return ROWS[strategy].laneKind
+}
+
+/** Whether its lanes may be several. */
+export function hasManyLanes(strategy: EffectiveStrategy): boolean {
+  return ROWS[strategy].manyLanes
+}
+
 export interface ExecutionRequest {
   kind: StageKind
   strategy: Exclude<Strategy, 'CLUSTER'>

@@ -25,6 +25,8 @@ export interface Carrier {
   readonly slate: SlateReader
   /** See LaneStatus. */
   memoryMb(): number | null
+  /** What would be free without it; null where that is not known. Costs milliseconds, in another thread. */
+  ownMemoryMb(): Promise<number | null>
   send(message: ToLane): void
   /** Ends it at once; while it starts, as soon as it has. `onEnd` follows. */
   end(): void
@@ -62,6 +64,8 @@ export interface Line {
   listen(onMessage: (message: FromLane) => void, onClosed: () => void): void
   /** See LaneStatus. */
   memoryMb(): number | null
+  /** See Carrier. */
+  ownMemoryMb(): Promise<number | null>
   /** The lane has begun, in this worker. */
   attach(worker: TinypoolWorker): void
   /** Ends the worker where tinypool would be too gentle. */
@@ -152,6 +156,10 @@ class PooledCarrier implements Carrier {
 
   memoryMb(): number | null {
     return this.#line.memoryMb()
+  }
+
+  ownMemoryMb(): Promise<number | null> {
+    return this.#line.ownMemoryMb()
   }
 
   send(message: ToLane): void {

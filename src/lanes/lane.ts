@@ -9,6 +9,7 @@
 
 import type { TaskError } from '../domain/errors.js'
 import type { LaneKind } from '../domain/strategy.js'
+import type { LaneMeasures } from '../domain/strategy-cost.js'
 import type { Grant, JobSpec, ResultBlock } from './protocol.js'
 
 /** A task in service in a lane, readable even while the lane is busy, stuck, or dead. */
@@ -84,6 +85,11 @@ export interface LanePool {
   release(lane: Lane): void
   statuses(): LaneStatus[]
   costs(kind: LaneKind): LaneCosts
+  /**
+   * What lanes of each kind cost, by fresh ones that no run gets: some beyond those that there may be, for a second or two. Who asks
+   * while it is being measured gets the same figures. Rejects where a lane cannot start, and when the pool closes meanwhile.
+   */
+  measure(): Promise<LaneMeasures>
   /** Ends all lanes; resolves when they have ended. Safe to call twice. */
   close(): Promise<void>
 }

@@ -12,6 +12,8 @@ export type ToLane =
   | { kind: 'cancel' }
   /** Answered with `alive` as soon as the lane's event loop turns. */
   | { kind: 'probe' }
+  /** Answered with `weight`. */
+  | { kind: 'weigh' }
 
 export type FromLane =
   /** The lane can take jobs. `id`: the thread's or the process's, by which tinypool knows it. */
@@ -23,6 +25,8 @@ export type FromLane =
   /** There are no strays any more. */
   | { kind: 'settled' }
   | { kind: 'alive' }
+  /** What the lane knows of its own memory, see weight.ts. */
+  | { kind: 'weight'; memoryMb: number }
   /** An error that no task can be blamed for. The lane ends by itself after it. */
   | { kind: 'fault'; message: string }
 

@@ -1,9 +1,12 @@
 /** The lanes of one server: threads and processes, started when they are wanted and kept warm for the next run. */
 
+import { systemClock } from '../clock.js'
 import type { LaneKind } from '../domain/strategy.js'
+import type { LaneMeasures } from '../domain/strategy-cost.js'
 import type { CarrierOptions, CarrierSource } from './carrier.js'
 import type { Lane, LaneCosts, LanePool, LaneStatus } from './lane.js'
 import { LocalLane } from './local.js'
+import { MEASURED_LANES, Measurement } from './measure.js'
 import { monotonicOfZeroMs } from './monotonic.js'
 import { createProcessCarriers } from './processes.js'
 import { createThreadCarriers } from './threads.js'
@@ -34,6 +37,13 @@ const PROBE_MS = 5_000
 /** Messages there and back, of which the shortest counts: the first ones are compiled on their way. */
 const ROUND_TRIPS = 5
 
+const MEGABYTE = 1024 * 1024
+
+const SOURCES: Record<LaneKind, (options: CarrierOptions) => CarrierSource> = {
+  THREAD: createThreadCarriers,
+  PROCESS: createProcessCarriers,
+}
+
 export function createLanePool(options: LanePoolOptions): LanePool {
   return new LocalLanePool(options)
 }
@@ -45,6 +55,7 @@ interface IdleLane {
 
 class LocalLanePool implements LanePool {
   readonly #options: LanePoolOptions
+  readonly #carrierOptions: CarrierOptions
   readonly #sources: Record<LaneKind, CarrierSource>
   /** All that have been started and have not ended. */
   readonly #alive = new Map<LocalLane, { end(): void; ended: Promise<void> }>()
@@ -60,12 +71,13 @@ class LocalLanePool implements LanePool {
     THREAD: { startMs: null, roundTripMs: null },
     PROCESS: { startMs: null, roundTripMs: null },
   }
+  #measurement: Measurement | null = null
   #closing: Promise<void> | null = null
 
   constructor(options: LanePoolOptions) {
     this.#options = options
     const { entry, functionsDir, allowHosts, stagingDir, laneMemoryMb, maxLanes, env = {} } = options
-    const carrierOptions: CarrierOptions = {
+    this.#carrierOptions = {
       entry,
       functionsDir,
       allowHosts: [...allowHosts],
@@ -75,10 +87,7 @@ class LocalLanePool implements LanePool {
       epochOfMonotonicMs: performance.timeOrigin - monotonicOfZeroMs(),
       maxWorkers: maxLanes,
     }
-    this.#sources = {
-      THREAD: createThreadCarriers(carrierOptions),
-      PROCESS: createProcessCarriers(carrierOptions),
-    }
+    this.#sources = { THREAD: SOURCES.THREAD(this.#carrierOptions), PROCESS: SOURCES.PROCESS(this.#carrierOptions) }
     this.#prober = setInterval(() => this.#probe(), options.probeMs ?? PROBE_MS).unref()
   }
 
@@ -143,6 +152,17 @@ class LocalLanePool implements LanePool {
     return { ...this.#costs[kind], idle: idle + warming }
   }
 
+  async measure(): Promise<LaneMeasures> {
+    if (this.#closing) throw new Error('the lane pool is closed')
+    this.#measurement ??= this.#newMeasurement()
+    const measurement = this.#measurement
+    try {
+      return await measurement.run()
+    } finally {
+      if (this.#measurement === measurement) this.#measurement = null
+    }
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -152,8 +172,17 @@ class LocalLanePool implements LanePool {
     clearInterval(this.#prober)
     const all = [...this.#alive.values()]
     for (const { end } of all) end()
-    await Promise.all(all.map(({ ended }) => ended))
+    await Promise.all([...all.map(({ ended }) => ended), this.#measurement?.stop()])
     await Promise.all([this.#sources.THREAD.close(), this.#sources.PROCESS.close()])
+  }
+
+  #newMeasurement(): Measurement {
+    return new Measurement({
+      clock: systemClock,
+      openSource: (kind) => SOURCES[kind]({ ...this.#carrierOptions, maxWorkers: MEASURED_LANES }),
+      maxLanes: this.#options.maxLanes,
+      residentMb: () => process.memoryUsage.rss() / MEGABYTE,
+    })
   }
 
   /** The lane that was used last: its caches are warm, and the others get to end. */

@@ -2,8 +2,10 @@
 
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { sum } from 'simple-statistics'
 import { Tinypool, type TinypoolChannel, type TinypoolWorker } from 'tinypool'
 import { type CarrierOptions, type CarrierSource, createCarrierSource, type Ending, type Line } from './carrier.js'
 import type { FromLane, LaneTask, ToLane } from './messages.js'
@@ -67,6 +69,20 @@ class ChannelLine implements Line {
     try {
       const [, kilobytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${this.#pid}/status`, 'latin1')) ?? []
       return kilobytes === undefined ? null : Number(kilobytes) / 1024
+    } catch {
+      return null
+    }
+  }
+
+  /** Linux again. Not the resident memory: most of that is the code of Node.js, which all processes have in common. */
+  async ownMemoryMb(): Promise<number | null> {
+    if (this.#pid === null) return null
+    try {
+      const rollup = await readFile(`/proc/${this.#pid}/smaps_rollup`, 'latin1')
+      const privates = Array.from(rollup.matchAll(/^Private_(?:Clean|Dirty):\s+(\d+) kB$/gm), ([, kilobytes]) =>
+        Number(kilobytes),
+      )
+      return privates.length === 0 ? null : sum(privates) / 1024
     } catch {
       return null
     }

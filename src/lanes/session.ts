@@ -12,6 +12,7 @@ import type { FromLane, ToLane } from './messages.js'
 import type { JobSpec, ResultBlock } from './protocol.js'
 import type { SlateWriter } from './slate.js'
 import { Strays } from './strays.js'
+import { knownMemoryMb } from './weight.js'
 
 export interface SessionSetting {
   registry: FunctionRegistry
@@ -47,6 +48,7 @@ export class Session {
 
   handle(message: ToLane): void {
     if (message.kind === 'probe') this.#setting.send({ kind: 'alive' })
+    else if (message.kind === 'weigh') this.#setting.send({ kind: 'weight', memoryMb: knownMemoryMb() })
     else if (this.#held) this.#held.push(message)
     else if (message.kind === 'open') this.#open(message.job, this.#setting.slateFor(message.slate))
     else if (message.kind === 'grant') this.#job?.grant(message.grant, message.claims ?? null)

@@ -42,6 +42,10 @@ class PortLine implements Line {
     return null
   }
 
+  async ownMemoryMb(): Promise<null> {
+    return null
+  }
+
   send(message: ToLane): void {
     this.#port.postMessage(message)
   }

@@ -2,6 +2,7 @@ import type { TaskError } from '../../src/domain/errors.js'
 import type { ReductionState } from '../../src/domain/reduction.js'
 import type { Outcome, ResultColumns } from '../../src/domain/results.js'
 import type { LaneKind } from '../../src/domain/strategy.js'
+import type { LaneMeasures } from '../../src/domain/strategy-cost.js'
 import type { InService, Lane, LaneCosts, LaneListener, LanePool, LaneStatus } from '../../src/lanes/lane.js'
 import type { Grant, JobSpec } from '../../src/lanes/protocol.js'
 import { outputColumn } from './outputs.js'
@@ -176,6 +177,7 @@ export class FakeLanePool implements LanePool {
   /** With true a lane that has to be started comes with `letStart`. */
   slowStarts = false
   acquired = 0
+  measured = 0
   /** What was asked to be there soon. */
   readonly warmed: { kind: LaneKind; count: number }[] = []
   #started = 0
@@ -211,6 +213,14 @@ export class FakeLanePool implements LanePool {
 
   costs(kind: LaneKind): LaneCosts {
     return { startMs: 50, roundTripMs: 0.2, idle: this.warmed.filter((one) => one.kind === kind).length }
+  }
+
+  async measure(): Promise<LaneMeasures> {
+    this.measured += 1
+    return {
+      THREAD: { startMs: 50, roundTripUs: 20, memoryMb: 10 },
+      PROCESS: { startMs: 100, roundTripUs: 40, memoryMb: 20 },
+    }
   }
 
   release(lane: Lane): void {

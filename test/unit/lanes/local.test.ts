@@ -15,6 +15,7 @@ function setUp() {
   const carrier: Carrier = {
     slate: { prepare: () => null, read: () => [...state.inService], close: () => {} },
     memoryMb: () => null,
+    ownMemoryMb: async () => null,
     send: (message) => void sent.push(message),
     end: () => {
       state.ends += 1

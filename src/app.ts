@@ -1,6 +1,7 @@
 /** The composition root: the only file that constructs and joins the layers. */
 
 import { mkdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from './clock.js'
@@ -109,6 +110,7 @@ async function serve({ config, log, functions, store, lanes }: Parts): Promise<A
     random: Math.random,
     gatherMs: GATHER_MS,
     log,
+    cores: availableParallelism(),
     limits: { ...config, defaultLanes: config.lanes },
   })
   const vitals = startVitals(version, systemClock)

@@ -5,6 +5,7 @@ import type { RunKey } from '../domain/ids.js'
 import type { UserError } from '../domain/problems.js'
 import type { Progress, RunRecord } from '../domain/run.js'
 import type { Strategy } from '../domain/strategy.js'
+import type { StrategyCost } from '../domain/strategy-cost.js'
 import type { InFlightTask } from '../domain/task.js'
 import type { LaneTimeline } from '../domain/timeline.js'
 import type { Distribution } from '../domain/timing.js'
@@ -143,6 +144,8 @@ export interface Engine {
    */
   inputs(record: RunRecord, stage: number, indexes: readonly number[]): Promise<Map<number, Json>>
   load(): EngineLoad
+  /** What each strategy costs on this machine, measured at the first call: that takes a second or two. */
+  strategyCosts(): Promise<StrategyCost[]>
 }
 
 /** Long lines of a file can make a page that does not fit into memory. */

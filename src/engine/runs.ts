@@ -7,6 +7,7 @@ import type { BatchSpec, Json } from '../domain/batch.js'
 import { type RunKey, toRunKey } from '../domain/ids.js'
 import { Problems } from '../domain/problems.js'
 import { doneOf, type RunRecord } from '../domain/run.js'
+import type { StrategyCost } from '../domain/strategy-cost.js'
 import type { InFlightTask } from '../domain/task.js'
 import type { LaneTimeline } from '../domain/timeline.js'
 import type { Distribution } from '../domain/timing.js'
@@ -35,6 +36,7 @@ import { Recorder } from './recorder.js'
 import { recoverStages, restoreTimes } from './recovery.js'
 import { Scheduler } from './scheduler.js'
 import { CANCEL_GRACE_MS } from './session.js'
+import { StrategyCosts } from './strategy-costs.js'
 import { Views } from './views.js'
 
 export interface EngineOptions {
@@ -47,6 +49,8 @@ export interface EngineOptions {
   log: Logger
   /** See the recorder's option of this name. */
   gatherMs: number
+  /** Those that the server may use. */
+  cores: number
   limits: LaunchLimits & { defaultLanes: number; maxInFlight: number; maxOutputBytes: number }
 }
 
@@ -67,6 +71,7 @@ export class Runs implements Engine {
   readonly #scheduler: Scheduler
   readonly #views: Views
   readonly #deletions: Deletions
+  readonly #strategyCosts: StrategyCosts
   readonly #setting: ExecutionSetting
   #nextJob = 1
   /** Items of launches that are being written down. */
@@ -78,6 +83,7 @@ export class Runs implements Engine {
     const { store, clock, bus, lanes, limits } = options
     const onError = (error: unknown) => options.log.error({ err: error }, 'the engine met a fault')
     this.#views = new Views(store, clock)
+    this.#strategyCosts = new StrategyCosts(lanes, options.cores)
     this.#deletions = new Deletions({ store, bus, clock, onDeleted: (id) => this.#views.forget(id), onError })
     this.#recorder = new Recorder({
       store,
@@ -225,6 +231,10 @@ export class Runs implements Engine {
     }
     const oldestQueuedMs = Number.isFinite(oldest) ? Math.max(0, this.options.clock.now().getTime() - oldest) : null
     return { queuedTasks: this.#queuedTasks, runningTasks, oldestQueuedMs, lanes: this.options.lanes.statuses() }
+  }
+
+  strategyCosts(): Promise<StrategyCost[]> {
+    return this.#strategyCosts.get()
   }
 
   get #queuedTasks(): number {

@@ -5,6 +5,7 @@ import type { EngineLoad } from '../engine/engine.js'
 import { builder } from './builder.js'
 import type { Vitals } from './context.js'
 import { StrategyType } from './strategy.js'
+import { StrategyCostType } from './strategy-cost.js'
 
 const STRATEGY_OF_KIND = { THREAD: 'THREADS', PROCESS: 'PROCESSES' } as const satisfies Record<LaneKind, string>
 
@@ -60,6 +61,12 @@ const SystemType = builder.objectRef<SystemNode>('System').implement({
       type: [LaneInfoType],
       description: 'The lanes that are alive.',
       resolve: ({ load }) => load.lanes,
+    }),
+    strategyCosts: t.field({
+      type: [StrategyCostType],
+      description:
+        "What each strategy costs on this machine: the rows of 'threads vs processes', from SEQUENTIAL to PROCESSES. Measured when it is first asked for, in a second or two, and the same from then on: ask a server at rest.",
+      resolve: (_system, _args, { engine }) => engine.strategyCosts(),
     }),
   }),
 })

@@ -68,6 +68,7 @@ export class World {
       random: () => 0.5,
       gatherMs: 0,
       log,
+      cores: 2,
       limits,
     })
   }

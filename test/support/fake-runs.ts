@@ -1,6 +1,7 @@
 import { type BatchSpec, compactInput, type Json } from '../../src/domain/batch.js'
 import { type RunKey, toRunKey } from '../../src/domain/ids.js'
 import { doneOf, isFinalRunStatus, type RunRecord, type RunStatus } from '../../src/domain/run.js'
+import type { StrategyCost } from '../../src/domain/strategy-cost.js'
 import type { InFlightTask, TaskRecord } from '../../src/domain/task.js'
 import type { LaneTimeline } from '../../src/domain/timeline.js'
 import { addMoment, distributionFromValues } from '../../src/domain/timing.js'
@@ -43,6 +44,7 @@ export class FakeRuns {
   readonly askedSpans: number[] = []
   /** Calls that a test counts. */
   readonly calls = { inputs: 0, distribution: 0, countTasks: 0, countRuns: 0, run: 0 }
+  costs: StrategyCost[] | Error = []
   engineLoad: EngineLoad = { queuedTasks: 0, runningTasks: 0, oldestQueuedMs: null, lanes: [] }
 
   add(overrides: Partial<Omit<RunRecord, 'id' | 'key'>> = {}, items: Json[] = []): RunRecord {
@@ -199,6 +201,10 @@ export class FakeRuns {
       return new Map(indexes.map((index) => [index, at(index)]))
     },
     load: () => this.engineLoad,
+    strategyCosts: async () => {
+      if (this.costs instanceof Error) throw this.costs
+      return this.costs
+    },
   }
 
   readonly store: StoreReads = {

@@ -5,7 +5,6 @@ import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { sum } from 'simple-statistics'
 import { Tinypool, type TinypoolChannel, type TinypoolWorker } from 'tinypool'
 import { type CarrierOptions, type CarrierSource, createCarrierSource, type Ending, type Line } from './carrier.js'
 import type { FromLane, LaneTask, ToLane } from './messages.js'
@@ -79,10 +78,9 @@ class ChannelLine implements Line {
     if (this.#pid === null) return null
     try {
       const rollup = await readFile(`/proc/${this.#pid}/smaps_rollup`, 'latin1')
-      const privates = Array.from(rollup.matchAll(/^Private_(?:Clean|Dirty):\s+(\d+) kB$/gm), ([, kilobytes]) =>
-        Number(kilobytes),
-      )
-      return privates.length === 0 ? null : sum(privates) / 1024
+      const kilobytesOf = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(rollup)?.[1])
+      const kilobytes = kilobytesOf('Private_Clean') + kilobytesOf('Private_Dirty')
+      return Number.isNaN(kilobytes) ? null : kilobytes / 1024
     } catch {
       return null
     }

@@ -62,6 +62,20 @@ describe('LanePool.measure', () => {
     await pool.close()
   })
 
+  it('counts of a process what it has to itself, where the system tells it', async () => {
+    const pool = testPool({ maxLanes: 2 })
+    const { PROCESS } = await pool.measure()
+    await pool.acquire('PROCESS')
+    const [status] = pool.statuses()
+    if (process.platform === 'linux') {
+      // The code of Node.js is in what is resident, and no lane's own while the server runs it too.
+      expect(PROCESS.memoryMb).toBeLessThan(status!.memoryMb!)
+    } else {
+      expect(status!.memoryMb).toBeNull()
+    }
+    await pool.close()
+  })
+
   it('leaves the figures, the names and the lanes of the pool alone', async () => {
     const pool = testPool()
     const lane = await pool.acquire('THREAD')

@@ -347,6 +347,25 @@ mutation DeleteRun($id: ID!) {
     variables: { id: RUN_ID },
   },
   {
+    query: `# What each strategy costs on this machine: measured when it is first asked for, in a second or two.
+query ReadCosts {
+  system {
+    cores
+    strategyCosts {
+      strategy
+      laneStartMs
+      roundTripUs
+      memoryPerLaneMb
+      sharesMemory
+      parallel
+      bestFor
+    }
+  }
+}
+`,
+    variables: null,
+  },
+  {
     query: `# What there is to call, and how the server is.
 query ReadServer {
   functions {

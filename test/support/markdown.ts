@@ -1,4 +1,4 @@
-/** Reads tables out of pages of documentation, to compare them with what they describe. */
+/** Reads tables and documents out of pages of documentation, to compare them with what they describe. */
 
 /** The cells of the last table under a heading of any level, without its head. Throws where there is none. */
 export function rowsUnder(page: string, heading: string): string[][] {
@@ -15,4 +15,19 @@ function cellsOf(line: string): string[] {
     .replace(/^\||\|$/g, '')
     .split('|')
     .map((cell) => cell.trim())
+}
+
+/** The texts of a page's fenced blocks of a language, in their order. */
+export function blocksOf(page: string, language: string): string[] {
+  return Array.from(page.matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm))
+    .filter(([, name]) => name === language)
+    .map(([, , text = '']) => text)
+}
+
+/** The GraphQL documents of a page, those that its commands send as JSON included. Throws where one of those is no JSON. */
+export function documentsOf(page: string): string[] {
+  const bodies = blocksOf(page, 'sh').flatMap((block) =>
+    Array.from(block.matchAll(/(?:-d |operations=)'(\{[^']*\})'/g), ([, body = '']) => body),
+  )
+  return [...blocksOf(page, 'graphql'), ...bodies.map((body) => (JSON.parse(body) as { query: string }).query)]
 }

@@ -229,7 +229,6 @@ export class MemoryStore {
         output: outputAt(columns.outputs, at),
         fetch: fetchAt(columns.fetches, at),
         history: attempts?.map(({ number }) => number) ?? null,
-        stage: block.stage,
         tries: attempts ?? triesOf(block, at),
       })
     }

@@ -32,7 +32,9 @@ describe('the pages', () => {
     'docs/durability.md',
     'docs/errors.md',
     'docs/functions.md',
+    'docs/pitfalls.md',
     'docs/subscriptions.md',
+    'docs/threads-and-processes.md',
     'docs/timeline.md',
     'docs/decisions/README.md',
   ])('of %s link only to files that are there', (page) => {

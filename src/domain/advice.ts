@@ -151,7 +151,7 @@ function counted(count: number, noun: string): string {
 }
 
 /** Three digits that matter, and the unit that suits them. */
-function shownMs(ms: number): string {
+export function shownMs(ms: number): string {
   if (ms >= 1_000) return `${Number((ms / 1_000).toPrecision(3))} s`
   if (ms >= 1) return `${Number(ms.toPrecision(3))} ms`
   return `${Number((ms * 1_000).toPrecision(3))} µs`

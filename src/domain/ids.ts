@@ -1,7 +1,10 @@
-/** Names of things: what clients hold are node ids, opaque to them; inside, a run is known by its key. */
+/** Names of things: what clients hold are node ids, opaque to them; inside, a run or a comparison is known by its key. */
 
 /** 32 lower-case hex digits, unique over all servers. */
 export type RunKey = string & { readonly brand: 'RunKey' }
+
+/** The same for a comparison. */
+export type ComparisonKey = string & { readonly brand: 'ComparisonKey' }
 
 export type NodeId = { type: 'run'; run: RunKey } | { type: 'task'; run: RunKey; stage: number; index: number }
 
@@ -10,12 +13,20 @@ export function toRunKey(uuid: string): RunKey {
   return uuid.replaceAll('-', '') as RunKey
 }
 
+export function toComparisonKey(uuid: string): ComparisonKey {
+  return uuid.replaceAll('-', '') as ComparisonKey
+}
+
 export function runId(key: RunKey): string {
   return `run_${key}`
 }
 
 export function taskId(key: RunKey, stage: number, index: number): string {
   return `task_${key}_${stage}_${index}`
+}
+
+export function comparisonId(key: ComparisonKey): string {
+  return `comparison_${key}`
 }
 
 const RUN_ID = /^run_([0-9a-f]{32})$/

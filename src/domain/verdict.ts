@@ -1,0 +1,167 @@
+/** What a comparison says, in words that claim no more than its figures carry. */
+
+import { shownMs } from './advice.js'
+import type { AskedStrategy } from './batch.js'
+import { type ComparedRun, comparisonRows, type MeasuredRun, measuredRuns } from './comparison.js'
+import { leastRankSumP, rankSumP } from './rank-test.js'
+import { isFinalRunStatus } from './run.js'
+
+/** Below it a difference is taken for more than chance: one in twenty, as is usual. */
+const ALPHA = 0.05
+/** What takes no time at all has no ratio. */
+const CLOCK_STEP_MS = 0.001
+
+/** A strategy that has a row. */
+interface Entrant {
+  strategy: AskedStrategy
+  medianMs: number
+  speedup: number | null
+  wallsMs: number[]
+}
+
+/** One of the others, beside the fastest. */
+interface Rival extends Entrant {
+  ratio: number
+  p: number
+}
+
+/** Null until there is a row. */
+export function comparisonVerdict(strategies: readonly AskedStrategy[], runs: readonly ComparedRun[]): string | null {
+  const measured = measuredRuns(runs)
+  const [fastest, ...others] = entrantsOf(strategies, runs, measured)
+  if (!fastest) return null
+  const sentences = [...outcomeOf(fastest, others), ...caveatsOf(strategies, runs, measured)]
+  const ended = runs.filter(({ status }) => isFinalRunStatus(status)).length
+  const soFar = ended < runs.length ? `So far, after ${ended} of ${runs.length} runs: ` : ''
+  return `${soFar}${sentences.join(' ')}`
+}
+
+/** The fastest first. */
+function entrantsOf(
+  strategies: readonly AskedStrategy[],
+  runs: readonly ComparedRun[],
+  measured: readonly MeasuredRun[],
+): Entrant[] {
+  return comparisonRows(strategies, runs)
+    .map(({ strategy, wallMs, speedup }) => ({
+      strategy,
+      medianMs: Math.max(CLOCK_STEP_MS, wallMs.percentile(0.5)),
+      speedup,
+      wallsMs: measured.filter((run) => run.strategy === strategy).map((run) => run.wallMs),
+    }))
+    .sort((a, b) => a.medianMs - b.medianMs)
+}
+
+function outcomeOf(fastest: Entrant, others: readonly Entrant[]): string[] {
+  const rivals = others.map((other) => ({
+    ...other,
+    ratio: other.medianMs / fastest.medianMs,
+    p: rankSumP(fastest.wallsMs, other.wallsMs),
+  }))
+  const [runnerUp] = rivals
+  if (!runnerUp) return [`${fastest.strategy} took ${shownMs(fastest.medianMs)}: there is nothing to compare it with.`]
+  // It is the fastest if it is faster than each of the others, the least certain of them included.
+  const few = rivals.filter(({ wallsMs }) => leastRankSumP(fastest.wallsMs.length, wallsMs.length) > ALPHA)
+  const equals = rivals.filter((rival) => rival.p > ALPHA && !few.includes(rival))
+  if (equals.length > 0) return [...equallyFast(fastest, equals, rivals), ...tooFew(few)]
+  const sentences = [`${fastest.strategy} ${few.length > 0 ? 'was' : 'is'} the fastest: ${timeOf([fastest])}.`]
+  if (few.includes(runnerUp)) return [...sentences, slowerThisTime(fastest, runnerUp)]
+  return [...sentences, slowerFor(fastest, runnerUp), ...tooFew(few)]
+}
+
+function slowerFor(fastest: Entrant, { strategy, ratio, p, wallsMs }: Rival): string {
+  const runs = runsOf([fastest, { wallsMs }])
+  return `${strategy} takes ${shownRatio(ratio)} times as long; with ${runs} that is more than chance (${shownP(p)}).`
+}
+
+function slowerThisTime(fastest: Entrant, { strategy, ratio, wallsMs }: Rival): string {
+  const isOneEach = fastest.wallsMs.length === 1 && wallsMs.length === 1
+  const chance = isOneEach
+    ? 'one run each tells nothing of chance'
+    : `${runsOf([fastest, { wallsMs }])} are too few to tell that from chance`
+  return `${strategy} took ${shownRatio(ratio)} times as long; ${chance}.`
+}
+
+/** Of those that no difference could have been told of, whatever they took. */
+function tooFew(rivals: readonly Rival[]): string[] {
+  const names = rivals.map(({ strategy }) => strategy)
+  return names.length === 0 ? [] : [`Of ${listed(names)} there are too few runs to tell.`]
+}
+
+function equallyFast(fastest: Entrant, equals: readonly Rival[], rivals: readonly Rival[]): string[] {
+  const group = [fastest, ...equals]
+  const names = listed(group.map(({ strategy }) => strategy))
+  const against = equals.length > 1 ? ` against ${fastest.strategy}` : ''
+  const p = `${listed(equals.map((equal) => shownP(equal.p)))}${against}`
+  const sentences = [`${names} are as fast as each other, as far as ${runsOf(group)} tell (${p}): ${timeOf(group)}.`]
+  const next = rivals.find((rival) => rival.p <= ALPHA)
+  if (next) {
+    const ratio = `${shownRatio(next.ratio)} times as long as ${fastest.strategy}`
+    sentences.push(`${next.strategy} takes ${ratio}, which is more than chance (${shownP(next.p)}).`)
+  }
+  return sentences
+}
+
+/** The medians, and how many times as fast that is as SEQUENTIAL, where it is one of the others. */
+function timeOf(group: readonly Entrant[]): string {
+  const times = listed(group.map(({ medianMs }) => shownMs(medianMs)))
+  const speedups = group.flatMap(({ speedup }) => (speedup === null ? [] : [shownRatio(speedup)]))
+  const isBaseline = group.some(({ strategy }) => strategy === 'SEQUENTIAL')
+  if (isBaseline || speedups.length === 0) return times
+  return `${times}, ${listed(speedups)} times as fast as SEQUENTIAL`
+}
+
+function caveatsOf(
+  strategies: readonly AskedStrategy[],
+  runs: readonly ComparedRun[],
+  measured: readonly MeasuredRun[],
+): string[] {
+  const tally = (some: readonly ComparedRun[]) => tallyOf(strategies, some)
+  const failing = tally(measured.filter(({ failedTasks }) => failedTasks > 0))
+  const halved = tally(measured.filter(({ wasInterrupted }) => wasInterrupted))
+  const ended = runs.filter((run) => isFinalRunStatus(run.status) && !measured.includes(run as MeasuredRun))
+  const unmeasured = tally(ended.filter(({ isCutShort, wallMs }) => isCutShort || wallMs === null))
+  const spoilt = tally(ended.filter(({ isCutShort, wallMs }) => !isCutShort && wallMs !== null))
+  return [
+    failing && `Tasks failed in ${failing}: to fail may take less or more time than to succeed.`,
+    halved && `A restart of the server is in the time of ${halved}.`,
+    spoilt && `Left out, as a restart of the server cut it in two: ${spoilt}.`,
+    unmeasured && `Left out, as it did not run to its end: ${unmeasured}.`,
+  ].filter((sentence) => sentence !== '')
+}
+
+/** `1 run of THREADS and 2 runs of ASYNC`; empty for none. */
+function tallyOf(strategies: readonly AskedStrategy[], runs: readonly ComparedRun[]): string {
+  const counts = strategies.map((strategy) => ({
+    strategy,
+    count: runs.filter((run) => run.strategy === strategy).length,
+  }))
+  return listed(
+    counts.filter(({ count }) => count > 0).map(({ strategy, count }) => `${counted(count)} of ${strategy}`),
+  )
+}
+
+function counted(runs: number): string {
+  return `${runs} ${runs === 1 ? 'run' : 'runs'}`
+}
+
+/** `5 runs each`, or `5 and 4 runs`. */
+function runsOf(group: readonly Pick<Entrant, 'wallsMs'>[]): string {
+  const counts = group.map(({ wallsMs }) => wallsMs.length)
+  const isEven = counts.every((count) => count === counts[0])
+  return isEven ? `${counted(counts[0]!)} each` : `${listed(counts.map(String))} runs`
+}
+
+function listed(words: readonly string[]): string {
+  return words.length < 2 ? words.join() : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`
+}
+
+/** More digits where it is the last ones that tell. */
+function shownRatio(ratio: number): string {
+  return String(Number(ratio.toPrecision(ratio < 1.01 ? 4 : 3)))
+}
+
+function shownP(p: number): string {
+  if (p < 0.001) return 'p < 0.001'
+  return `p = ${Number(p.toFixed(p < 0.1 ? 3 : 2))}`
+}

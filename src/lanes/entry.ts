@@ -18,6 +18,8 @@ interface Line {
   quit(message: FromLane): void
   listen(onMessage: (message: ToLane) => void): void
   slateFor(memory: SharedArrayBuffer | null): SlateWriter
+  /** See SessionSetting. */
+  started: Promise<unknown>
 }
 
 /** Never settles: a lane is ended from outside, or by what a function does to it. */
@@ -32,6 +34,7 @@ export async function runLane(task: LaneTask): Promise<never> {
     },
     stagingDir: task.stagingDir,
     slateFor: (memory) => line.slateFor(memory),
+    started: line.started,
     cpu: await openCpuClock(),
     epochOfZeroMs: task.epochOfMonotonicMs + monotonicOfZeroMs(),
     send: (message) => line.send(message),
@@ -66,6 +69,7 @@ function portLine(port: Extract<LaneTask['line'], { kind: 'port' }>['port']): Li
       if (!slate) throw new Error('the lane was given no slate')
       return slate
     },
+    started: Promise.resolve(),
   }
 }
 
@@ -77,23 +81,24 @@ function channelLine({ slatePath, guard }: Extract<LaneTask['line'], { kind: 'ch
   process.on('disconnect', () => process.exit(0))
   // An aborted process looks like one whose memory has run out.
   process.abort = () => process.exit(134)
-  startGuard(guard)
   return {
     send,
     quit: (message) => void process.send?.(message, () => process.exit(1)),
     // tinypool's own messages come the same way, and are its own business.
     listen: (onMessage) => void process.on('message', (message) => isToLane(message) && onMessage(message)),
     slateFor: () => slate,
+    started: startGuard(guard),
   }
 }
 
-const KINDS: ReadonlySet<unknown> = new Set<ToLane['kind']>(['open', 'grant', 'recall', 'cancel', 'probe', 'weigh'])
+const KINDS: ReadonlySet<unknown> = new Set<ToLane['kind']>(['open', 'grant', 'recall', 'cancel', 'prepare', 'probe', 'weigh'])
 
 function isToLane(message: unknown): message is ToLane {
   return typeof message === 'object' && message !== null && KINDS.has((message as { kind?: unknown }).kind)
 }
 
-function startGuard(guard: GuardTask): void {
+/** Resolves when it runs, or cannot be had. */
+function startGuard(guard: GuardTask): Promise<void> {
   const resourceLimits = { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 1 }
   const worker = new Worker(new URL('./guard.js', import.meta.url), {
     workerData: guard,
@@ -102,6 +107,9 @@ function startGuard(guard: GuardTask): void {
     resourceLimits,
   })
   worker.unref()
-  // A lane can do without: it then ends with its channel, unless a function keeps the event loop to itself.
-  worker.on('error', () => {})
+  return new Promise((resolve) => {
+    worker.once('online', resolve)
+    // A lane can do without: it then ends with its channel, unless a function keeps the event loop to itself.
+    worker.on('error', () => resolve())
+  })
 }

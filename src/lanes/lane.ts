@@ -10,7 +10,7 @@
 import type { TaskError } from '../domain/errors.js'
 import type { LaneKind } from '../domain/strategy.js'
 import type { LaneMeasures } from '../domain/strategy-cost.js'
-import type { Grant, JobSpec, ResultBlock } from './protocol.js'
+import type { Grant, JobSpec, LaneWork, ResultBlock } from './protocol.js'
 
 /** A task in service in a lane, readable even while the lane is busy, stuck, or dead. */
 export interface InService {
@@ -81,6 +81,12 @@ export interface LanePool {
   acquire(kind: LaneKind): Promise<Lane>
   /** There may soon be a use for so many: those that are not there are started, unless all that there may be are. */
   warm(kind: LaneKind, count: number): void
+  /**
+   * Sees that so many lanes are there and idle, have all of this at hand, and no connection open: what they run next begins with
+   * its tasks, and finds what the run before it found. For whoever has the lanes to itself. Resolves when they are; rejects where one
+   * cannot be had.
+   */
+  prepare(kind: LaneKind, count: number, works: readonly LaneWork[]): Promise<void>
   /** Gives a lane back that has nothing granted; a dead one is forgotten. */
   release(lane: Lane): void
   statuses(): LaneStatus[]

@@ -7,7 +7,7 @@ import type { Carrier, Ending } from './carrier.js'
 import { createClaims, isUsedUp, takeBack } from './claims.js'
 import type { InService, Lane, LaneListener } from './lane.js'
 import type { FromLane } from './messages.js'
-import type { Grant, JobSpec, ResultBlock } from './protocol.js'
+import type { Grant, JobSpec, LaneWork, ResultBlock } from './protocol.js'
 
 /** Why the lane was ended by us; null while it was not. */
 type EndWish = 'KILLED' | 'STUCK' | null
@@ -27,6 +27,7 @@ export class LocalLane implements Lane {
   /** What the listener is to hear, or was told; null while the lane lives. */
   #death: { error: TaskError; inService: InService[] } | null = null
   #onAlive = () => {}
+  #preparing: { resolve(): void; reject(error: Error): void } | null = null
   /** A probe is out, sent while nothing was in service. */
   #probed = false
 
@@ -125,6 +126,15 @@ export class LocalLane implements Lane {
     return shortestMs
   }
 
+  /** See LanePool.prepare; to be called while it has no job. */
+  prepare(works: readonly LaneWork[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#preparing = { resolve, reject }
+      if (this.#death) reject(new Error(this.#death.error.message))
+      else this.#carrier.send({ kind: 'prepare', works })
+    })
+  }
+
   /** The listener of the last job hears nothing more. */
   detach(): void {
     this.#listener = null
@@ -133,6 +143,7 @@ export class LocalLane implements Lane {
   receive(message: FromLane): void {
     this.#probed = false
     if (message.kind === 'alive') this.#onAlive()
+    if (message.kind === 'prepared') this.#preparing?.resolve()
     if (message.kind === 'fault') this.#fault = message.message
     if (message.kind === 'settled') this.#strays = 0
     if (message.kind === 'waiting' && message.job === this.#job) this.#listener?.onWaiting(message.busyShare)
@@ -148,6 +159,7 @@ export class LocalLane implements Lane {
     this.#death = death
     this.#outstanding = 0
     this.#lent = []
+    this.#preparing?.reject(new Error(death.error.message))
     this.#listener?.onDeath(death.error, death.inService)
     this.#listener = null
   }

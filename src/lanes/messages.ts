@@ -1,7 +1,7 @@
 /** What travels between the two sides of a lane: the server's (threads.ts, processes.ts) and the lane's own (entry.ts). */
 
 import type { MessagePort } from 'node:worker_threads'
-import type { Grant, JobSpec, ResultBlock } from './protocol.js'
+import type { Grant, JobSpec, LaneWork, ResultBlock } from './protocol.js'
 
 export type ToLane =
   /** `slate`: shared memory with more places than before; null where the old one will do. */
@@ -10,6 +10,8 @@ export type ToLane =
   | { kind: 'grant'; grant: Grant; claims?: SharedArrayBuffer }
   | { kind: 'recall' }
   | { kind: 'cancel' }
+  /** Answered with `prepared` once all of it is loaded. The lane has no job then. */
+  | { kind: 'prepare'; works: readonly LaneWork[] }
   /** Answered with `alive` as soon as the lane's event loop turns. */
   | { kind: 'probe' }
   /** Answered with `weight`. */
@@ -27,6 +29,7 @@ export type FromLane =
   | { kind: 'alive' }
   /** What the lane knows of its own memory, see weight.ts. */
   | { kind: 'weight'; memoryMb: number }
+  | { kind: 'prepared' }
   /** An error that no task can be blamed for. The lane ends by itself after it. */
   | { kind: 'fault'; message: string }
 

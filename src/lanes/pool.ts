@@ -9,6 +9,7 @@ import { LocalLane } from './local.js'
 import { MEASURED_LANES, Measurement } from './measure.js'
 import { monotonicOfZeroMs } from './monotonic.js'
 import { createProcessCarriers } from './processes.js'
+import type { LaneWork } from './protocol.js'
 import { createThreadCarriers } from './threads.js'
 
 export interface LanePoolOptions {
@@ -126,6 +127,21 @@ class LocalLanePool implements LanePool {
         () => void this.#dropWarming(warming),
       )
     }
+  }
+
+  async prepare(kind: LaneKind, count: number, works: readonly LaneWork[]): Promise<void> {
+    // What else is being started takes the machine from whoever runs meanwhile.
+    await Promise.allSettled(this.#warming.map(({ lane }) => lane))
+    const prepared = Array.from({ length: count }, async () => {
+      const lane = await this.acquire(kind)
+      try {
+        if (lane instanceof LocalLane) await lane.prepare(works)
+      } finally {
+        this.release(lane)
+      }
+    })
+    const failed = (await Promise.allSettled(prepared)).find((one) => one.status === 'rejected')
+    if (failed) throw failed.reason
   }
 
   release(lane: Lane): void {

@@ -36,6 +36,9 @@ export interface JobSpec {
   tellsWaiting: boolean
 }
 
+/** What a lane is to have at hand before its first task comes: that is then in nobody's time. */
+export type LaneWork = { kind: 'FETCH' } | { kind: 'COMPUTE'; function: string }
+
 /**
  * Items handed to a lane at a time. Their indexes are first, first + 1, … unless `indexes` names them; the inputs
  * follow from the job's source unless `inputs` has them, in the same order.

@@ -9,15 +9,17 @@ import type { CpuClock } from './cpu.js'
 import { FetchJob } from './fetch.js'
 import type { Job } from './job.js'
 import type { FromLane, ToLane } from './messages.js'
-import type { JobSpec, ResultBlock } from './protocol.js'
+import type { JobSpec, LaneWork, ResultBlock } from './protocol.js'
 import type { SlateWriter } from './slate.js'
 import { Strays } from './strays.js'
 import { knownMemoryMb } from './weight.js'
 
 export interface SessionSetting {
   registry: FunctionRegistry
-  /** Called once, with the first fetch: lanes that compute do without. */
+  /** Called with the first fetch: lanes that compute do without. And again where the one that is there shall keep no connection. */
   openFetcher(): Promise<Fetcher>
+  /** Resolves when nothing of the lane's own start is under way any more. */
+  started: Promise<unknown>
   /** Where bodies are written that are to be stored. */
   stagingDir: string
   /** The slate to write to from now on; `memory` is new to the lane, or null where it is the old one. */
@@ -53,12 +55,24 @@ export class Session {
     else if (message.kind === 'open') this.#open(message.job, this.#setting.slateFor(message.slate))
     else if (message.kind === 'grant') this.#job?.grant(message.grant, message.claims ?? null)
     else if (message.kind === 'recall') this.#job?.recall()
+    else if (message.kind === 'prepare') void this.#prepare(message.works)
     else this.#job?.cancel()
   }
 
   /** Sends what has ended and has not been sent: the lane is about to end. */
   flush(): void {
     this.#job?.flush()
+  }
+
+  async #prepare(works: readonly LaneWork[]): Promise<void> {
+    for (const work of works) {
+      if (work.kind === 'COMPUTE') this.#setting.registry.get(work.function)?.prepare()
+    }
+    const old = await this.#fetcher
+    await old?.close()
+    this.#fetcher = works.some(({ kind }) => kind === 'FETCH') ? this.#setting.openFetcher() : null
+    await Promise.all([this.#fetcher, this.#setting.started])
+    this.#setting.send({ kind: 'prepared' })
   }
 
   #open(spec: JobSpec, slate: SlateWriter): void {

@@ -4,7 +4,7 @@ import type { Outcome, ResultColumns } from '../../src/domain/results.js'
 import type { LaneKind } from '../../src/domain/strategy.js'
 import type { LaneMeasures } from '../../src/domain/strategy-cost.js'
 import type { InService, Lane, LaneCosts, LaneListener, LanePool, LaneStatus } from '../../src/lanes/lane.js'
-import type { Grant, JobSpec } from '../../src/lanes/protocol.js'
+import type { Grant, JobSpec, LaneWork } from '../../src/lanes/protocol.js'
 import { outputColumn } from './outputs.js'
 
 interface Held {
@@ -180,9 +180,15 @@ export class FakeLanePool implements LanePool {
   measured = 0
   /** What was asked to be there soon. */
   readonly warmed: { kind: LaneKind; count: number }[] = []
+  readonly prepared: { kind: LaneKind; count: number; works: readonly LaneWork[] }[] = []
+  /** With true lanes are prepared with `letPrepare`. */
+  slowPrepares = false
+  /** This many of the next preparations fail. */
+  failPrepares = 0
   #started = 0
   #starting = 0
   #held: (() => void)[] = []
+  #preparing: (() => void)[] = []
   #closed = false
 
   constructor(
@@ -209,6 +215,23 @@ export class FakeLanePool implements LanePool {
 
   warm(kind: LaneKind, count: number): void {
     this.warmed.push({ kind, count })
+  }
+
+  async prepare(kind: LaneKind, count: number, works: readonly LaneWork[]): Promise<void> {
+    if (this.busy.length > 0) this.problems.push(`lanes were prepared while ${this.busy.length} are busy`)
+    this.prepared.push({ kind, count, works })
+    if (this.slowPrepares) await new Promise<void>((resolve) => this.#preparing.push(resolve))
+    if (this.failPrepares > 0) {
+      this.failPrepares -= 1
+      throw new Error('no memory for lanes')
+    }
+    const lanes = await Promise.all(Array.from({ length: count }, () => this.acquire(kind)))
+    for (const lane of lanes) this.release(lane)
+  }
+
+  /** Lets what is being prepared be ready. */
+  letPrepare(): void {
+    for (const resolve of this.#preparing.splice(0)) resolve()
   }
 
   costs(kind: LaneKind): LaneCosts {

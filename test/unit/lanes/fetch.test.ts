@@ -62,6 +62,7 @@ function setUp(slots: number, storesFor: { run: RunKey; stage: number } | null =
       opened += 1
       return fetcher
     },
+    started: Promise.resolve(),
     stagingDir: '/data/blobs/tmp',
     slateFor: () => ({
       mark: (slot, { index }) => void marked.set(slot, index),

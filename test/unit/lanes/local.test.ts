@@ -137,3 +137,25 @@ describe('LocalLane', () => {
     })
   })
 })
+
+describe('LocalLane.prepare', () => {
+  const works = [{ kind: 'COMPUTE' as const, function: 'act' }]
+
+  it('resolves when the lane says that it is', async () => {
+    const { lane, sent } = setUp()
+    const prepared = lane.prepare(works)
+    expect(sent).toEqual([{ kind: 'prepare', works }])
+    lane.receive({ kind: 'prepared' })
+    await expect(prepared).resolves.toBeUndefined()
+    // Its end is nobody's business who has waited.
+    lane.die({ outOfMemory: false, message: 'exited with code 1' })
+  })
+
+  it('rejects where the lane ends meanwhile, or has ended', async () => {
+    const { lane } = setUp()
+    const prepared = lane.prepare(works)
+    lane.die({ outOfMemory: false, message: 'exited with code 1' })
+    await expect(prepared).rejects.toThrow('thread-1 exited with code 1')
+    await expect(lane.prepare(works)).rejects.toThrow('thread-1 exited with code 1')
+  })
+})

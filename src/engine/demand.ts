@@ -1,11 +1,13 @@
 /** What a run asks for: lanes of the scheduler, and room of the fetch budget where it fetches. */
 
+import type { RunKey } from '../domain/ids.js'
 import type { Execution, StageKind } from '../domain/strategy.js'
 import type { FetchBudget, FetchingRun, FetchRoom } from './fetch-budget.js'
 import type { Sessions } from './sessions.js'
 import type { Supply } from './supply.js'
 
 interface Options {
+  key: RunKey
   kind: StageKind
   priority: number
   plan: Execution
@@ -27,6 +29,10 @@ export class Demand implements FetchingRun {
 
   constructor(private readonly options: Options) {
     this.#isFetch = options.kind === 'FETCH'
+  }
+
+  get key(): RunKey {
+    return this.options.key
   }
 
   get priority(): number {

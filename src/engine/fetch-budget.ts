@@ -1,9 +1,12 @@
 /** Fetches in flight over all runs: never more than allowed, shared fairly, and every run has its turn. */
 
+import type { RunKey } from '../domain/ids.js'
 import { SortedList } from './sorted-list.js'
 
 /** A run that fetches. */
 export interface FetchingRun {
+  /** The run that it is, or is a part of. */
+  readonly key: RunKey
   readonly priority: number
   /** Lanes that it holds. */
   readonly held: number
@@ -66,8 +69,19 @@ export class FetchBudget {
   #isShort = false
   #lastOrder = 0
   #offering = false
+  /** The run that has all room to itself; null: nobody has. */
+  #alone: RunKey | null = null
 
   constructor(private readonly options: Options) {}
+
+  /** From now on nobody else takes part than the run that has all lanes to itself; null: everybody does. No run holds a lane now. */
+  isolate(run: RunKey | null): void {
+    this.#alone = run
+    this.#isOwed = false
+    this.#open = 0
+    this.#admit()
+    this.offer()
+  }
 
   /** To be called whenever the run may have come by a lane or lost the last one, or by something to fetch. */
   note(run: FetchingRun): void {
@@ -148,8 +162,8 @@ export class FetchBudget {
 
   /** Whether the next free fetch is not this run's but the line's. */
   #owes(run: FetchingRun): boolean {
-    const [first] = this.#isOwed ? this.#line : []
-    return first !== undefined && first.run.priority >= run.priority
+    const first = this.#isOwed ? this.#first : null
+    return first !== null && first.run.priority >= run.priority
   }
 
   /** There may be room: soon, once for all changes of this turn of the event loop, each run takes its part. */
@@ -182,6 +196,17 @@ export class FetchBudget {
     return sum
   }
 
+  /** Those in line that take part, in their order. */
+  get #inLine(): Iterable<Place> {
+    if (this.#alone === null) return this.#line
+    return [...this.#line].filter(({ run }) => run.key === this.#alone)
+  }
+
+  get #first(): Place | null {
+    const [first] = this.#inLine
+    return first ?? null
+  }
+
   #enterLine(run: FetchingRun): void {
     if (this.#places.has(run)) return
     this.#lastOrder += 1
@@ -196,7 +221,7 @@ export class FetchBudget {
     this.#places.delete(run)
     this.#line.remove(place)
     if (this.#admitted.has(run)) this.#open -= 1
-    if (this.#places.size > 0 || !this.#isOwed) return
+    if (!this.#isOwed || this.#first !== null) return
     this.#isOwed = false
     this.offer()
   }
@@ -211,12 +236,12 @@ export class FetchBudget {
   #admit(): void {
     const waiting = this.#places.size
     if (waiting === 0 && this.#admitted.size === 0) return
-    const [first] = this.#line
+    const first = this.#first
     const free = first && this.roomFor(first.run).room > 0 ? this.#free : 0
     this.#open = Math.min(Math.max(this.#open, free), this.options.maxLanes, waiting)
     const before = this.#admitted
     const admitted = new Set<FetchingRun>()
-    for (const { run } of this.#line) {
+    for (const { run } of this.#inLine) {
       if (admitted.size >= this.#open) break
       admitted.add(run)
     }
@@ -227,7 +252,7 @@ export class FetchBudget {
 
   /** Those in line count as one, and only while it is room that they wait for: they are often more than lanes. */
   #isScarce(run: FetchingRun, above: number, equals: readonly number[]): boolean {
-    const [first] = this.#open === 0 ? this.#line : []
+    const first = this.#open === 0 ? this.#first : null
     const waiting = first && first.run !== run && first.run.priority >= run.priority ? first.run.wanted : 0
     const beside = equals.reduce((sum, one) => sum + one, above + waiting)
     return beside > 0 && beside + run.wanted > this.options.maxInFlight

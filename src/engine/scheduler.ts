@@ -4,7 +4,9 @@ import type { Clock } from '../clock.js'
 import type { RunKey } from '../domain/ids.js'
 import type { LaneKind } from '../domain/strategy.js'
 import type { Lane, LanePool } from '../lanes/lane.js'
+import { Alarm } from './alarm.js'
 import { allocateLanes, byTurn, type Claim, type Turn } from './fairness.js'
+import { type Others, type Solo, Solos } from './solos.js'
 import { SortedList } from './sorted-list.js'
 
 /** How long a run keeps its lanes while another one waits for its turn. */
@@ -72,9 +74,13 @@ export class Scheduler {
   #balancing = false
   #lastMs = 0
   #cancelTurn: (() => void) | null = null
+  readonly #solos = new Solos()
+  readonly #soloAlarm: Alarm
   #stopped = false
 
-  constructor(private readonly options: Options) {}
+  constructor(private readonly options: Options) {
+    this.#soloAlarm = new Alarm(options.clock, () => this.balance())
+  }
 
   add(run: ScheduledRun): void {
     this.#countServed()
@@ -112,6 +118,20 @@ export class Scheduler {
     this.balance()
   }
 
+  /** Has it begin, once, as soon as no run holds a lane and it is its turn: from then on only its own run gets lanes. */
+  reserve(solo: Solo): void {
+    this.#solos.ask(solo)
+    this.balance()
+  }
+
+  /** It has run. `forever`: it never reserves again. */
+  vacate(solo: Solo, forever: boolean): void {
+    const nowMs = this.options.clock.monotonicMs()
+    if (forever) this.#solos.forget(solo, nowMs)
+    else this.#solos.leave(solo, nowMs)
+    this.balance()
+  }
+
   /** Moves lanes soon, once for all changes of this turn of the event loop. */
   balance(): void {
     if (this.#balancing || this.#stopped) return
@@ -126,16 +146,19 @@ export class Scheduler {
   stop(): void {
     this.#stopped = true
     this.#cancelTurn?.()
+    this.#soloAlarm.set(null)
     for (const { endRest } of this.#seats.values()) endRest?.()
   }
 
   #balance(): void {
     if (this.#stopped) return
     this.#countServed()
+    if (!this.#solos.isEmpty) this.#solos.update(this.options.clock.monotonicMs(), this.#others())
+    this.#soloAlarm.set(this.#solos.isEmpty ? null : this.#solos.dueMs)
     const { maxLanes } = this.options
     const free = maxLanes - this.#starting - [...this.#served].reduce((sum, { run }) => sum + run.held, 0)
     // Whose turn it is gets the free lanes first, whoever came first.
-    const served = Array.from(this.#served, (seat) => ({ seat, claim: toClaim(seat) }))
+    const served = Array.from(this.#served, (seat) => ({ seat, claim: this.#claimOf(seat) }))
     const places = [...served, ...this.#nextWaiting()]
     places.sort((a, b) => byTurn(a.claim, b.claim))
     const claims = places.map(({ claim }) => claim)
@@ -153,15 +176,38 @@ export class Scheduler {
     const resting: Seat[] = []
     for (const seat of this.#waiting) {
       if (next.length > this.options.maxLanes) break
-      const claim = toClaim(seat)
-      if (claim.want === 0) resting.push(seat)
-      else if (!seat.endRest) next.push({ seat, claim })
+      if (seat.run.want === 0) resting.push(seat)
+      else if (!seat.endRest && this.#solos.admits(seat.run.key)) next.push({ seat, claim: toClaim(seat) })
     }
     for (const seat of resting) {
       this.#waiting.remove(seat)
       this.#park(seat)
     }
     return next
+  }
+
+  /** Where another one is to be alone, it is to have none. */
+  #claimOf(seat: Seat): Claim {
+    const claim = toClaim(seat)
+    return this.#solos.admits(seat.run.key) ? claim : { ...claim, want: 0 }
+  }
+
+  /** All runs, as a solo that is not there yet sees them. */
+  #others(): Others {
+    let held = this.#starting
+    let priority: number | null = null
+    const note = ({ run }: Seat) => {
+      if (run.held === 0 && run.want === 0) return false
+      priority = Math.max(priority ?? run.priority, run.priority)
+      return true
+    }
+    for (const seat of this.#served) {
+      held += seat.run.held
+      note(seat)
+    }
+    // The first one that wants lanes has the highest priority of those that wait.
+    for (const seat of this.#waiting) if (note(seat)) break
+    return { held, priority }
   }
 
   #park(seat: Seat): void {
@@ -196,7 +242,7 @@ export class Scheduler {
   #hand(lane: Lane, seat: Seat): void {
     const { run } = seat
     seat.failedStarts = 0
-    if (!this.#stopped && run.want > run.held) {
+    if (!this.#stopped && this.#solos.admits(run.key) && run.want > run.held) {
       run.attach(lane)
     } else {
       this.options.pool.release(lane)

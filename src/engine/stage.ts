@@ -73,6 +73,7 @@ export class StageExecution implements ScheduledRun, SessionListener {
       release: (lane) => this.#giveBack(lane),
     })
     this.#demand = new Demand({
+      key: record.key,
       kind: this.#work.kind,
       priority: record.spec.priority,
       plan: plan.live,

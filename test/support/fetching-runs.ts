@@ -1,10 +1,19 @@
 /** Runs that fetch, as the fetch budget sees them, and the lanes that they get. */
 
 import { expect } from 'vitest'
+import { type RunKey, toRunKey } from '../../src/domain/ids.js'
 import { FetchBudget, type FetchingRun } from '../../src/engine/fetch-budget.js'
+
+let keys = 0
+
+function newKey(): RunKey {
+  keys += 1
+  return toRunKey(String(keys))
+}
 
 /** A run that keeps its lane. */
 export class Run implements FetchingRun {
+  readonly key = newKey()
   readonly priority: number = 0
   held = 1
   claimed = 0
@@ -42,6 +51,8 @@ export class Run implements FetchingRun {
 
 /** A run that begins without a lane, and gives its lane back where it has nothing to do on it. */
 export class Guest implements FetchingRun {
+  /** Parts of one run have the same. */
+  key = newKey()
   held = 0
   claimed = 0
   told = 0

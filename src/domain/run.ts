@@ -109,6 +109,8 @@ export interface RunRecord extends ExecutionState {
   /** The store's own number: short, ascending, never shown. */
   id: number
   key: RunKey
+  /** The store's number of the comparison that it is a part of; null for a run of its own. */
+  comparisonId: number | null
   status: RunStatus
   spec: BatchSpec
   /** Of all stages together. */

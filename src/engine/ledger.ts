@@ -294,6 +294,6 @@ function addTimes(times: RunTimes, entry: Entry): void {
 
 /** The part of a record that changes. */
 export function stateOf(record: RunRecord): RunState {
-  const { id: _, key: __, spec: ___, createdAt: ____, ...state } = record
+  const { id: _, key: __, spec: ___, createdAt: ____, comparisonId: _____, ...state } = record
   return state
 }

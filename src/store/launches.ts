@@ -1,7 +1,8 @@
 /** Writes launches down, through Prisma. */
 
-import type { BatchSpec, Source } from '../domain/batch.js'
+import type { BatchSpec, Label, Source } from '../domain/batch.js'
 import { toRunKey } from '../domain/ids.js'
+import type { RunRecord } from '../domain/run.js'
 import type { Prisma } from './generated/client.js'
 import { newRunRow, toRunRecord } from './rows.js'
 import type { SourceBlockRow } from './source-blocks.js'
@@ -24,13 +25,19 @@ export async function findEarlier(
   return row && { outcome: row.inputHash === inputHash ? 'existing' : 'conflict', run: toRunRecord(row) }
 }
 
+/** Those of a comparison, in the order in which they are run. */
+export async function runsOf(prisma: Client, comparisonId: number): Promise<RunRecord[]> {
+  const rows = await prisma.run.findMany({ where: { comparisonId }, orderBy: { id: 'asc' } })
+  return rows.map(toRunRecord)
+}
+
 /** One nested write, and the file's in the same transaction. */
 export async function insertRun(prisma: Client, run: NewRun, blocks: SourceBlockRow[]): Promise<CreatedRun> {
-  const labels = new Map(run.spec.labels.map(({ name, value }) => [JSON.stringify([name, value]), { name, value }]))
+  const labels = distinct(run.spec.labels)
   const row = await prisma.run.create({
     data: {
       ...newRunRow(run),
-      ...(labels.size > 0 && { labels: { createMany: { data: [...labels.values()] } } }),
+      ...(labels.length > 0 && { labels: { createMany: { data: labels } } }),
       ...(blocks.length > 0 && { blocks: { createMany: { data: blocks } } }),
     },
   })
@@ -40,6 +47,12 @@ export async function insertRun(prisma: Client, run: NewRun, blocks: SourceBlock
     await prisma.sourceFile.create({ data: { runId: row.id, file: file.file, form: spec.source.form, stretches } })
   }
   return { outcome: 'created', run: toRunRecord(row) }
+}
+
+/** Each once, as the filter knows them. */
+export function distinct(labels: readonly Label[]): Label[] {
+  const byText = new Map(labels.map(({ name, value }) => [JSON.stringify([name, value]), { name, value }]))
+  return [...byText.values()]
 }
 
 /**
@@ -55,6 +68,7 @@ export async function rehearseLaunch(prisma: { $transaction: TransactionRunner }
       const spec: BatchSpec = { ...REHEARSAL.spec, source: FILE }
       const file = { file: '', stretches: new Float64Array() }
       await insertRun(transaction, { ...REHEARSAL, spec, file, key: toRunKey('again'), idempotency: null }, [])
+      await runsOf(transaction, 0)
       throw undo
     })
   } catch (error) {

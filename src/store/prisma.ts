@@ -8,12 +8,15 @@ import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3'
 import type Database from 'better-sqlite3'
 import type { Json } from '../domain/batch.js'
 import type { StageLink } from '../domain/hand-over.js'
-import type { RunKey } from '../domain/ids.js'
+import type { ComparedRun, ComparisonRecord } from '../domain/comparison.js'
+import type { ComparisonKey, RunKey } from '../domain/ids.js'
 import { IndexSet } from '../domain/indexset.js'
 import type { RunRecord } from '../domain/run.js'
 import type { TaskRecord } from '../domain/task.js'
 import type { LaneTimeline } from '../domain/timeline.js'
 import { sweepUploads } from '../files/uploads.js'
+import { toComparisonLaunch } from './comparison-launches.js'
+import { ComparisonRows } from './comparisons.js'
 import {
   databasePath,
   describeOpenError,
@@ -24,8 +27,9 @@ import {
   prepareDatabase,
 } from './database.js'
 import { PrismaClient } from './generated/client.js'
-import { findEarlier, insertRun, rehearseLaunch } from './launches.js'
+import { findEarlier, insertRun, rehearseLaunch, runsOf } from './launches.js'
 import { applyMigrations } from './migrations.js'
+import { Reader } from './reader.js'
 import type { ReaderMethods } from './reader-entry.js'
 import { toRunRecord } from './rows.js'
 import { RunLists } from './run-lists.js'
@@ -33,11 +37,13 @@ import { type SourceBlockRow, SourceBlocks, toSourceBlocks } from './source-bloc
 import { SourceFileRows } from './source-files.js'
 import type {
   Commit,
+  CreatedComparison,
   CreatedRun,
   ErrorGroup,
   HandedOver,
   Idempotency,
   Leftover,
+  NewComparison,
   NewRun,
   Page,
   PageRequest,
@@ -53,7 +59,7 @@ import type {
 } from './store.js'
 import { bodiesFolder, StoredBodies } from './stored-bodies.js'
 import { TaskLists } from './task-lists.js'
-import { StoreThread } from './thread.js'
+import type { StoreThread } from './thread.js'
 import { Writer } from './writer.js'
 
 export interface StoreOptions {
@@ -135,33 +141,6 @@ async function forgetLostFiles(prisma: PrismaClient, uploadsDir: string): Promis
   await sweepUploads(uploadsDir, new Set(rows.map(({ file }) => file)))
 }
 
-/** A thread that reads, from the first question on; a new one where it has died. */
-class Reader {
-  #thread: StoreThread<ReaderMethods> | null = null
-  #isClosed = false
-
-  constructor(
-    private readonly name: string,
-    private readonly entry: URL,
-    private readonly path: string,
-  ) {}
-
-  get thread(): StoreThread<ReaderMethods> {
-    if (!this.#thread || (this.#thread.hasFailed && !this.#isClosed)) this.#thread = this.#start()
-    return this.#thread
-  }
-
-  async close(): Promise<void> {
-    this.#isClosed = true
-    await this.#thread?.end()
-  }
-
-  #start(): StoreThread<ReaderMethods> {
-    if (this.#isClosed) throw new Error('the store is closed')
-    return new StoreThread<ReaderMethods>(this.entry, { name: this.name, data: this.path })
-  }
-}
-
 interface Parts {
   prisma: PrismaClient
   writer: Writer
@@ -180,6 +159,7 @@ class PrismaStore implements Store {
   readonly #parts: Parts
   readonly #tasks: TaskLists
   readonly #runs: RunLists
+  readonly #comparisons: ComparisonRows
   readonly #blocks: SourceBlocks
   readonly #files: SourceFileRows
   #closed: Promise<void> | null = null
@@ -188,6 +168,7 @@ class PrismaStore implements Store {
     this.#parts = parts
     this.#tasks = new TaskLists(parts.db)
     this.#runs = new RunLists(parts.db)
+    this.#comparisons = new ComparisonRows(parts.db)
     this.#blocks = new SourceBlocks((runId, index) => this.#blockAt(runId, index))
     this.#files = new SourceFileRows(parts.db)
   }
@@ -218,6 +199,31 @@ class PrismaStore implements Store {
 
   earlierRun(idempotency: Idempotency): Promise<CreatedRun | null> {
     return findEarlier(this.#prisma, { idempotency })
+  }
+
+  async createComparison(comparison: NewComparison): Promise<CreatedComparison> {
+    const { writer } = this.#parts
+    const launch = toComparisonLaunch(comparison)
+    return writer.exclusive(async () => {
+      const earlier = comparison.idempotency && (await this.earlierComparison(comparison.idempotency))
+      if (earlier) return earlier
+      const id = await writer.createComparison(launch)
+      const { key, name, strategies, rounds, createdAt } = comparison
+      const runs = await this.runsOfComparison(id)
+      return { outcome: 'created', comparison: { id, key, name, strategies, rounds, createdAt }, runs }
+    })
+  }
+
+  async earlierComparison(idempotency: Idempotency): Promise<CreatedComparison | null> {
+    const earlier = await this.earlierRun(idempotency)
+    if (earlier?.outcome !== 'existing') return earlier && { outcome: 'conflict' }
+    const { comparisonId } = earlier.run
+    const comparison = comparisonId === null ? null : this.#comparisons.byId(comparisonId)
+    return comparison ? { outcome: 'existing', comparison } : { outcome: 'conflict' }
+  }
+
+  noteInterrupted(runIds: readonly number[]): Promise<void> {
+    return this.#parts.writer.noteInterrupted(runIds)
   }
 
   commit(commits: readonly Commit[]): Promise<void> {
@@ -266,6 +272,30 @@ class PrismaStore implements Store {
       orderBy: { id: 'asc' },
     })
     return rows.map(toRunRecord)
+  }
+
+  async comparison(key: ComparisonKey): Promise<ComparisonRecord | null> {
+    return this.#comparisons.byKey(key)
+  }
+
+  async comparisonById(id: number): Promise<ComparisonRecord | null> {
+    return this.#comparisons.byId(id)
+  }
+
+  async comparisons(page: PageRequest): Promise<Page<ComparisonRecord>> {
+    return this.#comparisons.page(page)
+  }
+
+  async countComparisons(): Promise<number> {
+    return this.#comparisons.count()
+  }
+
+  comparedRuns(comparisonId: number): Promise<ComparedRun[]> {
+    return this.#searching.call('comparedRuns', comparisonId)
+  }
+
+  runsOfComparison(comparisonId: number): Promise<RunRecord[]> {
+    return runsOf(this.#prisma, comparisonId)
   }
 
   async task(runId: number, stage: number, index: number): Promise<TaskRecord | null> {
@@ -320,8 +350,9 @@ class PrismaStore implements Store {
     return found && { path: join(this.#parts.uploadsDir, found.file), stretches: found.stretches }
   }
 
-  #blockAt(runId: number, index: number): Promise<SourceBlockRow | null> {
-    return this.#prisma.sourceBlock.findFirst({ where: { runId, first: { lte: index } }, orderBy: { first: 'desc' } })
+  async #blockAt(runId: number, index: number): Promise<SourceBlockRow | null> {
+    const own = { where: { runId, first: { lte: index } }, orderBy: { first: 'desc' } } as const
+    return (await this.#prisma.sourceBlock.findFirst(own)) ?? this.#comparisons.blockAt(runId, index)
   }
 
   async endedIndexes(runId: number, stage: number, total: number): Promise<IndexSet> {

@@ -24,6 +24,11 @@ export class Purger {
   readonly #files: BlobFiles
   readonly #note: Database.Statement
   readonly #deleteRun: Database.Statement
+  readonly #comparisonOf: Database.Statement<[number], number | null>
+  readonly #deleteComparison: Database.Statement
+  readonly #noteComparison: Database.Statement
+  readonly #deletedComparison: Database.Statement<[number], number | null>
+  readonly #deleteSharedBlocks: Database.Statement
   readonly #deleteSmall: readonly Database.Statement[]
   readonly #bodies: Database.Statement<[number], Uint8Array>
   readonly #isHeldByOthers: Database.Statement<[Uint8Array, number], 1>
@@ -50,6 +55,18 @@ export class Purger {
       'INSERT INTO "DeletedRun" ("id") SELECT "id" FROM "Run" WHERE "id" = ? AND "finishedAt" IS NOT NULL',
     )
     this.#deleteRun = db.prepare('DELETE FROM "Run" WHERE "id" = ?')
+    this.#comparisonOf = db.prepare<[number], number | null>('SELECT "comparisonId" FROM "Run" WHERE "id" = ?').pluck()
+    this.#deleteComparison = db.prepare(
+      'DELETE FROM "Comparison" WHERE "id" = @id AND NOT EXISTS (SELECT 1 FROM "Run" WHERE "comparisonId" = @id)',
+    )
+    this.#noteComparison = db.prepare('UPDATE "DeletedRun" SET "comparisonId" = ? WHERE "id" = ?')
+    this.#deletedComparison = db
+      .prepare<[number], number | null>('SELECT "comparisonId" FROM "DeletedRun" WHERE "id" = ?')
+      .pluck()
+    this.#deleteSharedBlocks = db.prepare(
+      `DELETE FROM "ComparisonBlock" WHERE "comparisonId" = @id AND "first" IN
+         (SELECT "first" FROM "ComparisonBlock" WHERE "comparisonId" = @id ORDER BY "first" LIMIT ${STEP_BLOCKS})`,
+    )
     this.#deleteSmall = SMALL_TABLES.map((table) => db.prepare(`DELETE FROM "${table}" WHERE "runId" = ?`))
     this.#bodies = db
       .prepare<[number], Uint8Array>(`SELECT "sha256" FROM "RunBlob" WHERE "runId" = ? LIMIT ${STEP_ROWS}`)
@@ -85,9 +102,12 @@ export class Purger {
   /** False where there is no such run, or it has not ended. */
   deleteRun(runId: number): boolean {
     return this.#inTransaction(() => {
+      const comparisonId = this.#comparisonOf.get(runId) ?? null
       if (this.#note.run(runId).changes === 0) return false
       this.#deleteRun.run(runId)
       for (const statement of this.#deleteSmall) statement.run(runId)
+      if (comparisonId !== null && this.#deleteComparison.run({ id: comparisonId }).changes > 0)
+        this.#noteComparison.run(comparisonId, runId)
       return true
     })
   }
@@ -96,7 +116,7 @@ export class Purger {
   purge(runId: number): Leftover | null {
     return this.#inTransaction(() => {
       if (this.#purgeFile(runId) || this.#purgeBodies(runId)) return 'FILES'
-      if (this.#purgeBlocks(runId) || this.#purgeRows(runId)) return 'ROWS'
+      if (this.#purgeBlocks(runId) || this.#purgeSharedBlocks(runId) || this.#purgeRows(runId)) return 'ROWS'
       this.#forget.run(runId)
       return null
     })
@@ -128,6 +148,12 @@ export class Purger {
 
   #purgeBlocks(runId: number): boolean {
     return [this.#deleteBlocks, this.#deleteSegments].some((statement) => statement.run({ id: runId }).changes > 0)
+  }
+
+  /** Of a comparison that went with the run. */
+  #purgeSharedBlocks(runId: number): boolean {
+    const id = this.#deletedComparison.get(runId) ?? null
+    return id !== null && this.#deleteSharedBlocks.run({ id }).changes > 0
   }
 
   #purgeRows(runId: number): boolean {

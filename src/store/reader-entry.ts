@@ -6,9 +6,11 @@
 import { workerData } from 'node:worker_threads'
 import type { Json } from '../domain/batch.js'
 import type { StageLink } from '../domain/hand-over.js'
+import type { ComparedRun } from '../domain/comparison.js'
 import type { TaskRecord } from '../domain/task.js'
 import type { LaneTimeline } from '../domain/timeline.js'
 import { BulkReads } from './bulk.js'
+import { ComparisonRows } from './comparisons.js'
 import { openReader } from './database.js'
 import { RunLists } from './run-lists.js'
 import { FileItems } from './source-files.js'
@@ -26,6 +28,7 @@ export interface ReaderMethods {
   /** Ids. */
   runs(list: { filter: RunFilter; order: RunOrder; page: PageRequest }): Page<number>
   countRuns(filter: RunFilter): number
+  comparedRuns(comparisonId: number): ComparedRun[]
   endedIndexes(runId: number, stage: number, total: number): Uint32Array
   succeededIndexes(runId: number, stage: number, total: number): Uint32Array
   handedOver(place: { runId: number; stage: number; link: StageLink }, indexes: readonly number[]): HandedOver[]
@@ -40,6 +43,7 @@ export interface ReaderMethods {
 const db = openReader(workerData as string)
 const tasks = new TaskLists(db)
 const runs = new RunLists(db)
+const comparisons = new ComparisonRows(db)
 const bulk = new BulkReads(db)
 const timelines = new Timelines(db)
 const files = new FileItems(db)
@@ -50,6 +54,7 @@ serve<ReaderMethods>({
   countTasks: (runId, filter) => tasks.count(runId, filter),
   runs: (list) => runs.page(list),
   countRuns: (filter) => runs.count(filter),
+  comparedRuns: (comparisonId) => comparisons.runs(comparisonId),
   endedIndexes: (runId, stage, total) => bulk.endedIndexes(runId, stage, total),
   succeededIndexes: (runId, stage, total) => bulk.succeededIndexes(runId, stage, total),
   handedOver: (place, indexes) => bulk.handedOver(place, indexes),

@@ -103,6 +103,7 @@ export function toRunRecord(row: RunModel): RunRecord {
   return {
     id: row.id,
     key: row.key as RunKey,
+    comparisonId: row.comparisonId,
     status: row.status as RunStatus,
     spec: JSON.parse(row.spec) as BatchSpec,
     effectiveStrategy: row.effectiveStrategy as EffectiveStrategy | null,

@@ -3,9 +3,10 @@
  * of the process when its promise resolves. Methods reject with the database's error; nothing here answers with one.
  */
 
-import type { BatchSpec, Json, RunKind } from '../domain/batch.js'
 import type { StageLink } from '../domain/hand-over.js'
-import type { RunKey } from '../domain/ids.js'
+import type { AskedStrategy, BatchSpec, Json, RunKind } from '../domain/batch.js'
+import type { ComparedRun, ComparisonRecord } from '../domain/comparison.js'
+import type { ComparisonKey, RunKey } from '../domain/ids.js'
 import type { IndexSet } from '../domain/indexset.js'
 import type { ResultColumns } from '../domain/results.js'
 import type { RunRecord, RunState, RunStatus } from '../domain/run.js'
@@ -53,6 +54,28 @@ export type CreatedRun =
   | { outcome: 'existing'; run: RunRecord }
   /** A run launched earlier with the same key and another input. */
   | { outcome: 'conflict'; run: RunRecord }
+
+/** A comparison that has been checked, to be written down. */
+export interface NewComparison {
+  key: ComparisonKey
+  name: string | null
+  strategies: AskedStrategy[]
+  rounds: number
+  createdAt: Date
+  /** In the order in which they are to be run. Their source is the same, and so are their labels. */
+  runs: { key: RunKey; spec: BatchSpec }[]
+  /** As NewRun has them, of all runs together. */
+  items: readonly unknown[] | null
+  file: NewSourceFile | null
+  idempotency: Idempotency | null
+}
+
+export type CreatedComparison =
+  | { outcome: 'created'; comparison: ComparisonRecord; runs: RunRecord[] }
+  /** One launched earlier with the same key and input. */
+  | { outcome: 'existing'; comparison: ComparisonRecord }
+  /** Something was launched earlier with the same key and another input. */
+  | { outcome: 'conflict' }
 
 /** Ended tasks of one run's stage, to be written in one transaction with the state of the run after them. */
 export interface TaskBlock {
@@ -174,6 +197,12 @@ export interface Store {
   createRun(run: NewRun): Promise<CreatedRun>
   /** What createRun finds for this key; null where it would write. */
   earlierRun(idempotency: Idempotency): Promise<CreatedRun | null>
+  /** As createRun, for a comparison and all its runs; their order is that of their ids. */
+  createComparison(comparison: NewComparison): Promise<CreatedComparison>
+  /** What createComparison finds for this key; null where it would write. */
+  earlierComparison(idempotency: Idempotency): Promise<CreatedComparison | null>
+  /** The server ended while they ran, which is in their times. */
+  noteInterrupted(runIds: readonly number[]): Promise<void>
   /**
    * Writes all commits in one transaction, rows and run states together. Where it rejects nothing is written and the
    * same commits may be given again: the columns are not transferred away.
@@ -182,7 +211,7 @@ export interface Store {
 
   /**
    * Takes an ended run away: from now on nobody finds it, and its idempotency key is free. False where it is not there, or has
-   * not ended. What it has left goes with purgeRun.
+   * not ended. What it has left goes with purgeRun. A comparison goes with the last of its runs.
    */
   deleteRun(runId: number): Promise<boolean>
   /** Runs that were deleted and have left something, oldest first. */
@@ -195,6 +224,15 @@ export interface Store {
   countRuns(filter: RunFilter): Promise<number>
   /** QUEUED, RUNNING and PAUSED runs, oldest first. */
   unfinishedRuns(): Promise<RunRecord[]>
+
+  comparison(key: ComparisonKey): Promise<ComparisonRecord | null>
+  comparisonById(id: number): Promise<ComparisonRecord | null>
+  /** The latest first. */
+  comparisons(page: PageRequest): Promise<Page<ComparisonRecord>>
+  countComparisons(): Promise<number>
+  /** In the order in which they are run: what is compared of them, and all of it. */
+  comparedRuns(comparisonId: number): Promise<ComparedRun[]>
+  runsOfComparison(comparisonId: number): Promise<RunRecord[]>
 
   task(runId: number, stage: number, index: number): Promise<TaskRecord | null>
   tasks(runId: number, filter: TaskFilter, order: TaskOrder, page: PageRequest): Promise<Page<TaskRecord>>

@@ -3,6 +3,7 @@
 import { workerData } from 'node:worker_threads'
 import { BlobFiles } from './blobs.js'
 import { Committer } from './committer.js'
+import { type ComparisonLaunch, ComparisonWriter } from './comparison-launches.js'
 import { openWriter } from './database.js'
 import { StoreError } from './errors.js'
 import { Publisher } from './publisher.js'
@@ -23,6 +24,9 @@ export interface WriterMethods {
   /** Answers once the connection is open, and what a crash has left of bodies is gone. */
   ready(): void
   commit(commits: readonly Commit[]): void
+  /** The id of the comparison. */
+  createComparison(launch: ComparisonLaunch): number
+  noteInterrupted(runIds: readonly number[]): void
   /** See Store. */
   deleteRun(runId: number): boolean
   purgeRun(runId: number): Leftover | null
@@ -35,6 +39,7 @@ const db = openWriter(databasePath)
 const files = new BlobFiles(bodiesDir)
 const publisher = new Publisher(db, files)
 const committer = new Committer(db, publisher)
+const comparisons = new ComparisonWriter(db)
 const purger = new Purger(db, files, uploadsDir)
 
 serve<WriterMethods>({
@@ -48,6 +53,8 @@ serve<WriterMethods>({
     }
   },
   commit: (commits) => committer.commit(commits),
+  createComparison: (launch) => comparisons.write(launch),
+  noteInterrupted: (runIds) => comparisons.noteInterrupted(runIds),
   deleteRun: (runId) => purger.deleteRun(runId),
   purgeRun: (runId) => purger.purge(runId),
   close: () => {

@@ -1,5 +1,6 @@
 /** The main thread's side of the writer. */
 
+import type { ComparisonLaunch } from './comparison-launches.js'
 import { WriteGate } from './gate.js'
 import type { Commit, Leftover } from './store.js'
 import { StoreThread } from './thread.js'
@@ -31,6 +32,15 @@ export class Writer {
    */
   commit(commits: readonly Commit[]): Promise<void> {
     return this.#gate.commit(() => this.#thread.call('commit', commits))
+  }
+
+  /** To be called within `exclusive`: nobody else writes meanwhile. */
+  createComparison(launch: ComparisonLaunch): Promise<number> {
+    return this.#thread.call('createComparison', launch)
+  }
+
+  noteInterrupted(runIds: readonly number[]): Promise<void> {
+    return this.#gate.commit(() => this.#thread.call('noteInterrupted', runIds))
   }
 
   /** See Store. Beside commits: each step waits its turn as they do. */

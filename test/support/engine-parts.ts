@@ -1,8 +1,9 @@
 import type { BatchSpec, StageSpec } from '../../src/domain/batch.js'
+import type { ComparedRun } from '../../src/domain/comparison.js'
 import type { TaskError } from '../../src/domain/errors.js'
 import { toRunKey } from '../../src/domain/ids.js'
 import { Outcome, type ResultColumns } from '../../src/domain/results.js'
-import { queuedStages, type RunRecord } from '../../src/domain/run.js'
+import { isFinalRunStatus, queuedStages, type RunRecord } from '../../src/domain/run.js'
 import type { FetchDetail } from '../../src/domain/task.js'
 import { emptyMoments } from '../../src/domain/timing.js'
 import { toColumns } from '../../src/engine/columns.js'
@@ -39,8 +40,11 @@ export function batchSpec(changes: Partial<BatchSpec> = {}): BatchSpec {
 }
 
 /** The record of a launch: nothing of it has started. */
-export function queuedRecord(launched: Pick<RunRecord, 'id' | 'key' | 'spec' | 'createdAt'>): RunRecord {
+export function queuedRecord(
+  launched: Pick<RunRecord, 'id' | 'key' | 'spec' | 'createdAt'> & { comparisonId?: number },
+): RunRecord {
   return {
+    comparisonId: null,
     ...launched,
     status: 'QUEUED',
     effectiveStrategy: null,
@@ -64,6 +68,23 @@ export function queuedRecord(launched: Pick<RunRecord, 'id' | 'key' | 'spec' | '
     failure: null,
     startedAt: null,
     finishedAt: null,
+  }
+}
+
+/** What is compared of a run. */
+export function comparedRun(run: RunRecord, wasInterrupted = false): ComparedRun {
+  const { key, status, sequence, spec, concurrency, counts, times, failure } = run
+  const isTimed = isFinalRunStatus(status) && times.firstStartMs !== null && times.lastEndMs !== null
+  return {
+    key,
+    status,
+    sequence,
+    strategy: spec.strategy,
+    concurrency,
+    wallMs: isTimed ? times.lastEndMs! - times.firstStartMs! : null,
+    failedTasks: counts.failed,
+    isCutShort: status === 'CANCELLED' || failure !== null || (spec.failFast && counts.failed > 0),
+    wasInterrupted,
   }
 }
 

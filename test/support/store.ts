@@ -107,6 +107,7 @@ let lastKey = 0
 
 export const RUNNING: Omit<RunRecord, 'id'> = {
   key: toRunKey(''),
+  comparisonId: null,
   status: 'RUNNING',
   spec: newRun().spec,
   effectiveStrategy: 'THREADS',
@@ -150,7 +151,7 @@ export function listOf(items: unknown[]): NewRun {
 
 /** What of a run changes with commits. */
 export function stateOf(run: RunRecord, changes: Partial<RunState> = {}): RunState {
-  const { id: _id, key: _key, spec: _spec, createdAt: _createdAt, ...state } = run
+  const { id: _id, key: _key, spec: _spec, createdAt: _createdAt, comparisonId: _comparisonId, ...state } = run
   return { ...state, ...changes }
 }
 

@@ -72,6 +72,24 @@ describe('a run that is deleted', () => {
     expect([world.count('Task'), world.count('RunLane'), world.count('RunHost')]).toEqual([2, 1, 1])
   })
 
+  it('takes its comparison with it where it is the last of its runs, and the items that they shared in steps', () => {
+    world.db.prepare(`INSERT INTO "Comparison" VALUES (7, 'c', NULL, 0, '[]', 1)`).run()
+    const addBlock = world.db.prepare(`INSERT INTO "ComparisonBlock" VALUES (?, ?, 1, '[1]')`)
+    for (let first = 0; first < 70; first += 1) addBlock.run(7, first)
+    addBlock.run(8, 0)
+    const [run, last] = [world.launch(), world.launch()]
+    for (const { id } of [run, last]) world.db.prepare('UPDATE "Run" SET "comparisonId" = 7 WHERE "id" = ?').run(id)
+    for (const one of [run, last]) world.commit(one, [], { ends: true })
+    world.purger.deleteRun(run.id)
+    expect(world.purgeAll(run.id)).toEqual([null])
+    expect([world.count('Comparison'), world.count('ComparisonBlock')]).toEqual([1, 71])
+    world.purger.deleteRun(last.id)
+    expect([world.count('Comparison'), world.count('ComparisonBlock')]).toEqual([0, 71])
+    expect(world.purgeAll(last.id)).toEqual(['ROWS', 'ROWS', 'ROWS', null])
+    // That of another comparison stays.
+    expect([world.count('ComparisonBlock'), world.count('DeletedRun')]).toEqual([1, 0])
+  })
+
   it('gives its bodies to nobody from that moment on', async () => {
     const run = world.launch()
     world.store(run, ['a'], { ends: true })

@@ -3,8 +3,10 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { toComparisonKey } from '../../../src/domain/ids.js'
 import { BlobFiles } from '../../../src/store/blobs.js'
 import { BulkReads } from '../../../src/store/bulk.js'
+import { ComparisonRows } from '../../../src/store/comparisons.js'
 import { Purger } from '../../../src/store/purge.js'
 import { RunLists } from '../../../src/store/run-lists.js'
 import type { PageRequest, RunFilter, TaskFilter } from '../../../src/store/store.js'
@@ -175,6 +177,9 @@ describe('plans of deletions and of stored bodies', () => {
     database.db.prepare('INSERT INTO "RunBlob" VALUES (?, ?, 1)').run(Buffer.from(hash, 'hex'), run)
     database.db.prepare(`INSERT INTO "SourceFile" VALUES (?, 'none', 'INPUTS', x'00')`).run(run)
     const folder = join(tmpdir(), 'heddle-query-plans')
+    database.db.prepare(`INSERT INTO "Comparison" VALUES (7, 'c', NULL, 0, '[]', 1)`).run()
+    database.db.prepare(`INSERT INTO "ComparisonBlock" VALUES (7, 0, 1, '[1]')`).run()
+    database.db.prepare('UPDATE "Run" SET "comparisonId" = 7 WHERE "id" = ?').run(run)
     // As the writer has it: a run would take its rows with it.
     database.db.pragma('foreign_keys = OFF')
     const purger = new Purger(database.db, new BlobFiles(folder), folder)
@@ -184,18 +189,32 @@ describe('plans of deletions and of stored bodies', () => {
       purger.deleteRun(run)
       while (purger.purge(run) !== null);
     })
-    for (const word of [
-      'DeletedRun',
-      'RunBlob',
-      'SourceFile',
-      'SourceBlock',
-      'AttemptSegment',
-      'RunHost',
-      'DELETE FROM "Task"',
-    ])
+    const words = ['DeletedRun', 'RunBlob', 'SourceFile', 'SourceBlock', 'AttemptSegment', 'RunHost', 'DELETE FROM "Task"']
+    for (const word of [...words, 'DELETE FROM "Comparison"', 'ComparisonBlock'])
       expect({ word, asked: plans.some(({ sql }) => sql.includes(word)) }).toEqual({ word, asked: true })
     for (const { sql, steps } of plans)
       expect({ sql, scans: steps.filter((step) => step.startsWith('SCAN')) }).toEqual({ sql, scans: [] })
+  })
+})
+
+describe('plans of comparisons', () => {
+  const comparisons = () => new ComparisonRows(database.db)
+
+  it('find them, their runs and their items by keys', () => {
+    const plans = plansOf(() => {
+      comparisons().byKey(toComparisonKey('a'))
+      comparisons().byId(1)
+      comparisons().runs(1)
+      comparisons().blockAt(runId, 5)
+    })
+    for (const { sql, steps } of plans)
+      expect({ sql, bad: steps.filter((step) => /^SCAN|TEMP B-TREE/.test(step)) }).toEqual({ sql, bad: [] })
+  })
+
+  it('walk along them page by page', () => {
+    for (const page of [{ first: 20 }, { last: 20 }, { first: 20, after: [5] }, { last: 20, before: [5] }])
+      for (const { sql, steps } of plansOf(() => comparisons().page(page)))
+        expect({ sql, bad: steps.filter((step) => /^SCAN|TEMP B-TREE/.test(step)) }).toEqual({ sql, bad: [] })
   })
 })
 

@@ -3,10 +3,14 @@
 import type { RunKey } from '../domain/ids.js'
 
 /**
- * Run: status or counts of a run. Tasks: more of its tasks have been committed, or the run has changed: it may have
+ * Run, or runs: status or counts of one of them. Tasks: more of its tasks have been committed, or the run has changed: it may have
  * ended without a further task.
  */
-export type Topic = { kind: 'run'; run: RunKey } | { kind: 'tasks'; run: RunKey } | { kind: 'allRuns' }
+export type Topic =
+  | { kind: 'run'; run: RunKey }
+  | { kind: 'tasks'; run: RunKey }
+  | { kind: 'runs'; runs: readonly RunKey[] }
+  | { kind: 'allRuns' }
 
 /** A subscriber's place: news that came while it was away is kept as one, not as a queue. */
 export interface Watch {

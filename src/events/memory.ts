@@ -51,6 +51,9 @@ class MemoryWatch implements Watch {
   }
 }
 
+/** What concerns certain runs. */
+type RunTopic = Exclude<Topic, { kind: 'allRuns' }>
+
 /** The watches of one kind of topic, by run. */
 type WatchesByRun = Map<RunKey, Set<MemoryWatch>>
 
@@ -93,10 +96,12 @@ export class MemoryEventBus implements EventBus {
       this.#ofAll.add(watch)
       return
     }
-    const byRun = this.#byRun(topic.kind)
-    const watches = byRun.get(topic.run)
-    if (watches) watches.add(watch)
-    else byRun.set(topic.run, new Set([watch]))
+    const byRun = this.#byRun(topic)
+    for (const run of runsOf(topic)) {
+      const watches = byRun.get(run)
+      if (watches) watches.add(watch)
+      else byRun.set(run, new Set([watch]))
+    }
   }
 
   #forget(topic: Topic, watch: MemoryWatch): void {
@@ -105,13 +110,19 @@ export class MemoryEventBus implements EventBus {
       this.#ofAll.delete(watch)
       return
     }
-    const byRun = this.#byRun(topic.kind)
-    const watches = byRun.get(topic.run)
-    watches?.delete(watch)
-    if (watches?.size === 0) byRun.delete(topic.run)
+    const byRun = this.#byRun(topic)
+    for (const run of runsOf(topic)) {
+      const watches = byRun.get(run)
+      watches?.delete(watch)
+      if (watches?.size === 0) byRun.delete(run)
+    }
   }
 
-  #byRun(kind: 'run' | 'tasks'): WatchesByRun {
-    return kind === 'run' ? this.#ofRun : this.#ofTasks
+  #byRun({ kind }: RunTopic): WatchesByRun {
+    return kind === 'tasks' ? this.#ofTasks : this.#ofRun
   }
+}
+
+function runsOf(topic: RunTopic): readonly RunKey[] {
+  return topic.kind === 'runs' ? topic.runs : [topic.run]
 }

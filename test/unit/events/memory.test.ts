@@ -45,6 +45,26 @@ describe('MemoryEventBus', () => {
     expect(await isPending(Promise.race([run, tasks]))).toBe(true)
   })
 
+  it('tells watches of several runs of each of them, and of no other, until they close', async () => {
+    const bus = new MemoryEventBus()
+    const third = toRunKey('00000000-0000-4000-8000-000000000003')
+    const watch = bus.watch({ kind: 'runs', runs: [RUN, OTHER] })
+    const next = watch.next()
+    bus.runChanged(third)
+    bus.tasksCommitted(RUN)
+    expect(await isPending(next)).toBe(true)
+    bus.runChanged(OTHER)
+    expect(await next).toEqual(new Set([OTHER]))
+    bus.runChanged(RUN)
+    bus.runChanged(OTHER)
+    expect(await watch.next()).toEqual(new Set([RUN, OTHER]))
+    watch.close()
+    expect([await watch.next(), bus.watches]).toEqual([null, 0])
+    const none = bus.watch({ kind: 'runs', runs: [] }).next()
+    bus.runChanged(RUN)
+    expect(await isPending(none)).toBe(true)
+  })
+
   it('tells of committed tasks only those who watch tasks', async () => {
     const bus = new MemoryEventBus()
     const tasks = bus.watch({ kind: 'tasks', run: RUN }).next()

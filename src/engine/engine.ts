@@ -1,6 +1,7 @@
 /** The contract of the engine: what the API may ask of the runs, those under way and those long ended. */
 
 import type { BodyPolicy, Header, Json, Label, Reducer } from '../domain/batch.js'
+import type { ComparedRun, ComparisonRecord } from '../domain/comparison.js'
 import type { RunKey } from '../domain/ids.js'
 import type { UserError } from '../domain/problems.js'
 import type { Progress, RunRecord } from '../domain/run.js'
@@ -103,6 +104,13 @@ export interface BatchInput {
   pipeline?: Maybe<LaunchPipelineInput>
 }
 
+export interface LaunchComparisonInput {
+  batch: BatchInput
+  strategies: Strategy[]
+  rounds: number
+  name?: Maybe<string>
+}
+
 /** A run, and how far it is now. */
 export interface RunView {
   record: RunRecord
@@ -115,6 +123,10 @@ export type LaunchOutcome =
   | { run: RunView; deduplicated: boolean; userErrors: [] }
   | { run: null; deduplicated: false; userErrors: UserError[] }
 
+export type ComparisonOutcome =
+  | { comparison: ComparisonRecord; userErrors: [] }
+  | { comparison: null; userErrors: UserError[] }
+
 /** What became of a deletion. */
 export type DeleteOutcome = { deletedRun: RunKey; userErrors: [] } | { deletedRun: null; userErrors: UserError[] }
 
@@ -123,6 +135,7 @@ export interface Engine {
   launchFetch(input: LaunchFetchInput, space: string): Promise<LaunchOutcome>
   launchCompute(input: LaunchComputeInput, space: string): Promise<LaunchOutcome>
   launchPipeline(input: LaunchPipelineInput, space: string): Promise<LaunchOutcome>
+  launchComparison(input: LaunchComparisonInput, space: string): Promise<ComparisonOutcome>
 
   /** Takes an ended run away, with its tasks and the bodies that no other run holds. Answers when its bodies are gone. */
   deleteRun(key: RunKey): Promise<DeleteOutcome>
@@ -143,6 +156,8 @@ export interface Engine {
    * InputsTooLarge where they are too much for an answer.
    */
   inputs(record: RunRecord, stage: number, indexes: readonly number[]): Promise<Map<number, Json>>
+  /** The runs of a comparison as they are now, in the order in which they are run; none where it is gone. */
+  comparedRuns(comparison: ComparisonRecord): Promise<ComparedRun[]>
   load(): EngineLoad
   /** What each strategy costs on this machine, measured at the first call: that takes a second or two. */
   strategyCosts(): Promise<StrategyCost[]>

@@ -6,6 +6,7 @@ import { type Path, Problems, type UserError } from '../domain/problems.js'
 import { defaultConcurrency } from '../domain/strategy.js'
 import type { UploadedFile } from '../domain/upload.js'
 import type { FunctionCatalog } from '../functions/function.js'
+import type { Idempotency, NewSourceFile } from '../store/store.js'
 import { Checker } from './checks.js'
 import type {
   BatchInput,
@@ -135,6 +136,17 @@ export class LaunchChecks {
 /** Files are the same where their bytes are, whatever they are called. */
 function comparable(source: Source): object {
   return source.kind === 'file' ? { ...source, name: null } : source
+}
+
+/** `space`: see Engine.launchFetch. */
+export function idempotencyOf({ idempotencyKey, inputHash }: CheckedLaunch, space: string): Idempotency | null {
+  return idempotencyKey === null ? null : { space, key: idempotencyKey, inputHash }
+}
+
+export function fileOf({ upload }: CheckedLaunch): NewSourceFile | null {
+  if (upload?.content.kind !== 'lines') return null
+  const { file, table } = upload.content
+  return { file, stretches: table.stretches }
 }
 
 /** SHA-256 over the value's JSON with all keys in order. */

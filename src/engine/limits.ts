@@ -17,5 +17,9 @@ export const MAX_TIMEOUT_MS = 86_400_000
 export const MAX_BACKOFF_MS = 3_600_000
 export const MAX_LABELS = 64
 export const MAX_NAME_LENGTH = 200
+/** Of a comparison: with more a difference that could not be told from chance is none that matters. */
+export const MAX_ROUNDS = 50
+/** Of a comparison: its verdict is drawn anew from all of them whenever one of them has ended. */
+export const MAX_COMPARED_RUNS = 200
 /** Each may hold lanes and a buffer of its own. */
 export const MAX_STAGES = 100

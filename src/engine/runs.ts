@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { Clock } from '../clock.js'
 import type { BatchSpec, Json } from '../domain/batch.js'
+import type { ComparedRun, ComparisonRecord } from '../domain/comparison.js'
 import { type RunKey, toRunKey } from '../domain/ids.js'
 import { Problems } from '../domain/problems.js'
 import { doneOf, type RunRecord } from '../domain/run.js'
@@ -14,12 +15,15 @@ import type { Distribution } from '../domain/timing.js'
 import type { EventBus } from '../events/bus.js'
 import type { FunctionCatalog } from '../functions/function.js'
 import type { LanePool } from '../lanes/lane.js'
-import type { CreatedRun, Idempotency, NewSourceFile, SourceFile, Store, TimeColumn } from '../store/store.js'
+import type { CreatedRun, SourceFile, Store, TimeColumn } from '../store/store.js'
+import { Comparisons } from './comparisons.js'
 import { Deletions } from './deletion.js'
 import type {
+  ComparisonOutcome,
   DeleteOutcome,
   Engine,
   EngineLoad,
+  LaunchComparisonInput,
   LaunchComputeInput,
   LaunchFetchInput,
   LaunchOutcome,
@@ -28,10 +32,11 @@ import type {
 } from './engine.js'
 import { type ExecutionSetting, RunExecution } from './execution.js'
 import { FetchBudget } from './fetch-budget.js'
-import { type CheckedLaunch, type CheckResult, LaunchChecks } from './launch.js'
+import { type CheckedLaunch, type CheckResult, fileOf, idempotencyOf, LaunchChecks } from './launch.js'
 import { stateOf } from './ledger.js'
 import type { LaunchLimits } from './limits.js'
 import { planStage, type StagePlan } from './plan.js'
+import { QueueLimit } from './queue-limit.js'
 import { Recorder } from './recorder.js'
 import { recoverStages, restoreTimes } from './recovery.js'
 import { Scheduler } from './scheduler.js'
@@ -54,8 +59,6 @@ export interface EngineOptions {
   limits: LaunchLimits & { defaultLanes: number; maxInFlight: number; maxOutputBytes: number }
 }
 
-/** While the queue is full: how long a client had better wait. */
-const QUEUE_FULL_RETRY_MS = 5_000
 /** Sequences that clients saw since the last commit must not be seen again after a crash. */
 const SEQUENCE_LEAP = 65_536
 /** When the server leaves: what lanes get to let go of what they do, those that must be ended included. */
@@ -72,10 +75,10 @@ export class Runs implements Engine {
   readonly #views: Views
   readonly #deletions: Deletions
   readonly #strategyCosts: StrategyCosts
+  readonly #comparisons: Comparisons
+  readonly #queue: QueueLimit
   readonly #setting: ExecutionSetting
   #nextJob = 1
-  /** Items of launches that are being written down. */
-  #launching = 0
   #left: Promise<void> | null = null
   #onRelease = () => {}
 
@@ -93,6 +96,16 @@ export class Runs implements Engine {
       onDrained: () => this.#pumpAll(),
     })
     this.#scheduler = new Scheduler({ pool: lanes, clock, maxLanes: limits.maxLanes, onError })
+    this.#queue = new QueueLimit(limits.maxQueuedTasks, () => this.#queuedTasks)
+    const fetches = new FetchBudget({ maxInFlight: limits.maxInFlight, maxLanes: limits.maxLanes })
+    this.#comparisons = new Comparisons({
+      ...options,
+      scheduler: this.#scheduler,
+      fetches,
+      queue: this.#queue,
+      execute: (run) => this.#resume(run),
+      onError,
+    })
     this.#setting = {
       clock,
       random: options.random,
@@ -100,7 +113,7 @@ export class Runs implements Engine {
       store,
       sourceFile: (runId) => this.#files.get(runId) ?? null,
       bus,
-      fetches: new FetchBudget({ maxInFlight: limits.maxInFlight, maxLanes: limits.maxLanes }),
+      fetches,
       maxOutputBytes: limits.maxOutputBytes,
       laneCosts: (kind) => lanes.costs(kind),
       nextJob: () => this.#nextJob++,
@@ -131,7 +144,8 @@ export class Runs implements Engine {
         stageSketches: [],
       })),
     )
-    for (const record of unfinished) await this.#resume(record)
+    for (const record of unfinished) if (record.comparisonId === null) await this.#resume(record)
+    await this.#comparisons.resume(unfinished.filter(({ comparisonId }) => comparisonId !== null))
     log.info({ runs: unfinished.length }, 'took up the runs that were cut off')
   }
 
@@ -147,6 +161,7 @@ export class Runs implements Engine {
   async #leave(drainMs: number): Promise<void> {
     const { clock, log } = this.options
     this.#scheduler.stop()
+    this.#comparisons.stop()
     for (const execution of this.#live.values()) execution.leave()
     await this.#lanesBack(drainMs)
     for (const execution of this.#live.values()) execution.cancelSessions()
@@ -186,6 +201,10 @@ export class Runs implements Engine {
     return new LaunchChecks(this.options.limits, this.options.functions)
   }
 
+  launchComparison(input: LaunchComparisonInput, space: string): Promise<ComparisonOutcome> {
+    return this.#comparisons.launch(input, space)
+  }
+
   async deleteRun(key: RunKey): Promise<DeleteOutcome> {
     return this.#deletions.delete(key, await this.run(key))
   }
@@ -199,6 +218,16 @@ export class Runs implements Engine {
 
   view(record: RunRecord): RunView {
     return this.#views.view(record, this.#live.get(record.key) ?? null)
+  }
+
+  async comparedRuns({ id }: ComparisonRecord): Promise<ComparedRun[]> {
+    const runs = await this.options.store.comparedRuns(id)
+    return runs.map((run) => {
+      const live = this.#live.get(run.key)
+      if (!live) return run
+      const { status, concurrency } = live.ledger.visible
+      return { ...run, status, concurrency, sequence: live.sequence }
+    })
   }
 
   inFlight(key: RunKey): InFlightTask[] {
@@ -224,7 +253,7 @@ export class Runs implements Engine {
 
   load(): EngineLoad {
     let runningTasks = 0
-    let oldest = Number.POSITIVE_INFINITY
+    let oldest = this.#comparisons.oldestQueuedMs ?? Number.POSITIVE_INFINITY
     for (const live of this.#live.values()) {
       runningTasks += live.running
       if (live.waitsForLane) oldest = Math.min(oldest, live.record.createdAt.getTime())
@@ -238,7 +267,7 @@ export class Runs implements Engine {
   }
 
   get #queuedTasks(): number {
-    let queued = 0
+    let queued = this.#comparisons.queuedTasks
     for (const { ledger, running } of this.#live.values()) {
       const { counts } = ledger.visible
       queued += counts.total - doneOf(counts) - running
@@ -249,13 +278,18 @@ export class Runs implements Engine {
   async #launch({ launch, userErrors }: CheckResult, space: string): Promise<LaunchOutcome> {
     if (launch === null) return { run: null, deduplicated: false, userErrors }
     const { idempotencyKey } = launch
-    const refused = this.#refusal(launch)
+    const tasks = tasksOf(launch.spec)
+    const refused = this.#queue.refusal(tasks, ['input', 'source'])
     // What was launched already is not launched again: a full queue is no reason not to tell of it.
-    const created = refused ? await this.#earlier(launch, space) : await this.#create(launch, space)
-    if (created === null) return refused!
+    const created = refused
+      ? await this.#earlier(launch, space)
+      : await this.#queue.launching(tasks, () => this.#create(launch, space))
+    if (created === null) return { run: null, deduplicated: false, userErrors: refused! }
     if (created.outcome === 'conflict') {
+      const problems = new Problems()
       const message = `the idempotency key "${idempotencyKey}" belongs to a run with another input`
-      return refusal('IDEMPOTENCY_CONFLICT', ['input', 'options', 'idempotencyKey'], message)
+      problems.add('IDEMPOTENCY_CONFLICT', ['input', 'options', 'idempotencyKey'], message)
+      return { run: null, deduplicated: false, userErrors: problems.list() }
     }
     if (created.outcome === 'created' && !this.#left) {
       this.#execute(new RunExecution(created.run, this.#plans(created.run), this.#setting))
@@ -274,7 +308,6 @@ export class Runs implements Engine {
     const idempotency = idempotencyOf(launch, space)
     const settle = upload?.hold()
     let isKept = false
-    this.#launching += tasksOf(spec)
     try {
       const run = {
         key: toRunKey(randomUUID()),
@@ -289,7 +322,6 @@ export class Runs implements Engine {
       if (isKept) await this.#findFile(created.run)
       return created
     } finally {
-      this.#launching -= tasksOf(spec)
       settle?.(isKept)
     }
   }
@@ -298,16 +330,6 @@ export class Runs implements Engine {
   async #findFile({ id, spec }: RunRecord): Promise<void> {
     const file = spec.source.kind === 'file' ? await this.options.store.sourceFile(id) : null
     if (file) this.#files.set(id, file)
-  }
-
-  #refusal({ spec }: CheckedLaunch): LaunchOutcome | null {
-    const queuedTasks = this.#queuedTasks + this.#launching
-    const { maxQueuedTasks } = this.options.limits
-    const count = tasksOf(spec)
-    if (queuedTasks + count <= maxQueuedTasks) return null
-    const message = `${queuedTasks} tasks wait already: with these ${count} it would be more than ${maxQueuedTasks}`
-    // More than may ever wait will not fit later either.
-    return refusal('QUEUE_FULL', ['input', 'source'], message, count <= maxQueuedTasks ? QUEUE_FULL_RETRY_MS : null)
   }
 
   async #resume(record: RunRecord): Promise<void> {
@@ -342,12 +364,15 @@ export class Runs implements Engine {
     this.#live.delete(execution.key)
     this.#files.delete(execution.record.id)
     for (const stage of execution.stages) this.#scheduler.remove(stage)
+    this.#comparisons.ended(execution.record)
   }
 
   #plans(record: RunRecord): StagePlan[] {
     const plans = Array.from(record.spec.stages.keys(), (stage) => planStage(record, stage, this.options.limits))
     for (const { options, decision } of plans) {
-      if (options !== null && decision === null) this.options.lanes.warm('THREAD', options.threads.lanes)
+      // What a comparison's run has for itself is not to be shared with lanes that start.
+      if (options !== null && decision === null && !this.#comparisons.isMeasuring)
+        this.options.lanes.warm('THREAD', options.threads.lanes)
     }
     return plans
   }
@@ -363,16 +388,6 @@ function tasksOf({ source, stages }: BatchSpec): number {
   return source.count * stages.length
 }
 
-function idempotencyOf({ idempotencyKey, inputHash }: CheckedLaunch, space: string): Idempotency | null {
-  return idempotencyKey === null ? null : { space, key: idempotencyKey, inputHash }
-}
-
-function fileOf({ upload }: CheckedLaunch): NewSourceFile | null {
-  if (upload?.content.kind !== 'lines') return null
-  const { file, table } = upload.content
-  return { file, stretches: table.stretches }
-}
-
 /** The promise's value, or null where the time is up before. */
 async function within<T>(clock: Clock, limitMs: number, promise: Promise<T>): Promise<T | null> {
   let cancel = () => {}
@@ -384,15 +399,4 @@ async function within<T>(clock: Clock, limitMs: number, promise: Promise<T>): Pr
   } finally {
     cancel()
   }
-}
-
-function refusal(
-  code: 'QUEUE_FULL' | 'IDEMPOTENCY_CONFLICT',
-  path: string[],
-  message: string,
-  retryAfterMs: number | null = null,
-): LaunchOutcome {
-  const problems = new Problems()
-  problems.add(code, path, message, retryAfterMs)
-  return { run: null, deduplicated: false, userErrors: problems.list() }
 }

@@ -10,7 +10,21 @@ import type { Store } from '../store/store.js'
 /** The API reads the store; writing is the engine's. */
 export type StoreReads = Pick<
   Store,
-  'run' | 'runs' | 'countRuns' | 'task' | 'tasks' | 'countTasks' | 'tasksAfter' | 'errors' | 'body' | 'bodyBeginning'
+  | 'run'
+  | 'runs'
+  | 'countRuns'
+  | 'comparison'
+  | 'comparisonById'
+  | 'comparisons'
+  | 'countComparisons'
+  | 'runsOfComparison'
+  | 'task'
+  | 'tasks'
+  | 'countTasks'
+  | 'tasksAfter'
+  | 'errors'
+  | 'body'
+  | 'bodyBeginning'
 >
 
 /** How the server itself is. */

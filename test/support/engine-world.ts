@@ -40,7 +40,10 @@ export class World {
   #connection = this.store.connect()
   readonly #seen = new Map<RunKey, Seen>()
 
-  constructor(limits: Partial<Limits> = {}) {
+  constructor(
+    limits: Partial<Limits> = {},
+    private readonly random = () => 0.5,
+  ) {
     this.limits = { ...LIMITS, ...limits }
     this.pool = this.#newPool()
     this.runs = this.#server()
@@ -65,7 +68,7 @@ export class World {
       bus,
       functions,
       clock,
-      random: () => 0.5,
+      random: this.random,
       gatherMs: 0,
       log,
       cores: 2,

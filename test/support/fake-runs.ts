@@ -1,15 +1,16 @@
 import { type BatchSpec, compactInput, type Json } from '../../src/domain/batch.js'
-import { type RunKey, toRunKey } from '../../src/domain/ids.js'
+import type { ComparisonRecord } from '../../src/domain/comparison.js'
+import { type RunKey, toComparisonKey, toRunKey } from '../../src/domain/ids.js'
 import { doneOf, isFinalRunStatus, type RunRecord, type RunStatus } from '../../src/domain/run.js'
 import type { StrategyCost } from '../../src/domain/strategy-cost.js'
 import type { InFlightTask, TaskRecord } from '../../src/domain/task.js'
 import type { LaneTimeline } from '../../src/domain/timeline.js'
 import { addMoment, distributionFromValues } from '../../src/domain/timing.js'
-import type { Engine, EngineLoad, LaunchOutcome, RunView } from '../../src/engine/engine.js'
+import type { ComparisonOutcome, Engine, EngineLoad, LaunchOutcome, RunView } from '../../src/engine/engine.js'
 import { MemoryEventBus } from '../../src/events/memory.js'
 import type { StoreReads } from '../../src/graphql/context.js'
 import type { ErrorGroup, Page, PageRequest, RunFilter, StoredBody, TaskFilter } from '../../src/store/store.js'
-import { batchSpec as computeSpec, queuedRecord } from './engine-parts.js'
+import { comparedRun, batchSpec as computeSpec, queuedRecord } from './engine-parts.js'
 
 interface HeldRun {
   record: RunRecord
@@ -36,6 +37,8 @@ export class FakeRuns {
   /** What was launched, and under which space. */
   readonly launches: { input: unknown; space: string }[] = []
   launchOutcome: LaunchOutcome | Error = { run: null, deduplicated: false, userErrors: [] }
+  comparisonOutcome: ComparisonOutcome = { comparison: null, userErrors: [] }
+  readonly #comparisons: ComparisonRecord[] = []
   /** Stored bodies by their SHA-256. */
   readonly bodies = new Map<string, Uint8Array>()
   /** Their files. */
@@ -43,8 +46,8 @@ export class FakeRuns {
   /** What was asked of timelines. */
   readonly askedSpans: number[] = []
   /** Calls that a test counts. */
-  readonly calls = { inputs: 0, distribution: 0, countTasks: 0, countRuns: 0, run: 0 }
   costs: StrategyCost[] | Error = []
+  readonly calls = { inputs: 0, distribution: 0, countTasks: 0, countRuns: 0, run: 0, comparedRuns: 0 }
   engineLoad: EngineLoad = { queuedTasks: 0, runningTasks: 0, oldestQueuedMs: null, lanes: [] }
 
   add(overrides: Partial<Omit<RunRecord, 'id' | 'key'>> = {}, items: Json[] = []): RunRecord {
@@ -56,6 +59,38 @@ export class FakeRuns {
     this.#runs.set(record.key, { record, tasks: [], inFlight: [], items, timeline: [] })
     this.bus.runChanged(record.key)
     return record
+  }
+
+  /** A comparison with a run of each strategy, in that order. */
+  addComparison(overrides: Partial<ComparisonRecord> = {}): ComparisonRecord & { runs: RunRecord[] } {
+    const id = this.#comparisons.length + 1
+    const record: ComparisonRecord = {
+      id,
+      key: toComparisonKey(`00000000-0000-4000-9000-${String(id).padStart(12, '0')}`),
+      name: null,
+      strategies: ['SEQUENTIAL', 'THREADS'],
+      rounds: 1,
+      createdAt: new Date(Date.UTC(2026, 10, 22, 18, id)),
+      ...overrides,
+    }
+    this.#comparisons.push(record)
+    const runs = record.strategies.map((strategy) => this.add({ spec: batchSpec({ strategy }), comparisonId: id }))
+    return { ...record, runs }
+  }
+
+  /** Lets a run have taken so long, and tells. */
+  finishIn(key: RunKey, wallMs: number): void {
+    const { times, counts } = this.#held(key).record
+    this.change(key, {
+      status: 'SUCCEEDED',
+      concurrency: 2,
+      counts: { ...counts, succeeded: counts.total },
+      times: { ...times, firstStartMs: 0, lastEndMs: wallMs },
+    })
+  }
+
+  #runsOf(comparisonId: number): RunRecord[] {
+    return [...this.#runs.values()].map(({ record }) => record).filter((run) => run.comparisonId === comparisonId)
   }
 
   /** Commits one ended task, and tells. */
@@ -171,6 +206,14 @@ export class FakeRuns {
     launchFetch: this.#launch,
     launchCompute: this.#launch,
     launchPipeline: this.#launch,
+    launchComparison: async (input, space) => {
+      this.launches.push({ input, space })
+      return this.comparisonOutcome
+    },
+    comparedRuns: async ({ id }) => {
+      this.calls.comparedRuns += 1
+      return this.#runsOf(id).map((run) => comparedRun(run))
+    },
     deleteRun: async (key) => {
       this.delete(key)
       return { deletedRun: key, userErrors: [] }
@@ -218,6 +261,11 @@ export class FakeRuns {
       this.calls.countRuns += 1
       return this.#matching(filter).length
     },
+    comparison: async (key) => this.#comparisons.find((one) => one.key === key) ?? null,
+    comparisonById: async (id) => this.#comparisons.find((one) => one.id === id) ?? null,
+    comparisons: async (page) => pageOf([...this.#comparisons].reverse(), page, ({ id }) => [id]),
+    countComparisons: async () => this.#comparisons.length,
+    runsOfComparison: async (id) => this.#runsOf(id),
     task: async (runId, stage, index) =>
       this.#byId(runId).tasks.find((task) => task.stage === stage && task.index === index) ?? null,
     tasks: async (runId, filter, order, page) => {

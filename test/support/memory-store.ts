@@ -1,5 +1,6 @@
 import { AttemptList, unpackAttempts } from '../../src/domain/attempts.js'
 import type { Json } from '../../src/domain/batch.js'
+import type { ComparedRun, ComparisonRecord } from '../../src/domain/comparison.js'
 import type { TaskError } from '../../src/domain/errors.js'
 import { fetchAt } from '../../src/domain/fetch-column.js'
 import { handOver, type StageLink } from '../../src/domain/hand-over.js'
@@ -12,17 +13,19 @@ import { STORED_TASK_STATUS, type StoredTaskStatus } from '../../src/domain/task
 import { type LaneTimeline, TimelineFold } from '../../src/domain/timeline.js'
 import type {
   Commit,
+  CreatedComparison,
   CreatedRun,
   HandedOver,
   Idempotency,
   Leftover,
+  NewComparison,
   NewRun,
   SourceFile,
   Store,
   TaskBlock,
   TimeColumn,
 } from '../../src/store/store.js'
-import { queuedRecord } from './engine-parts.js'
+import { comparedRun, queuedRecord } from './engine-parts.js'
 
 export interface MemoryRow {
   stage: number
@@ -47,6 +50,11 @@ export interface MemoryRow {
 type Served =
   | 'createRun'
   | 'earlierRun'
+  | 'createComparison'
+  | 'earlierComparison'
+  | 'noteInterrupted'
+  | 'comparison'
+  | 'comparedRuns'
   | 'commit'
   | 'items'
   | 'sourceFile'
@@ -74,6 +82,9 @@ export class MemoryStore {
   readonly leftovers = new Map<number, Leftover[]>()
   /** This many of the next steps reject. */
   failPurges = 0
+  readonly comparisons = new Map<number, ComparisonRecord>()
+  /** Runs that a server's end has cut off. */
+  readonly interrupted = new Set<number>()
   readonly sketchesOf = new Map<number, Commit['sketches']>()
   #lastId = 0
   readonly #items = new Map<number, readonly unknown[]>()
@@ -87,6 +98,8 @@ export class MemoryStore {
   autoRead = true
   /** This many of the next commits reject, and nothing of them is written. */
   failCommits = 0
+  /** This many of the next reads of ended indexes reject. */
+  failEnded = 0
   /** This many of the next reads of items reject. */
   failReads = 0
   rejected = 0
@@ -103,6 +116,13 @@ export class MemoryStore {
       },
       createRun: (run) => this.createRun(run),
       earlierRun: (idempotency) => this.earlierRun(idempotency),
+      createComparison: (comparison) => this.createComparison(comparison),
+      earlierComparison: (idempotency) => this.earlierComparison(idempotency),
+      noteInterrupted: async (runIds) => {
+        for (const runId of runIds) this.interrupted.add(runId)
+      },
+      comparison: async (key) => [...this.comparisons.values()].find((one) => one.key === key) ?? null,
+      comparedRuns: async (comparisonId) => this.comparedRuns(comparisonId),
       items: (runId, indexes) => this.items(runId, indexes),
       sourceFile: async (runId) => this.#files.get(runId) ?? null,
       task: (runId, stage, index) => this.task(runId, stage, index),
@@ -133,12 +153,45 @@ export class MemoryStore {
       : null
   }
 
+  async createComparison(launch: NewComparison): Promise<CreatedComparison> {
+    const { runs, items, file, idempotency, ...asked } = launch
+    const earlier = idempotency && (await this.earlierComparison(idempotency))
+    if (earlier) return earlier
+    const comparison = { id: this.comparisons.size + 1, ...asked }
+    this.comparisons.set(comparison.id, comparison)
+    const records: RunRecord[] = []
+    for (const [at, { key, spec }] of runs.entries()) {
+      const run = { key, spec, items, file, idempotency: at === 0 ? idempotency : null, createdAt: launch.createdAt }
+      records.push(this.#insert(run, comparison.id))
+    }
+    return { outcome: 'created', comparison, runs: records }
+  }
+
+  async earlierComparison(idempotency: Idempotency): Promise<CreatedComparison | null> {
+    const earlier = await this.earlierRun(idempotency)
+    if (earlier === null) return null
+    const comparison = this.comparisons.get(earlier.run.comparisonId ?? 0)
+    if (earlier.outcome !== 'existing' || !comparison) return { outcome: 'conflict' }
+    return { outcome: 'existing', comparison }
+  }
+
+  comparedRuns(comparisonId: number): ComparedRun[] {
+    return [...this.records.values()]
+      .filter((run) => run.comparisonId === comparisonId)
+      .map((run) => comparedRun(run, this.interrupted.has(run.id)))
+  }
+
   async createRun(run: NewRun): Promise<CreatedRun> {
     const earlier = run.idempotency && (await this.earlierRun(run.idempotency))
     if (earlier) return earlier
+    return { outcome: 'created', run: this.#insert(run) }
+  }
+
+  #insert(run: NewRun, comparisonId?: number): RunRecord {
     this.#lastId += 1
     const id = this.#lastId
-    const record = queuedRecord({ id, key: run.key, spec: run.spec, createdAt: run.createdAt })
+    const own = comparisonId === undefined ? {} : { comparisonId }
+    const record = queuedRecord({ id, key: run.key, spec: run.spec, createdAt: run.createdAt, ...own })
     this.records.set(id, record)
     this.rows.set(id, [])
     if (run.idempotency) {
@@ -147,7 +200,7 @@ export class MemoryStore {
     }
     if (run.items) this.#items.set(id, run.items)
     if (run.file) this.#files.set(id, { path: `/uploads/${run.file.file}`, stretches: run.file.stretches })
-    return { outcome: 'created', run: record }
+    return record
   }
 
   #carryOut(commits: readonly Commit[]): void {
@@ -263,6 +316,10 @@ export class MemoryStore {
   }
 
   async endedIndexes(runId: number, stage: number, total: number): Promise<IndexSet> {
+    if (this.failEnded > 0) {
+      this.failEnded -= 1
+      throw new Error('the disk cannot be read')
+    }
     return this.#indexes(runId, total, (row) => row.stage === stage)
   }
 

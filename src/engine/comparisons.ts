@@ -1,0 +1,224 @@
+/** Comparisons: launches them, and has their runs run one after the other, each with all lanes to itself. */
+
+import { randomUUID } from 'node:crypto'
+import { shuffle } from 'simple-statistics'
+import type { Clock } from '../clock.js'
+import { type RunKey, toComparisonKey, toRunKey } from '../domain/ids.js'
+import { Problems } from '../domain/problems.js'
+import { doneOf, type RunRecord } from '../domain/run.js'
+import type { EventBus } from '../events/bus.js'
+import type { FunctionCatalog } from '../functions/function.js'
+import type { LanePool } from '../lanes/lane.js'
+import type { CreatedComparison, NewComparison, Store } from '../store/store.js'
+import { Alarm } from './alarm.js'
+import { type CheckedComparison, checkComparison } from './comparison-checks.js'
+import type { ComparisonOutcome, LaunchComparisonInput } from './engine.js'
+import type { FetchBudget } from './fetch-budget.js'
+import { laneNeeds } from './lane-needs.js'
+import { fileOf, idempotencyOf } from './launch.js'
+import type { LaunchLimits } from './limits.js'
+import type { PlanLimits } from './plan.js'
+import type { QueueLimit } from './queue-limit.js'
+import type { Scheduler } from './scheduler.js'
+import type { Solo } from './solos.js'
+
+interface Options {
+  store: Pick<Store, 'createComparison' | 'earlierComparison' | 'noteInterrupted'>
+  lanes: Pick<LanePool, 'prepare'>
+  scheduler: Pick<Scheduler, 'reserve' | 'vacate'>
+  fetches: Pick<FetchBudget, 'isolate'>
+  bus: EventBus
+  clock: Clock
+  random(): number
+  functions: FunctionCatalog
+  limits: LaunchLimits & PlanLimits
+  queue: QueueLimit
+  /** Carries the run out, from where it is. */
+  execute(run: RunRecord): Promise<void>
+  onError(error: unknown): void
+}
+
+/** After a run that could not be begun. */
+const RETRY_MS = 1_000
+
+/** A comparison that has not ended. */
+interface Underway extends Solo {
+  readonly id: number
+  /** Runs that have not ended, in their order; never none. */
+  readonly left: RunRecord[]
+  /** Whether the first of them is being carried out. */
+  isRunning: boolean
+  readonly retry: Alarm
+}
+
+export class Comparisons {
+  readonly #underway = new Map<number, Underway>()
+  #measuring: Underway | null = null
+  #stopped = false
+
+  constructor(private readonly options: Options) {}
+
+  /** Whether a run has all lanes to itself, or is about to have them prepared: nothing else is to be started beside it. */
+  get isMeasuring(): boolean {
+    return this.#measuring !== null
+  }
+
+  /** Tasks that wait in runs which have not begun. */
+  get queuedTasks(): number {
+    return this.#waiting.reduce((sum, { counts }) => sum + counts.total - doneOf(counts), 0)
+  }
+
+  /** When the first of the runs was launched that wait for their turn; null where none waits. */
+  get oldestQueuedMs(): number | null {
+    const launches = this.#waiting.map(({ createdAt }) => createdAt.getTime())
+    return launches.length === 0 ? null : Math.min(...launches)
+  }
+
+  async launch(input: LaunchComparisonInput, space: string): Promise<ComparisonOutcome> {
+    const { store, limits, functions, queue } = this.options
+    const { comparison: checked, userErrors } = checkComparison(input, limits, functions)
+    if (checked === null) return { comparison: null, userErrors }
+    const tasks = tasksOf(checked)
+    const refused = queue.refusal(tasks, checked.sourcePath)
+    const idempotency = idempotencyOf(checked.launch, space)
+    // What was launched already is not launched again: a full queue is no reason not to tell of it.
+    const created = refused
+      ? idempotency && (await store.earlierComparison(idempotency))
+      : await queue.launching(tasks, () => this.#create(checked, space))
+    if (created === null) return { comparison: null, userErrors: refused! }
+    if (created.outcome === 'conflict') return conflict(checked)
+    if (created.outcome === 'created' && !this.#stopped) {
+      this.#begin(created.comparison.id, created.runs)
+      for (const { key } of created.runs) this.options.bus.runChanged(key)
+    }
+    return { comparison: created.comparison, userErrors: [] }
+  }
+
+  /** Takes up those that had not ended when the server did. `runs`: what is left of them, oldest first. */
+  async resume(runs: readonly RunRecord[]): Promise<void> {
+    const cutOff = runs.filter(({ startedAt }) => startedAt !== null).map(({ id }) => id)
+    if (cutOff.length > 0) await this.options.store.noteInterrupted(cutOff)
+    const byComparison = new Map<number, RunRecord[]>()
+    for (const run of runs) {
+      if (run.comparisonId === null) continue
+      const left = byComparison.get(run.comparisonId)
+      if (left) left.push(run)
+      else byComparison.set(run.comparisonId, [run])
+    }
+    for (const [id, left] of byComparison) this.#begin(id, left)
+  }
+
+  /** One of its runs has ended: the lanes are the others', until it is its turn again. */
+  ended({ comparisonId, key }: RunRecord): void {
+    const underway = comparisonId === null ? undefined : this.#underway.get(comparisonId)
+    if (underway?.key !== key) return
+    underway.left.shift()
+    this.#letGo(underway)
+    if (underway.left.length > 0) this.options.scheduler.reserve(underway)
+    else this.#underway.delete(underway.id)
+  }
+
+  /** No further run begins. */
+  stop(): void {
+    this.#stopped = true
+    for (const { retry } of this.#underway.values()) retry.set(null)
+  }
+
+  get #waiting(): RunRecord[] {
+    return [...this.#underway.values()].flatMap(({ left, isRunning }) => left.slice(isRunning ? 1 : 0))
+  }
+
+  async #create(checked: CheckedComparison, space: string): Promise<CreatedComparison> {
+    const settle = checked.launch.upload?.hold()
+    let isKept = false
+    try {
+      const created = await this.options.store.createComparison(this.#toNew(checked, space))
+      isKept = created.outcome === 'created'
+      return created
+    } finally {
+      settle?.(isKept)
+    }
+  }
+
+  /** The order is shuffled anew in each round: what changes slowly on the machine is then no strategy's own. */
+  #toNew({ name, rounds, strategies, specs, launch }: CheckedComparison, space: string): NewComparison {
+    const { clock, random } = this.options
+    const order = Array.from({ length: rounds }, () => shuffle(specs, random)).flat()
+    return {
+      key: toComparisonKey(randomUUID()),
+      name,
+      strategies,
+      rounds,
+      createdAt: clock.now(),
+      runs: order.map((spec) => ({ key: toRunKey(randomUUID()), spec })),
+      items: launch.items,
+      file: fileOf(launch),
+      idempotency: idempotencyOf(launch, space),
+    }
+  }
+
+  #begin(id: number, left: RunRecord[]): void {
+    const { scheduler, clock } = this.options
+    const underway: Underway = {
+      id,
+      left,
+      isRunning: false,
+      priority: left[0]!.spec.priority,
+      get key(): RunKey {
+        return left[0]!.key
+      },
+      begin: () => void this.#measure(underway),
+      retry: new Alarm(clock, () => scheduler.reserve(underway)),
+    }
+    this.#underway.set(id, underway)
+    scheduler.reserve(underway)
+  }
+
+  /** No other run holds a lane, nor will. */
+  async #measure(underway: Underway): Promise<void> {
+    const { fetches, execute, onError, clock } = this.options
+    const run = underway.left[0]!
+    this.#measuring = underway
+    fetches.isolate(run.key)
+    await this.#prepareLanes(run)
+    if (this.#stopped) return
+    underway.isRunning = true
+    try {
+      await execute(run)
+    } catch (error) {
+      onError(error)
+      this.#letGo(underway)
+      underway.retry.set(clock.monotonicMs() + RETRY_MS)
+    }
+  }
+
+  /** What cannot be prepared is told by the run itself, which then has to do with what there is. */
+  async #prepareLanes({ spec }: RunRecord): Promise<void> {
+    const { lanes, limits, onError } = this.options
+    try {
+      for (const { kind, count, works } of laneNeeds(spec, limits)) await lanes.prepare(kind, count, works)
+    } catch (error) {
+      if (!this.#stopped) onError(error)
+    }
+  }
+
+  #letGo(underway: Underway): void {
+    underway.isRunning = false
+    this.#measuring = null
+    // Those who wait for room ask for lanes again, before it is seen who goes on.
+    this.options.fetches.isolate(null)
+    this.options.scheduler.vacate(underway, underway.left.length === 0)
+  }
+}
+
+function tasksOf({ specs, rounds }: CheckedComparison): number {
+  return rounds * specs.reduce((sum, { source, stages }) => sum + source.count * stages.length, 0)
+}
+
+function conflict({ launch, sourcePath }: CheckedComparison): ComparisonOutcome {
+  const problems = new Problems()
+  const path = [...sourcePath.slice(0, -1), 'options', 'idempotencyKey']
+  const message = `the idempotency key "${launch.idempotencyKey}" belongs to a launch with another input`
+  problems.add('IDEMPOTENCY_CONFLICT', path, message)
+  return { comparison: null, userErrors: problems.list() }
+}

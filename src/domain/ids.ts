@@ -6,7 +6,10 @@ export type RunKey = string & { readonly brand: 'RunKey' }
 /** The same for a comparison. */
 export type ComparisonKey = string & { readonly brand: 'ComparisonKey' }
 
-export type NodeId = { type: 'run'; run: RunKey } | { type: 'task'; run: RunKey; stage: number; index: number }
+export type NodeId =
+  | { type: 'run'; run: RunKey }
+  | { type: 'task'; run: RunKey; stage: number; index: number }
+  | { type: 'comparison'; comparison: ComparisonKey }
 
 /** Anything with dashes taken out of a UUID. */
 export function toRunKey(uuid: string): RunKey {
@@ -31,6 +34,7 @@ export function comparisonId(key: ComparisonKey): string {
 
 const RUN_ID = /^run_([0-9a-f]{32})$/
 const TASK_ID = /^task_([0-9a-f]{32})_(0|[1-9]\d{0,5})_(0|[1-9]\d{0,14})$/
+const COMPARISON_ID = /^comparison_([0-9a-f]{32})$/
 
 /** Null for what is no id of ours. */
 export function parseNodeId(id: string): NodeId | null {
@@ -38,11 +42,18 @@ export function parseNodeId(id: string): NodeId | null {
   if (run) return { type: 'run', run: run[1] as RunKey }
   const task = TASK_ID.exec(id)
   if (task) return { type: 'task', run: task[1] as RunKey, stage: Number(task[2]), index: Number(task[3]) }
-  return null
+  const comparison = COMPARISON_ID.exec(id)
+  return comparison && { type: 'comparison', comparison: comparison[1] as ComparisonKey }
 }
 
 /** The run's key of a run id; null for any other id. */
 export function parseRunId(id: string): RunKey | null {
   const node = parseNodeId(id)
   return node?.type === 'run' ? node.run : null
+}
+
+/** The comparison's key of a comparison id; null for any other id. */
+export function parseComparisonId(id: string): ComparisonKey | null {
+  const node = parseNodeId(id)
+  return node?.type === 'comparison' ? node.comparison : null
 }

@@ -7,6 +7,7 @@ export interface Example {
 
 /** To be replaced by the id that a launch answered with. */
 const RUN_ID = 'run_00000000000000000000000000000000'
+const COMPARISON_ID = 'comparison_00000000000000000000000000000000'
 
 export const EXAMPLES: readonly Example[] = [
   {
@@ -146,6 +147,52 @@ mutation LaunchFetch($input: LaunchFetchBatchInput!) {
         options: { name: 'ten pages', strategy: 'ASYNC', concurrency: 5, timeoutMs: 10_000, retry: { maxAttempts: 2 } },
       },
     },
+  },
+  {
+    query: `# Run one batch under several strategies, each four times and with all lanes to itself,
+# to see which one suits it.
+mutation LaunchComparison {
+  launchComparison(
+    input: {
+      batch: { compute: { function: "countPrimes", source: { range: { from: 20000000, to: 20000008 } } } }
+      strategies: [SEQUENTIAL, ASYNC, THREADS, PROCESSES]
+      rounds: 4
+      name: "primes, four ways"
+    }
+  ) {
+    comparison {
+      id
+      runs {
+        id
+        strategy
+      }
+    }
+    userErrors {
+      code
+      message
+      field
+    }
+  }
+}
+`,
+    variables: null,
+  },
+  {
+    query: `# Watch a comparison: the verdict so far, each change, then the end.
+# Fill in the id that a launch answered with.
+subscription WatchComparison($id: ID!) {
+  comparisonUpdated(id: $id, maxPerSecond: 2) {
+    status
+    verdict
+    rows {
+      strategy
+      runs
+      speedup
+    }
+  }
+}
+`,
+    variables: { id: COMPARISON_ID },
   },
   {
     query: `# Watch a run: its state now, each change, then the end.
@@ -291,6 +338,56 @@ query ReadRun($id: ID!) {
     variables: { id: RUN_ID },
   },
   {
+    query: `# What a comparison came to: a row a strategy, and what they say.
+query ReadComparison($id: ID!) {
+  comparison(id: $id) {
+    name
+    status
+    verdict
+    rows {
+      strategy
+      runs
+      wallMs {
+        p50
+        min
+        max
+        stddev
+      }
+      speedup
+      efficiency
+    }
+    runs {
+      id
+      strategy
+      status
+      concurrency
+    }
+  }
+}
+`,
+    variables: { id: COMPARISON_ID },
+  },
+  {
+    query: `# Find comparisons, the latest first.
+query FindComparisons($after: String) {
+  comparisons(first: 10, after: $after) {
+    totalCount
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
+    nodes {
+      id
+      name
+      status
+      verdict
+    }
+  }
+}
+`,
+    variables: { after: null },
+  },
+  {
     query: `# Find runs, a page at a time:
 # give endCursor as after to get the next one.
 query FindRuns($after: String) {
@@ -325,6 +422,9 @@ query ReadNode($id: ID!) {
     ... on Task {
       index
       output
+    }
+    ... on Comparison {
+      verdict
     }
   }
 }

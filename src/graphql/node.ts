@@ -5,7 +5,7 @@ import type { RunView } from '../engine/engine.js'
 import { builder } from './builder.js'
 import type { ApiContext } from './context.js'
 import { sizeWithin } from './pages.js'
-import { type TaskNode, taskNodes } from './refs.js'
+import { ComparisonNode, type TaskNode, taskNodes } from './refs.js'
 
 const MAX_NODES = 1000
 
@@ -15,9 +15,13 @@ class NodeReader {
 
   constructor(readonly context: ApiContext) {}
 
-  async read(id: string): Promise<RunView | TaskNode | null> {
+  async read(id: string): Promise<RunView | TaskNode | ComparisonNode | null> {
     const node = parseNodeId(id)
     if (node === null) return null
+    if (node.type === 'comparison') {
+      const comparison = await this.context.store.comparison(node.comparison)
+      return comparison && new ComparisonNode(comparison, this.context.engine)
+    }
     const run = await this.#run(node.run)
     if (run === null || node.type === 'run') return run
     const record = await this.context.store.task(run.record.id, node.stage, node.index)
@@ -36,14 +40,16 @@ builder.queryFields((t) => ({
     type: builder.nodeInterfaceRef(),
     nullable: true,
     description: 'The object of this id; null where there is none.',
-    args: { id: t.arg.id({ required: true, description: 'The id of a run or a task.' }) },
+    args: { id: t.arg.id({ required: true, description: 'The id of a run, a task or a comparison.' }) },
     resolve: (_root, { id }, context) => new NodeReader(context).read(id),
   }),
   nodes: t.field({
     type: [builder.nodeInterfaceRef()],
     nullable: { list: false, items: true },
     description: 'The objects of these ids, in the same order; null where there is none.',
-    args: { ids: t.arg.idList({ required: true, description: 'The ids of runs and tasks, 1,000 at most.' }) },
+    args: {
+      ids: t.arg.idList({ required: true, description: 'The ids of runs, tasks and comparisons, 1,000 at most.' }),
+    },
     resolve: (_root, { ids }, context) => {
       sizeWithin('ids', ids.length, MAX_NODES)
       const reader = new NodeReader(context)

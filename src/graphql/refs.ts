@@ -1,6 +1,7 @@
-/** The two types that refer to each other, named before either is described. */
+/** The types that refer to each other, named before any of them is described. */
 
 import type { Json } from '../domain/batch.js'
+import type { ComparedRun, ComparisonRecord } from '../domain/comparison.js'
 import type { TaskRecord } from '../domain/task.js'
 import { type Engine, InputsTooLarge, type RunView } from '../engine/engine.js'
 import { builder } from './builder.js'
@@ -54,3 +55,23 @@ export function taskNodes(engine: Engine, run: RunView, records: readonly TaskRe
 }
 
 export const TaskType = builder.objectRef<TaskNode>('Task')
+
+/** A comparison, and what is compared: read once, and only if something is asked that follows from it. */
+export class ComparisonNode {
+  #runs: Promise<ComparedRun[]> | null
+
+  constructor(
+    readonly record: ComparisonRecord,
+    private readonly engine: Pick<Engine, 'comparedRuns'>,
+    runs: ComparedRun[] | null = null,
+  ) {
+    this.#runs = runs && Promise.resolve(runs)
+  }
+
+  runs(): Promise<ComparedRun[]> {
+    this.#runs ??= this.engine.comparedRuns(this.record)
+    return this.#runs
+  }
+}
+
+export const ComparisonType = builder.objectRef<ComparisonNode>('Comparison')

@@ -5,7 +5,7 @@ import { StrategyAdviceType } from './advice.js'
 import { builder } from './builder.js'
 import { LabelType } from './label.js'
 import { ProgressType } from './progress.js'
-import { RunType, TaskNode } from './refs.js'
+import { ComparisonNode, ComparisonType, RunType, TaskNode } from './refs.js'
 import { requestOf } from './request.js'
 import { RunKindType } from './run-kind.js'
 import { StageType } from './stage.js'
@@ -35,7 +35,7 @@ export const RunStatusType = builder.enumType('RunStatus', {
 RunType.implement({
   description: 'One launched batch: what was asked, how far it is, and how long it took.',
   interfaces: [builder.nodeInterfaceRef()],
-  isTypeOf: (value) => !(value instanceof TaskNode),
+  isTypeOf: (value) => !(value instanceof TaskNode || value instanceof ComparisonNode),
   fields: (t) => ({
     id: t.id({ description: 'The id of the run.', resolve: ({ record }) => runId(record.key) }),
     kind: t.field({
@@ -123,6 +123,15 @@ builder.objectFields(RunType, (t) => ({
     description:
       'The reduced output of a compute run launched with reduce: of the SUCCEEDED tasks, null before the run has ended or where none succeeded (COUNT: 0, COLLECT: []).',
     resolve: (run, _args, { engine }) => engine.reduction(run),
+  }),
+  comparison: t.field({
+    type: ComparisonType,
+    nullable: true,
+    description: 'The comparison that it is a part of; null for a run of its own.',
+    resolve: async ({ record }, _args, { engine, store }) => {
+      const comparison = record.comparisonId === null ? null : await store.comparisonById(record.comparisonId)
+      return comparison && new ComparisonNode(comparison, engine)
+    },
   }),
   createdAt: t.field({
     type: 'DateTime',

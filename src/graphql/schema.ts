@@ -1,6 +1,8 @@
 /** The schema: the nouns register themselves when they are imported; nothing else happens here. */
 
 import './body.js'
+import './comparison.js'
+import './comparisons.js'
 import './deletion.js'
 import './error-group.js'
 import './functions.js'

@@ -5,6 +5,7 @@
  */
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { type ComparisonRecord, comparisonStatus } from '../domain/comparison.js'
 import { encodeCursor } from '../domain/cursors.js'
 import type { RunKey } from '../domain/ids.js'
 import { isFinalRunStatus } from '../domain/run.js'
@@ -13,7 +14,7 @@ import type { RunFilter } from '../store/store.js'
 import { RunCoalescer } from './coalescer.js'
 import type { ApiContext } from './context.js'
 import { matchesRun } from './matching.js'
-import { type TaskNode, taskNodes } from './refs.js'
+import { ComparisonNode, type TaskNode, taskNodes } from './refs.js'
 import { openStream, Pace, type StreamScope } from './stream.js'
 import { taskCursorForm } from './tasks.js'
 
@@ -33,6 +34,36 @@ export function runUpdates(context: ApiContext, run: RunKey, perSecond: number):
         yield view
       }
       if (isFinalRunStatus(view.record.status)) return
+    } while ((await watch.next()) !== null)
+  })
+}
+
+/**
+ * The comparison at once, then its newest state after each change of one of its runs; ends after its last state, or when it is
+ * gone. Its runs are all known from the beginning; some may be deleted meanwhile.
+ */
+export function comparisonUpdates(
+  context: ApiContext,
+  comparison: ComparisonRecord,
+  perSecond: number,
+): AsyncIterableIterator<ComparisonNode> {
+  const { engine } = context
+  return openStream(context, async function* (scope) {
+    const known = await engine.comparedRuns(comparison)
+    const watch = scope.watch({ kind: 'runs', runs: known.map(({ key }) => key) })
+    const pace = new Pace(scope, perSecond)
+    let sent = ''
+    do {
+      await pace.turn()
+      const runs = scope.closed ? [] : await engine.comparedRuns(comparison)
+      if (runs.length === 0) return
+      const state = runs.map(({ key, sequence }) => `${key} ${sequence}`).join()
+      if (state !== sent) {
+        sent = state
+        pace.mark()
+        yield new ComparisonNode(comparison, engine, runs)
+      }
+      if (isFinalRunStatus(comparisonStatus(runs))) return
     } while ((await watch.next()) !== null)
   })
 }

@@ -1,13 +1,21 @@
 /** What can be watched. */
 
-import { parseRunId, type RunKey } from '../domain/ids.js'
+import type { ComparisonRecord } from '../domain/comparison.js'
+import { parseComparisonId, parseRunId, type RunKey } from '../domain/ids.js'
 import { builder } from './builder.js'
 import type { ApiContext } from './context.js'
 import { badUserInput, notFound } from './errors.js'
 import { positionOf, sizeWithin } from './pages.js'
-import { RunType, TaskType } from './refs.js'
+import { ComparisonType, RunType, TaskType } from './refs.js'
 import { RunFilterInput, runFilter } from './runs.js'
-import { endedTaskBatches, endedTasks, runsUpdates, runUpdates, type TaskBatchEvent } from './streams.js'
+import {
+  comparisonUpdates,
+  endedTaskBatches,
+  endedTasks,
+  runsUpdates,
+  runUpdates,
+  type TaskBatchEvent,
+} from './streams.js'
 import { RunTasksEdge, taskCursorForm } from './tasks.js'
 
 const DEFAULT_PER_SECOND = 10
@@ -19,6 +27,13 @@ async function existingRun(id: string, { engine }: ApiContext): Promise<RunKey> 
   const key = parseRunId(id)
   if (key !== null && (await engine.run(key)) !== null) return key
   throw notFound(`There is no run with the id ${JSON.stringify(id.slice(0, 100))}`)
+}
+
+async function existingComparison(id: string, { store }: ApiContext): Promise<ComparisonRecord> {
+  const key = parseComparisonId(id)
+  const comparison = key && (await store.comparison(key))
+  if (comparison) return comparison
+  throw notFound(`There is no comparison with the id ${JSON.stringify(id.slice(0, 100))}`)
 }
 
 function paceWithin(perSecond: number | null | undefined): number {
@@ -99,5 +114,19 @@ builder.subscriptionFields((t) => ({
     subscribe: (_root, { filter, maxPerSecond }, context) =>
       runsUpdates(context, runFilter(filter), paceWithin(maxPerSecond)),
     resolve: (run) => run,
+  }),
+  comparisonUpdated: t.field({
+    type: ComparisonType,
+    description:
+      'As runUpdated: the comparison at once, then as one of its runs changes; completes when all of them have ended.',
+    args: {
+      id: t.arg.id({ required: true, description: 'The id of a comparison.' }),
+      maxPerSecond: t.arg.float({ defaultValue: DEFAULT_PER_SECOND, description: MAX_PER_SECOND }),
+    },
+    subscribe: async (_root, { id, maxPerSecond }, context) => {
+      const perSecond = paceWithin(maxPerSecond)
+      return comparisonUpdates(context, await existingComparison(id, context), perSecond)
+    },
+    resolve: (comparison) => comparison,
   }),
 }))

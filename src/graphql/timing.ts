@@ -23,7 +23,7 @@ const HistogramBucketType = builder.objectRef<HistogramBucket>('HistogramBucket'
   }),
 })
 
-const DistributionType = builder.objectRef<Distribution>('Distribution')
+export const DistributionType = builder.objectRef<Distribution>('Distribution')
 DistributionType.implement({
   description:
     'Milliseconds, of SUCCEEDED and FAILED tasks. Percentiles by nearest rank: the ⌈p·n⌉-th smallest. All 0 where count is 0.',

@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { createContext } from '../../../src/graphql/context.js'
-import type { TaskNode } from '../../../src/graphql/refs.js'
-import { endedTaskBatches, endedTasks, runsUpdates, runUpdates } from '../../../src/graphql/streams.js'
+import type { ComparisonNode, TaskNode } from '../../../src/graphql/refs.js'
+import {
+  comparisonUpdates,
+  endedTaskBatches,
+  endedTasks,
+  runsUpdates,
+  runUpdates,
+} from '../../../src/graphql/streams.js'
 import { batchSpec } from '../../support/fake-runs.js'
 import { type TestServices, testServices } from '../../support/fake-services.js'
 
@@ -107,6 +113,93 @@ describe('runUpdates', () => {
     services.clock.advance(100)
     await ended
     expect(items).toHaveLength(1)
+  })
+})
+
+describe('comparisonUpdates', () => {
+  const statuses = async (items: ComparisonNode[]) =>
+    Promise.all(items.map(async (node) => (await node.runs()).map(({ status }) => status).join(' ')))
+
+  it('gives the comparison at once, then as its runs change, at its rate, and its last state', async () => {
+    const services = testServices()
+    const comparison = services.runs.addComparison()
+    const [first, second] = comparison.runs.map(({ key }) => key)
+    const { items, ended } = collect(comparisonUpdates(createContext(services), comparison, 2))
+    await settle()
+    services.runs.end(first!)
+    services.runs.add()
+    services.runs.finishIn(first!, 10)
+    await settle()
+    expect(await statuses(items)).toEqual(['QUEUED QUEUED'])
+    services.clock.advance(500)
+    await settle()
+    expect(await statuses(items)).toEqual(['QUEUED QUEUED', 'SUCCEEDED QUEUED'])
+    services.runs.finishIn(second!, 10)
+    services.clock.advance(500)
+    await ended
+    expect((await statuses(items)).at(-1)).toBe('SUCCEEDED SUCCEEDED')
+    expect(items).toHaveLength(3)
+    expect(services.bus.watches).toBe(0)
+  })
+
+  it('says nothing where nothing of it changed', async () => {
+    const services = testServices()
+    const comparison = services.runs.addComparison()
+    const { items } = collect(comparisonUpdates(createContext(services), comparison, 10))
+    await settle()
+    services.bus.runChanged(comparison.runs[0]!.key)
+    services.clock.advance(100)
+    services.runs.add()
+    services.clock.advance(100)
+    await settle()
+    expect(items).toHaveLength(1)
+  })
+
+  it('sees a change that comes while it reads', async () => {
+    const services = testServices()
+    const comparison = services.runs.addComparison({ strategies: ['THREADS'] })
+    const read = services.engine.comparedRuns
+    let reads = 0
+    services.engine.comparedRuns = async (record) => {
+      reads += 1
+      const runs = await read(record)
+      if (reads === 2) services.runs.finishIn(comparison.runs[0]!.key, 5)
+      return runs
+    }
+    const { items, ended } = collect(comparisonUpdates(createContext(services), comparison, 10))
+    await settle()
+    services.clock.advance(100)
+    await ended
+    expect(await statuses(items)).toEqual(['QUEUED', 'SUCCEEDED'])
+  })
+
+  it('tells of a run that is deleted, and ends with the last of them', async () => {
+    const services = testServices()
+    const comparison = services.runs.addComparison()
+    const { items, ended } = collect(comparisonUpdates(createContext(services), comparison, 10))
+    await settle()
+    for (const { key } of comparison.runs) {
+      services.runs.delete(key)
+      services.clock.advance(100)
+      await settle()
+    }
+    await ended
+    expect(await statuses(items)).toEqual(['QUEUED QUEUED', 'QUEUED'])
+  })
+
+  it('gives one that has ended once, and lets go at once when its client goes', async () => {
+    const services = testServices()
+    const over = services.runs.addComparison({ strategies: ['THREADS'] })
+    services.runs.finishIn(over.runs[0]!.key, 5)
+    const { items, ended } = collect(comparisonUpdates(createContext(services), over, 10))
+    await ended
+    expect(items).toHaveLength(1)
+    const stream = comparisonUpdates(createContext(services), services.runs.addComparison(), 10)
+    await stream.next()
+    const next = stream.next()
+    await settle()
+    await stream.return?.()
+    expect([(await next).done, services.bus.watches]).toEqual([true, 0])
   })
 })
 

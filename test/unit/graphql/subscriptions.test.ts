@@ -1,7 +1,7 @@
 import { type ExecutionResult, GraphQLError, parse, subscribe } from 'graphql'
 import { describe, expect, it } from 'vitest'
 import { encodeCursor } from '../../../src/domain/cursors.js'
-import { runId } from '../../../src/domain/ids.js'
+import { comparisonId, runId, toComparisonKey } from '../../../src/domain/ids.js'
 import { createContext } from '../../../src/graphql/context.js'
 import { schema } from '../../../src/graphql/schema.js'
 import { type TestServices, testServices } from '../../support/fake-services.js'
@@ -48,6 +48,13 @@ describe('subscriptions', () => {
     [`tasksEnded(runId: ${id}, maxNodes: 1001) { cursor }`, 'BAD_USER_INPUT', 'maxNodes: 1001'],
     [`tasksEnded(runId: ${id}, maxPerSecond: 0) { cursor }`, 'BAD_USER_INPUT', 'maxPerSecond: 0'],
     ['runsUpdated(maxPerSecond: 61) { id }', 'BAD_USER_INPUT', 'maxPerSecond: 61'],
+    [`comparisonUpdated(id: ${id}) { id }`, 'NOT_FOUND', 'There is no comparison with the id "run_'],
+    [
+      `comparisonUpdated(id: "${comparisonId(toComparisonKey('f'.repeat(32)))}") { id }`,
+      'NOT_FOUND',
+      'There is no comp',
+    ],
+    [`comparisonUpdated(id: ${id}, maxPerSecond: 61) { id }`, 'BAD_USER_INPUT', 'maxPerSecond: 61'],
   ])('refuse %s', async (field, code, message) => {
     const refused = await refusal(services, field)
     expect(refused.code).toBe(code)

@@ -29,6 +29,7 @@ describe('the pages', () => {
     'README.md',
     'CONTRIBUTING.md',
     'docs/architecture.md',
+    'docs/comparison.md',
     'docs/durability.md',
     'docs/errors.md',
     'docs/functions.md',

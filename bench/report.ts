@@ -3,6 +3,7 @@
 import { parseArgs } from 'node:util'
 import Table from 'cli-table3'
 import { auto } from './auto.js'
+import { computing, waiting } from './comparison.js'
 import { downloads } from './downloads.js'
 import { fetches } from './fetches.js'
 import { timeline } from './timeline.js'
@@ -14,6 +15,8 @@ const WORKLOADS = {
   'tiny-tasks': () => tinyTasks(1_000_000),
   timeline: () => timeline(1_000_000),
   auto: () => auto(7),
+  'comparison-waiting': () => waiting(1),
+  'comparison-computing': () => computing(3),
 } as const
 
 const { values, positionals } = parseArgs({ options: { json: { type: 'boolean' } }, allowPositionals: true })

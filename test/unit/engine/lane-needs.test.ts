@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { BatchSpec } from '../../../src/domain/batch.js'
 import { laneNeeds } from '../../../src/engine/lane-needs.js'
-import { planRun } from '../../../src/engine/plan.js'
+import { planStage } from '../../../src/engine/plan.js'
 import { batchSpec, COMPUTE, FETCH, runRecord } from '../../support/engine-parts.js'
 
 const LIMITS = { defaultLanes: 2, maxLanes: 4, maxInFlight: 8 }
@@ -55,7 +55,7 @@ describe('laneNeeds', () => {
         (strategy, lanes, concurrency, isFetch) => {
           const work = isFetch ? { kind: 'FETCH' as const, stages: [FETCH] } : {}
           const spec = batchSpec({ ...work, strategy, lanes, concurrency })
-          const { live } = planRun(runRecord({ spec }), LIMITS)
+          const { live } = planStage(runRecord({ spec }), 0, LIMITS)
           expect(laneNeeds(spec, LIMITS)).toMatchObject([{ kind: live.laneKind, count: live.lanes }])
         },
       ),

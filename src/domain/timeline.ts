@@ -195,7 +195,7 @@ export class TimelineFold {
     if (endMs > this.#lastEndMs) this.#lastEndMs = endMs
     const busyUntilMs = this.#laneEndMs.at(lane)
     if (endMs <= busyUntilMs) return
-    this.#laneBusyMs.set(lane, this.#laneBusyMs.at(lane) + endMs - Math.max(startMs, busyUntilMs))
+    this.#laneBusyMs.set(lane, this.#laneBusyMs.at(lane) + (endMs - Math.max(startMs, busyUntilMs)))
     this.#laneEndMs.set(lane, endMs)
   }
 

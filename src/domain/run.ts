@@ -4,6 +4,7 @@ import type { StrategyAdvice } from './advice.js'
 import type { BatchSpec, Json } from './batch.js'
 import type { TaskError } from './errors.js'
 import type { RunKey } from './ids.js'
+import type { LaneLoad } from './lane-load.js'
 import type { EffectiveStrategy } from './strategy.js'
 import { emptyMoments, type Moments } from './timing.js'
 
@@ -53,6 +54,8 @@ export interface RunTimes {
   queueWait: Moments
   /** CPU time of all lanes, in milliseconds. */
   cpuMs: number
+  /** What the lanes were busy; left out of runs that lanes did not measure, or not from their first task on. */
+  load?: LaneLoad
   /** The first task's start and the last one's end, in milliseconds after startedAt; null before the first end. */
   firstStartMs: number | null
   lastEndMs: number | null

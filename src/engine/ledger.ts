@@ -3,6 +3,7 @@
 import type { Clock } from '../clock.js'
 import type { Reducer } from '../domain/batch.js'
 import { bytesAt } from '../domain/fetch-column.js'
+import { addLoad, type LaneLoad, NO_LOAD } from '../domain/lane-load.js'
 import { createReducer, type ReductionState } from '../domain/reduction.js'
 import { Outcome, type ResultColumns } from '../domain/results.js'
 import {
@@ -37,6 +38,7 @@ export interface Entry {
   cancelled: number
   bytes: number
   laneCpuMs: number
+  laneLoad: LaneLoad | null
   firstStartMs: number
   lastEndMs: number
   /** Of SUCCEEDED and FAILED tasks that had an attempt. */
@@ -69,6 +71,7 @@ export interface BlockFrame extends TimeBase {
   dropped: ReadonlySet<number> | null
   histories: { at: number; attempts: Attempt[] }[]
   laneCpuMs: number
+  laneLoad?: LaneLoad | undefined
   reduction: ReductionState | null
   /** When each item of the block became ready, by place; null where all did so at `readyAt`. */
   readyAts: Float64Array | null
@@ -120,6 +123,7 @@ export function toEntry(columns: ResultColumns, frame: BlockFrame): Entry {
     cancelled,
     bytes,
     laneCpuMs: frame.laneCpuMs,
+    laneLoad: frame.laneLoad ?? null,
     firstStartMs,
     lastEndMs,
     serviceMs: serviceMs.subarray(0, timed),
@@ -284,6 +288,9 @@ function addCounts(counts: RunCounts, entry: Entry): void {
 
 function addTimes(times: RunTimes, entry: Entry): void {
   times.cpuMs += entry.laneCpuMs
+  // What is known of a part of the tasks alone says nothing of the run.
+  if (entry.laneLoad && (times.load || times.service.count === 0))
+    times.load = addLoad(times.load ?? NO_LOAD, entry.laneLoad)
   // None of its rows had an attempt.
   if (entry.firstStartMs === Number.POSITIVE_INFINITY) return
   times.service = mergeMoments(times.service, entry.service)

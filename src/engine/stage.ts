@@ -237,9 +237,9 @@ export class StageExecution implements ScheduledRun, SessionListener {
     this.#stillborn = 0
     this.#granter.observe(block.columns)
     this.#choice?.observe(block.columns, { laneCpuMs: block.laneCpuMs, slots: session.slots })
-    const { columns, laneCpuMs, reduction, unreadable } = block
+    const { columns, laneCpuMs, laneLoad, reduction, unreadable } = block
     const heldUntilMs = unreadable === undefined ? null : this.#granter.postpone(unreadable)
-    this.#take(columns, { lane: session.lane.name, laneCpuMs, reduction, heldUntilMs })
+    this.#take(columns, { lane: session.lane.name, laneCpuMs, laneLoad, reduction, heldUntilMs })
     // Of fetches the others may have been waiting longer for the room that this makes.
     if (this.#work.kind === 'COMPUTE') this.#fill(session)
     // What it leaves free is the others'.
@@ -363,7 +363,7 @@ export class StageExecution implements ScheduledRun, SessionListener {
 
   #take(
     columns: ResultColumns,
-    { heldUntilMs, ...from }: Pick<Frame, 'laneCpuMs' | 'reduction'> & { lane: string; heldUntilMs: number | null },
+    { heldUntilMs, ...from }: Pick<Frame, 'laneCpuMs' | 'laneLoad' | 'reduction'> & { lane: string; heldUntilMs: number | null },
   ): void {
     const { phase, times } = this.run
     this.#pending.started(columns)

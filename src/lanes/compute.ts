@@ -12,6 +12,7 @@ import { type Place, TaskContext } from './context.js'
 import type { CpuClock } from './cpu.js'
 import { invalidInput, outputTooDeep, outputTooLarge, timeoutError, toTaskError } from './failure.js'
 import type { Job } from './job.js'
+import type { LoadClock } from './load.js'
 import { Outbox, TURN_MS } from './outbox.js'
 import type { Grant, JobSpec, ResultBlock } from './protocol.js'
 import type { SlateWriter } from './slate.js'
@@ -21,6 +22,7 @@ export interface ComputeSetting {
   fn: RunnableFunction
   slate: SlateWriter
   cpu: CpuClock | null
+  load: LoadClock
   strays: Strays
   /** Epoch milliseconds at the zero of performance.now(). */
   epochOfZeroMs: number
@@ -79,7 +81,7 @@ export class ComputeJob implements Job {
     const reduce = spec.work.kind === 'COMPUTE' ? spec.work.reduce : null
     this.#fold = reduce === null ? null : createFold(reduce)
     this.#tellsWaiting = spec.tellsWaiting
-    this.#outbox = new Outbox({ spec, fold: this.#fold, cpu: setting.cpu, send: setting.send })
+    this.#outbox = new Outbox({ ...setting, spec, fold: this.#fold })
     this.#places = Array.from({ length: spec.slots }, (_, slot) => ({ slate: setting.slate, slot, spare: null }))
     this.#freeSlots = Array.from({ length: spec.slots }, (_, place) => spec.slots - 1 - place)
     // Now, and not in the service time of the first task.

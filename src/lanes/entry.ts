@@ -6,6 +6,7 @@ import { createRegistry } from '../functions/registry.js'
 import { transferables } from './block.js'
 import { openCpuClock } from './cpu.js'
 import { messageOf } from './failure.js'
+import { openLoadClock } from './load.js'
 import type { FromLane, GuardTask, LaneTask, ToLane } from './messages.js'
 import { monotonicOfZeroMs } from './monotonic.js'
 import { Session } from './session.js'
@@ -36,6 +37,7 @@ export async function runLane(task: LaneTask): Promise<never> {
     slateFor: (memory) => line.slateFor(memory),
     started: line.started,
     cpu: await openCpuClock(),
+    load: openLoadClock(),
     epochOfZeroMs: task.epochOfMonotonicMs + monotonicOfZeroMs(),
     send: (message) => line.send(message),
   })

@@ -9,6 +9,7 @@ import { Backlog } from './backlog.js'
 import type { TaskTimes } from './block.js'
 import type { CpuClock } from './cpu.js'
 import type { Job } from './job.js'
+import type { LoadClock } from './load.js'
 import { Outbox } from './outbox.js'
 import type { Grant, JobSpec, ResultBlock } from './protocol.js'
 import type { SlateWriter } from './slate.js'
@@ -20,6 +21,7 @@ export interface FetchSetting {
   stemOf: ((index: number) => string) | null
   slate: SlateWriter
   cpu: CpuClock | null
+  load: LoadClock
   /** Epoch milliseconds at the zero of performance.now(). */
   epochOfZeroMs: number
   send(block: ResultBlock): void
@@ -37,7 +39,7 @@ export class FetchJob implements Job {
     this.#setting = setting
     this.#slots = spec.slots
     this.#backlog = new Backlog(spec)
-    this.#outbox = new Outbox({ spec, fold: null, cpu: setting.cpu, send: setting.send })
+    this.#outbox = new Outbox({ ...setting, spec, fold: null })
     this.#freeSlots = Array.from({ length: spec.slots }, (_, place) => spec.slots - 1 - place)
     // One signal for all requests of the job: as many listeners as there are slots are no leak.
     setMaxListeners(0, this.#abort.signal)

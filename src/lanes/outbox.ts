@@ -1,8 +1,10 @@
 /** Ended tasks on their way out of a lane: many in a message, none kept waiting for long. */
 
+import { type LaneLoad, loadSince } from '../domain/lane-load.js'
 import type { Fold } from '../domain/reduction.js'
 import { BlockBuilder } from './block.js'
 import type { CpuClock } from './cpu.js'
+import type { LoadClock } from './load.js'
 import type { JobSpec, ResultBlock } from './protocol.js'
 
 /** A loop that keeps the event loop to itself sends what it has after this long, and then lets the event loop turn. */
@@ -24,6 +26,7 @@ interface OutboxOptions {
   /** Null without a reducer. */
   fold: Fold | null
   cpu: CpuClock | null
+  load: LoadClock
   send(block: ResultBlock): void
 }
 
@@ -36,6 +39,7 @@ export class Outbox {
   #sentCount = 0
   #eager = EAGER_FIRST
   #cpuMs: number
+  #load: LaneLoad
   #unreadable: string | null = null
   #timer: NodeJS.Timeout | null = null
   #immediate: NodeJS.Immediate | null = null
@@ -46,6 +50,7 @@ export class Outbox {
     this.#isAwaited = work.kind === 'FETCH' && (work.fetch.perHostConcurrency ?? null) !== null
     this.block = new BlockBuilder(work.kind === 'FETCH', options.spec.handsOver)
     this.#cpuMs = options.cpu?.() ?? 0
+    this.#load = options.load()
   }
 
   /** Whether what is gathered should go now. `nowMs`: performance.now(). */
@@ -69,16 +74,19 @@ export class Outbox {
     this.#timer = null
     this.#immediate = null
     if (this.block.count === 0) return
-    const { spec, fold, cpu, send } = this.#options
+    const { spec, fold, cpu, load, send } = this.#options
     const cpuMs = cpu?.() ?? 0
     const laneCpuMs = cpuMs - this.#cpuMs
+    const nowLoad = load()
+    const laneLoad = loadSince(this.#load, nowLoad)
     const reduction = fold?.state() ?? null
     this.#cpuMs = cpuMs
+    this.#load = nowLoad
     this.#sentMs = performance.now()
     this.#eager -= this.block.count
     this.#sentCount = this.block.count
     fold?.reset()
-    const block = { job: spec.job, columns: this.block.take(), laneCpuMs, reduction }
+    const block = { job: spec.job, columns: this.block.take(), laneCpuMs, laneLoad, reduction }
     send(this.#unreadable === null ? block : { ...block, unreadable: this.#unreadable })
     this.#unreadable = null
   }

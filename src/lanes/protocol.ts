@@ -3,6 +3,7 @@
 import type { CompactSource, FetchOptions, Reducer } from '../domain/batch.js'
 import type { StageLink } from '../domain/hand-over.js'
 import type { RunKey } from '../domain/ids.js'
+import type { LaneLoad } from '../domain/lane-load.js'
 import type { ReductionState } from '../domain/reduction.js'
 import type { ResultColumns } from '../domain/results.js'
 
@@ -58,6 +59,8 @@ export interface ResultBlock {
   columns: ResultColumns
   /** CPU time that the lane spent on the job since its last block; 0 where it cannot be measured. */
   laneCpuMs: number
+  /** What the lane was busy with the job since its last block; left out where it cannot be measured. */
+  laneLoad?: LaneLoad
   /** The fold of the outputs of this block's SUCCEEDED items; null without a reducer. */
   reduction: ReductionState | null
   /** Why the job's file could not be read, where it could not: what needed it is in the block as not started. */

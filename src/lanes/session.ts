@@ -8,6 +8,7 @@ import { ComputeJob } from './compute.js'
 import type { CpuClock } from './cpu.js'
 import { FetchJob } from './fetch.js'
 import type { Job } from './job.js'
+import type { LoadClock } from './load.js'
 import type { FromLane, ToLane } from './messages.js'
 import type { JobSpec, LaneWork, ResultBlock } from './protocol.js'
 import type { SlateWriter } from './slate.js'
@@ -25,6 +26,7 @@ export interface SessionSetting {
   /** The slate to write to from now on; `memory` is new to the lane, or null where it is the old one. */
   slateFor(memory: SharedArrayBuffer | null): SlateWriter
   cpu: CpuClock | null
+  load: LoadClock
   /** Epoch milliseconds at the zero of performance.now(). */
   epochOfZeroMs: number
   send(message: FromLane): void
@@ -82,18 +84,18 @@ export class Session {
   }
 
   #compute(spec: JobSpec, name: string, slate: SlateWriter): Job {
-    const { registry, cpu, epochOfZeroMs } = this.#setting
+    const { registry, cpu, load, epochOfZeroMs } = this.#setting
     const fn = registry.get(name)
     // The server knows it: the lane's copy of the folder must be another by now.
     if (!fn) throw new Error(`the function ${JSON.stringify(name)} is not there any more`)
     const tellWaiting = (busyShare: number | null) => this.#setting.send({ kind: 'waiting', job: spec.job, busyShare })
     const send = this.#report
-    return new ComputeJob(spec, { fn, slate, cpu, strays: this.#strays, epochOfZeroMs, send, tellWaiting })
+    return new ComputeJob(spec, { fn, slate, cpu, load, strays: this.#strays, epochOfZeroMs, send, tellWaiting })
   }
 
   async #openFetch(spec: JobSpec, slate: SlateWriter): Promise<void> {
     if (spec.work.kind !== 'FETCH') return
-    const { stagingDir, cpu, epochOfZeroMs } = this.#setting
+    const { stagingDir, cpu, load, epochOfZeroMs } = this.#setting
     const held: ToLane[] = []
     this.#held = held
     this.#fetcher ??= this.#setting.openFetcher()
@@ -102,7 +104,7 @@ export class Session {
     const { fetch, storesFor } = spec.work
     const settings = { options: fetch, timeoutMs, maxOutputBytes, fileStem: null }
     const stemOf = storesFor === null ? null : (index: number) => join(stagingDir, stagedStem(storesFor, index))
-    this.#job = new FetchJob(spec, { fetcher, settings, stemOf, slate, cpu, epochOfZeroMs, send: this.#report })
+    this.#job = new FetchJob(spec, { fetcher, settings, stemOf, slate, cpu, load, epochOfZeroMs, send: this.#report })
     this.#held = null
     for (const message of held) this.handle(message)
   }

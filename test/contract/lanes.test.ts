@@ -82,6 +82,24 @@ describe.each<LaneKind>(['THREAD', 'PROCESS'])('a lane of kind %s', (kind) => {
       expect(listener.blocks.reduce((sum, { laneCpuMs }) => sum + laneCpuMs, 0)).toBeGreaterThan(rows[0]!.cpuMs)
     })
 
+    it('tell how busy the event loop was, and not how long it waited', async () => {
+      const burnt = await run([
+        { do: 'burn', ms: 5 },
+        { do: 'burn', ms: 5 },
+      ])
+      const busyMs = ({ listener }: { listener: Listener }) =>
+        listener.blocks.reduce((sum, { laneLoad }) => sum + (laneLoad?.busyMs ?? Number.NaN), 0)
+      expect(busyMs(burnt)).toBeGreaterThan(0.9 * burnt.rows.reduce((sum, { serviceMs }) => sum + serviceMs, 0))
+      const { lane, listener } = await open()
+      lane.grant(grantOf([gates.input(`${kind}-waits`)]))
+      await gates.reached(`${kind}-waits`)
+      // While nothing keeps this lane busy another one computes.
+      await run([{ do: 'burn', ms: 50 }])
+      gates.open(`${kind}-waits`)
+      const [waited] = await listener.untilRows(1)
+      expect(busyMs({ listener })).toBeLessThan(0.9 * waited!.serviceMs)
+    })
+
     it('come before their grant has ended, whatever comes after them', async () => {
       const { lane, listener } = await open()
       lane.grant(grantOf([...Array.from({ length: 20 }, (_, at) => echo(at)), { do: 'spin' }]))

@@ -30,6 +30,7 @@ describe.each(stores)('store %s', (_name, create) => {
         service: { count: 80, min: 1e-7, max: 1 / 3, sum: Math.PI, mean: Math.E, m2: 1.7976931348623157e308 },
         queueWait: { count: 80, min: -0.25, max: 12_345.678_901_234_5, sum: 5e-324, mean: 0.1 + 0.2, m2: 0 },
         cpuMs: 77.000_000_000_000_01,
+        load: { busyMs: 91.5, coreWaitMs: null },
         firstStartMs: 0.000_244_140_625,
         lastEndMs: 987_654_321.123,
       },

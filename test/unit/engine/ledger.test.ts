@@ -127,6 +127,24 @@ describe('Ledger', () => {
     expect(state.times).toMatchObject({ cpuMs: 9, firstStartMs: null, lastEndMs: null })
   })
 
+  it('adds up how busy the lanes were, from the first block on or not at all', () => {
+    const laneLoad = { busyMs: 5, coreWaitMs: 2 }
+    const ledger = new Ledger(runRecord(), null)
+    ledger.advance([entryOf(tasksFrom(0, 1), { laneLoad }), entryOf(tasksFrom(1, 1))], {})
+    // A lane that died has told nothing of its last tasks.
+    const state = ledger.advance([entryOf(tasksFrom(2, 1), { laneLoad })], {})
+    expect(state.times.load).toEqual({ busyMs: 10, coreWaitMs: 4 })
+    const late = new Ledger(runRecord(), null)
+    late.advance([entryOf(tasksFrom(0, 1))], {})
+    expect(late.advance([entryOf(tasksFrom(1, 1), { laneLoad })], {}).times.load).toBeUndefined()
+    const unknown = new Ledger(runRecord(), null)
+    unknown.advance([entryOf(tasksFrom(0, 1), { laneLoad: { busyMs: 5, coreWaitMs: null } })], {})
+    expect(unknown.advance([entryOf(tasksFrom(1, 1), { laneLoad })], {}).times.load).toEqual({
+      busyMs: 10,
+      coreWaitMs: null,
+    })
+  })
+
   it('folds the reductions of the blocks into the state', () => {
     const ledger = new Ledger(runRecord(), 'SUM')
     const sum = (value: string) => entryOf(tasksFrom(0, 1), { reduction: { count: 1, value } })

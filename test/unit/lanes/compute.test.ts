@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, it, vi } from 'vitest'
+import { NO_LOAD } from '../../../src/domain/lane-load.js'
 import type { FunctionContext } from '../../../src/functions/function.js'
 import { ComputeJob } from '../../../src/lanes/compute.js'
 import type { InService } from '../../../src/lanes/lane.js'
@@ -47,6 +48,7 @@ function setUp(run: Run, options: Partial<JobSpec> & { cpu?: () => number } = {}
     fn: { fn, validate: () => [], prepare: () => {} },
     slate,
     cpu,
+    load: () => NO_LOAD,
     strays: stray,
     epochOfZeroMs: 1_000_000,
     tellWaiting: (busyShare) => listener.onWaiting(busyShare),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { FetchRequest } from '../../../src/domain/batch.js'
 import { type RunKey, toRunKey } from '../../../src/domain/ids.js'
+import { NO_LOAD } from '../../../src/domain/lane-load.js'
 import type { FetchDetail } from '../../../src/domain/task.js'
 import type { Fetcher, FetchOutcome, FetchSettings } from '../../../src/fetching/fetcher.js'
 import { FunctionRegistry } from '../../../src/functions/registry.js'
@@ -72,6 +73,7 @@ function setUp(slots: number, storesFor: { run: RunKey; stage: number } | null =
       wipe: (slot) => void marked.delete(slot),
     }),
     cpu: null,
+    load: () => NO_LOAD,
     epochOfZeroMs: 0,
     send(message) {
       sent.push(message.kind)

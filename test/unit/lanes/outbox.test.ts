@@ -1,10 +1,11 @@
 import { describe, expect, it, vi } from 'vitest'
+import { type LaneLoad, NO_LOAD } from '../../../src/domain/lane-load.js'
 import { createFold } from '../../../src/domain/reduction.js'
 import { Outbox, TURN_MS } from '../../../src/lanes/outbox.js'
 import type { JobSpec, ResultBlock } from '../../../src/lanes/protocol.js'
 import { computeJob } from '../../support/lanes.js'
 
-function setUp(options: { cpu?: () => number; sum?: boolean; spec?: JobSpec } = {}) {
+function setUp(options: { cpu?: () => number; load?: () => LaneLoad; sum?: boolean; spec?: JobSpec } = {}) {
   const blocks: ResultBlock[] = []
   let wake = () => {}
   const fold = options.sum ? createFold('SUM') : null
@@ -12,6 +13,7 @@ function setUp(options: { cpu?: () => number; sum?: boolean; spec?: JobSpec } = 
     spec: options.spec ?? computeJob(),
     fold,
     cpu: options.cpu ?? null,
+    load: options.load ?? (() => NO_LOAD),
     send: (block) => {
       blocks.push(block)
       wake()
@@ -54,6 +56,21 @@ describe('Outbox', () => {
     expect(blocks.map(({ reduction }) => reduction)).toEqual([
       { count: 2, value: '3' },
       { count: 1, value: '4' },
+    ])
+  })
+
+  it('says with each block how busy the lane was since the last one', () => {
+    let load: LaneLoad = { busyMs: 100, coreWaitMs: 7 }
+    const { outbox, blocks, add } = setUp({ load: () => load })
+    load = { busyMs: 130, coreWaitMs: 9 }
+    add(1)
+    outbox.flush()
+    load = { busyMs: 131, coreWaitMs: null }
+    add(2)
+    outbox.flush()
+    expect(blocks.map(({ laneLoad }) => laneLoad)).toEqual([
+      { busyMs: 30, coreWaitMs: 2 },
+      { busyMs: 1, coreWaitMs: null },
     ])
   })
 

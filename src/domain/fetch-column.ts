@@ -81,6 +81,12 @@ export function cellsAt(column: FetchColumn | null, at: number): FetchCells | nu
   }
 }
 
+/** The host alone; null where there is no detail. A part of the column's text: whoever keeps it keeps all of that. */
+export function hostAt({ numbers, text, ends }: FetchColumn, at: number): string | null {
+  if (Number.isNaN(numbers[at * WIDTH]!)) return null
+  return text.slice(ends[at * TEXTS + 1]!, ends[at * TEXTS + 2]!)
+}
+
 /** The detail as it was added; null where there is none. */
 export function fetchAt(column: FetchColumn | null, at: number): FetchDetail | null {
   const cells = cellsAt(column, at)

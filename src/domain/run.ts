@@ -5,6 +5,7 @@ import type { BatchSpec, Json } from './batch.js'
 import type { TaskError } from './errors.js'
 import type { RunKey } from './ids.js'
 import type { LaneLoad } from './lane-load.js'
+import type { HostTally } from './refusals.js'
 import type { EffectiveStrategy } from './strategy.js'
 import { emptyMoments, type Moments } from './timing.js'
 
@@ -129,6 +130,8 @@ export interface RunRecord extends ExecutionState {
   finalThroughput: number
   /** The fold of what has been committed; see domain/reduction.ts. */
   reduction: Json
+  /** How often hosts refused, of those that tell most; null before a fetch has come back, and of computes. */
+  refusals: readonly HostTally[] | null
   failure: TaskError | null
   createdAt: Date
   startedAt: Date | null
@@ -155,6 +158,7 @@ export type RunState = Pick<
   | 'lastTaskSequence'
   | 'finalThroughput'
   | 'reduction'
+  | 'refusals'
   | 'failure'
   | 'startedAt'
   | 'finishedAt'

@@ -5,6 +5,7 @@ import type { Reducer } from '../domain/batch.js'
 import { bytesAt } from '../domain/fetch-column.js'
 import { addLoad, type LaneLoad, NO_LOAD } from '../domain/lane-load.js'
 import { createReducer, type ReductionState } from '../domain/reduction.js'
+import { HostTallies, type HostTally, tallyHosts } from '../domain/refusals.js'
 import { Outcome, type ResultColumns } from '../domain/results.js'
 import {
   type ExecutionState,
@@ -47,6 +48,8 @@ export interface Entry {
   service: Moments
   queueWait: Moments
   reduction: ReductionState | null
+  /** The attempts of the block by host, those that are tried again included. */
+  hosts: HostTally[]
 }
 
 /** What times of rows count from, as epoch milliseconds of the lanes' clock. */
@@ -131,6 +134,7 @@ export function toEntry(columns: ResultColumns, frame: BlockFrame): Entry {
     service,
     queueWait,
     reduction: frame.reduction,
+    hosts: tallyHosts(columns, frame.stage),
   }
 }
 
@@ -161,11 +165,13 @@ export class Ledger {
   /** Of each stage; of a run of one stage the same as those of the run. */
   readonly stageTimes: readonly Times[]
   readonly #reducer
+  readonly #hosts: HostTallies
 
   constructor(record: RunRecord, reduce: Reducer | null) {
     this.#recorded = stateOf(record)
     this.#visible = this.#recorded
     this.stageTimes = record.stages?.map(newTimes) ?? [this.times]
+    this.#hosts = new HostTallies(record.refusals)
     this.#reducer = reduce === null ? null : createReducer(reduce)
   }
 
@@ -195,11 +201,13 @@ export class Ledger {
       next.lastTaskSequence += entry.rows
       addEntry(next, entry)
       addToStages(next, entry)
+      this.#hosts.add(entry.hosts)
       if (this.#reducer && entry.reduction) {
         const before = (next.reduction as ReductionState | null) ?? this.#reducer.empty()
         next.reduction = { ...this.#reducer.merge(before, entry.reduction) }
       }
     }
+    next.refusals = this.#hosts.kept
     Object.assign(next, change)
     this.#recorded = next
     this.#underway.push(next)

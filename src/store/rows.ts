@@ -4,6 +4,7 @@ import type { StrategyAdvice } from '../domain/advice.js'
 import type { BatchSpec, Json } from '../domain/batch.js'
 import type { TaskError, TaskErrorCode } from '../domain/errors.js'
 import type { RunKey } from '../domain/ids.js'
+import type { HostTally } from '../domain/refusals.js'
 import {
   noTimes,
   queuedStages,
@@ -37,6 +38,7 @@ export const RUN_STATE_COLUMNS = [
   'lastTaskSequence',
   'finalThroughput',
   'reduction',
+  'refusals',
   'failure',
   'startedAt',
   'finishedAt',
@@ -61,6 +63,7 @@ export function toRunStateRow(state: RunState): RunStateRow {
     lastTaskSequence: state.lastTaskSequence,
     finalThroughput: state.finalThroughput,
     reduction: JSON.stringify(state.reduction),
+    refusals: state.refusals && JSON.stringify(state.refusals),
     failure: state.failure && JSON.stringify(state.failure),
     startedAt: startedAt?.getTime() ?? null,
     finishedAt: finishedAt?.getTime() ?? null,
@@ -124,6 +127,7 @@ export function toRunRecord(row: RunModel): RunRecord {
     lastTaskSequence: row.lastTaskSequence,
     finalThroughput: row.finalThroughput,
     reduction: JSON.parse(row.reduction) as Json,
+    refusals: row.refusals === null ? null : (JSON.parse(row.refusals) as HostTally[]),
     failure: row.failure === null ? null : (JSON.parse(row.failure) as TaskError),
     createdAt: row.createdAt,
     startedAt: row.startedAt,

@@ -37,6 +37,7 @@ describe.each(stores)('store %s', (_name, create) => {
       sequence: 17,
       lastTaskSequence: 3,
       finalThroughput: 1e6 / 3,
+      refusals: [{ stage: 0, host: 'ü.example:81', attempts: 7, refused: { HTTP_429: 2 }, maxRetryAfterMs: 1500.5 }],
       reduction: { count: 2, value: '333333283333335000000', nested: [1, null, { a: 'ü' }] },
       failure: { code: 'LANE_DIED', message: 'gone', retryable: true },
       startedAt: new Date(RUN_STARTED_AT),

@@ -65,6 +65,7 @@ export function queuedRecord(
     lastTaskSequence: 0,
     finalThroughput: 0,
     reduction: null,
+    refusals: null,
     failure: null,
     startedAt: null,
     finishedAt: null,

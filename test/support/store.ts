@@ -121,6 +121,7 @@ export const RUNNING: Omit<RunRecord, 'id'> = {
   lastTaskSequence: 0,
   finalThroughput: 0,
   reduction: null,
+  refusals: null,
   failure: null,
   createdAt: new Date(0),
   startedAt: null,

@@ -5,7 +5,7 @@ import { LogSketch } from '../../../src/domain/sketch.js'
 import { EXACT_LIMIT } from '../../../src/domain/timing.js'
 import { type Entry, Ledger, timeBaseOf } from '../../../src/engine/ledger.js'
 import { ManualClock } from '../../support/clock.js'
-import { entryOf, type ReportedTask, runRecord, STARTED_AT } from '../../support/engine-parts.js'
+import { batchSpec, entryOf, FETCH, type ReportedTask, runRecord, STARTED_AT } from '../../support/engine-parts.js'
 import { fetchDetail } from '../../support/store.js'
 
 describe('toEntry', () => {
@@ -143,6 +143,23 @@ describe('Ledger', () => {
       busyMs: 10,
       coreWaitMs: null,
     })
+  })
+
+  it('counts what hosts refused, also of attempts that are tried again', () => {
+    const error = { code: 'HTTP_STATUS' as const, message: '429', retryable: true }
+    const refused = { index: 0, error, fetch: { ...fetchDetail, host: 'a', status: 429 } }
+    const answered = { index: 0, attempt: 2, fetch: { ...fetchDetail, host: 'a' } }
+    const ledger = new Ledger(runRecord({ spec: batchSpec({ stages: [FETCH] }) }), null)
+    const first = [entryOf([refused], { dropped: new Set([0]) })]
+    ledger.advance(first, {})
+    ledger.acknowledge(first)
+    const tally = { stage: 0, host: 'a', refused: { HTTP_429: 1 }, maxRetryAfterMs: null }
+    expect(ledger.visible.refusals).toEqual([{ ...tally, attempts: 1 }])
+    const state = ledger.advance([entryOf([answered])], {})
+    expect(state.refusals).toEqual([{ ...tally, attempts: 2 }])
+    expect(ledger.visible.refusals).toEqual([{ ...tally, attempts: 1 }])
+    const goesOn = new Ledger(runRecord({ refusals: state.refusals }), null)
+    expect(goesOn.advance([entryOf([answered])], {}).refusals).toEqual([{ ...tally, attempts: 3 }])
   })
 
   it('folds the reductions of the blocks into the state', () => {

@@ -146,7 +146,8 @@ function adviceOf(execution: Execution, reasons: string[], probe: ProbeFigures |
   }
 }
 
-function counted(count: number, noun: string): string {
+/** `3 tasks`, `1 task`. */
+export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`
 }
 

@@ -30,6 +30,7 @@ describe('the pages', () => {
     'CONTRIBUTING.md',
     'docs/architecture.md',
     'docs/comparison.md',
+    'docs/diagnostics.md',
     'docs/durability.md',
     'docs/errors.md',
     'docs/functions.md',

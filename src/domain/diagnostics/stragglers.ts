@@ -1,0 +1,123 @@
+/** A few slow tasks at the end, while everybody else had nothing left to do. */
+
+import { shownMs } from '../advice.js'
+import type { DiagnosticRule, LastTask, StageFigures } from '../diagnostic.js'
+import { distributionFromValues } from '../timing.js'
+import { computeShare } from './demand.js'
+import { percent, rough } from './wording.js'
+
+const thresholds = {
+  /**
+   * Of the wall time, at the end, that none but slow tasks was in service. Equal tasks that do not divide evenly keep a run waiting,
+   * too: 15 on two lanes for an eighth of it.
+   */
+  minTailShare: 0.2,
+  /** Shorter ones come and go with what else the machine does. */
+  minTailMs: 100,
+  /** A slow task took so many times the median. */
+  minTimesMedian: 3,
+  /** See computeShare: from here on it is CPU time that counts as long. What only had no core is no longer than the others. */
+  minComputeShare: 0.5,
+  /** Of fewer tasks nobody can say what is usual. */
+  minTasks: 5,
+  /** Slow tasks at the end, of what may be in flight. With more the run was as concurrent as it could be. */
+  maxShareOfConcurrency: 0.5,
+  /** And of all tasks: more are what is usual. One there may always be. */
+  maxShareOfTasks: 0.1,
+  /** Tasks in service at once until then, on average: where one comes after the other, nobody else waits for the last. */
+  minConcurrencyBefore: 1.2,
+}
+
+/** Whether the last tasks are worth reading. */
+export function wantsLastTasks({ isOver, concurrency, service, wallMs }: StageFigures): boolean {
+  if (!isOver || concurrency < 2 || service.count < thresholds.minTasks) return false
+  return wallMs >= thresholds.minTailMs && service.max >= thresholds.minTimesMedian * service.min
+}
+
+/** Items that the evidence names. */
+const MAX_NAMED = 20
+
+export const STRAGGLERS: DiagnosticRule = {
+  code: 'STRAGGLERS',
+  severity: 'WARNING',
+  thresholds,
+  asked: 'AT_THE_END',
+  find(figures) {
+    const tail = wantsLastTasks(figures) ? tailOf(figures) : null
+    if (tail === null) return null
+    const { wallMs, service, concurrency } = figures
+    const { slow, slowestMs, medianMs, tailMs } = tail
+    const tailShare = tailMs / wallMs
+    const items = slow.map(({ index }) => index).slice(0, MAX_NAMED)
+    const who = slow.length === 1 ? `The last task (item ${items[0]}) took` : `The last ${slow.length} tasks took up to`
+    return {
+      message: `${who} ${shownMs(slowestMs)}, ${rough(slowestMs / medianMs)} times the median of ${shownMs(medianMs)}: for ${shownMs(tailMs)}, ${percent(tailShare)} of the run, there was nothing else left to do. ${helpOf(figures)}`,
+      evidence: {
+        stragglers: slow.length,
+        items,
+        slowestMs,
+        medianMs,
+        tailMs,
+        tailShare,
+        wallMs,
+        tasks: service.count,
+        concurrency,
+      },
+    }
+  },
+}
+
+function helpOf({ kind }: StageFigures): string {
+  return kind === 'FETCH'
+    ? 'A shorter timeoutMs, with a retry, or slow origins first in the source would help.'
+    : 'Large items first in the source, or cut into smaller ones, would help.'
+}
+
+interface Tail {
+  /** Latest end first. */
+  slow: LastTask[]
+  /** What tasks took for themselves: see ownTimeOf. */
+  slowestMs: number
+  medianMs: number
+  /** From the end of the last task that was not slow to that of the last one. */
+  tailMs: number
+}
+
+/** Null where the run did not end with a few slow tasks, or not for long. */
+function tailOf(figures: StageFigures): Tail | null {
+  const { lastTasks, lastEndMs, concurrency, service, wallMs } = figures
+  if (lastTasks === null || lastTasks.length < thresholds.minTasks || lastEndMs === null) return null
+  const tasks = [...lastTasks].sort((a, b) => b.endedMs - a.endedMs)
+  const ownMs = ownTimeOf(figures)
+  const medianMs = medianOf(tasks.map(ownMs))
+  const usual = tasks.findIndex((task) => ownMs(task) < thresholds.minTimesMedian * medianMs)
+  const { maxShareOfConcurrency, maxShareOfTasks } = thresholds
+  const most = Math.max(1, Math.min(maxShareOfConcurrency * concurrency, maxShareOfTasks * service.count))
+  if (usual < 1 || usual > most) return null
+  const slow = tasks.slice(0, usual)
+  const tailMs = Math.min(wallMs, lastEndMs - tasks[usual]!.endedMs)
+  if (tailMs < Math.max(thresholds.minTailMs, thresholds.minTailShare * wallMs)) return null
+  const beforeMs = service.sum - inServiceMs(slow, lastEndMs - tailMs)
+  if (beforeMs < thresholds.minConcurrencyBefore * (wallMs - tailMs)) return null
+  return { slow, slowestMs: Math.max(...slow.map(ownMs)), medianMs, tailMs }
+}
+
+/**
+ * What a task took for itself. Where tasks compute that is CPU time, or what is left of its service time if all the waiting for a
+ * core that there was had been its own.
+ */
+function ownTimeOf(figures: StageFigures): (task: LastTask) => number {
+  const { kind, load } = figures
+  if (kind === 'FETCH' || computeShare(figures) < thresholds.minComputeShare) return ({ serviceMs }) => serviceMs
+  const coreWaitMs = load?.coreWaitMs ?? 0
+  return ({ serviceMs, cpuMs }) => (cpuMs === null ? serviceMs : Math.max(cpuMs, serviceMs - coreWaitMs))
+}
+
+/** How long they were in service from then on, added up. */
+function inServiceMs(tasks: readonly LastTask[], fromMs: number): number {
+  return tasks.reduce((sum, { endedMs, serviceMs }) => sum + Math.min(serviceMs, Math.max(0, endedMs - fromMs)), 0)
+}
+
+function medianOf(values: number[]): number {
+  return distributionFromValues(Float64Array.from(values).sort()).percentile(0.5)
+}

@@ -4,6 +4,7 @@ import type Database from 'better-sqlite3'
 import { type Given, handOver, type StageLink } from '../domain/hand-over.js'
 import type { Attempt } from '../domain/task.js'
 import type { HandedOver, TimeColumn } from './store.js'
+import type { LastTask } from '../domain/diagnostic.js'
 
 /** Rows taken at a time: enough that a step's own cost is nothing, few enough that its rows stay small in memory. */
 const STEP_ROWS = 50_000
@@ -90,9 +91,6 @@ export class BulkReads {
 
   /** Of SUCCEEDED and FAILED tasks that had an attempt, in no order. */
   times(runId: number, stage: number | null, column: TimeColumn): Float64Array {
-    const last = this.#db
-      .prepare<[number], number | null>('SELECT max("sequence") FROM "Task" WHERE "runId" = ?')
-      .pluck()
     const step = this.#db
       .prepare<[number, number, number], number>(
         `SELECT "${column}" FROM "Task" NOT INDEXED
@@ -101,7 +99,7 @@ export class BulkReads {
       )
       .pluck()
     // More may be committed meanwhile: what there was at the beginning is enough.
-    const end = last.get(runId) ?? 0
+    const end = this.#lastSequence(runId)
     const times = new Float64Array(end)
     let size = 0
     for (let from = 0; from < end; from += STEP_ROWS) {
@@ -110,6 +108,23 @@ export class BulkReads {
       size += found.length
     }
     return size === end ? times : times.slice(0, size)
+  }
+
+  /** See Store. */
+  lastTasks(runId: number, stage: number, limit: number): LastTask[] {
+    return this.#db
+      .prepare<[number, number, number], LastTask>(
+        `SELECT "itemIndex" AS "index", "cpuMs", ${ofLastAttempt('serviceMs')} AS "serviceMs",
+           ${ofLastAttempt('startedMs')} + ${ofLastAttempt('serviceMs')} AS "endedMs"
+         FROM "Task" NOT INDEXED
+         WHERE "runId" = ? AND "sequence" > ? AND "stage" = ? AND "status" < 2 AND "attempts" > 0 AND "startedMs" IS NOT NULL`,
+      )
+      .all(runId, this.#lastSequence(runId) - limit, stage)
+  }
+
+  #lastSequence(runId: number): number {
+    const last = this.#db.prepare<[number], number | null>('SELECT max("sequence") FROM "Task" WHERE "runId" = ?')
+    return last.pluck().get(runId) ?? 0
   }
 
   /** The outputs of SUCCEEDED tasks of the last stage at the indexes `from` to `to` - 1; null elsewhere. */
@@ -137,4 +152,9 @@ function detailOf([, url, status, bytes, sha256, contentType]: HandedOverCells):
 function endOf([, , , , , , startedMs, serviceMs, history]: HandedOverCells): number {
   const last = history === null ? null : (JSON.parse(history) as Attempt[]).at(-1)
   return last ? last.startedMs + last.serviceMs : (startedMs ?? 0) + (serviceMs ?? 0)
+}
+
+/** Where there were several the row has the first one's start, and all their times added up. */
+function ofLastAttempt(column: 'startedMs' | 'serviceMs'): string {
+  return `coalesce(json_extract("history", '$[#-1].${column}'), "${column}")`
 }

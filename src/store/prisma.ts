@@ -10,6 +10,7 @@ import type { Json } from '../domain/batch.js'
 import type { StageLink } from '../domain/hand-over.js'
 import type { ComparedRun, ComparisonRecord } from '../domain/comparison.js'
 import type { ComparisonKey, RunKey } from '../domain/ids.js'
+import type { LastTask } from '../domain/diagnostic.js'
 import { IndexSet } from '../domain/indexset.js'
 import type { RunRecord } from '../domain/run.js'
 import type { TaskRecord } from '../domain/task.js'
@@ -384,6 +385,10 @@ class PrismaStore implements Store {
 
   timeline(runId: number, maxSpans: number): Promise<LaneTimeline[]> {
     return this.#searching.call('timeline', runId, maxSpans)
+  }
+
+  lastTasks(runId: number, stage: number, limit: number): Promise<LastTask[]> {
+    return this.#searching.call('lastTasks', runId, stage, limit)
   }
 
   async outputs(runId: number, total: number): Promise<(string | null)[]> {

@@ -7,6 +7,7 @@ import type { StageLink } from '../domain/hand-over.js'
 import type { AskedStrategy, BatchSpec, Json, RunKind } from '../domain/batch.js'
 import type { ComparedRun, ComparisonRecord } from '../domain/comparison.js'
 import type { ComparisonKey, RunKey } from '../domain/ids.js'
+import type { LastTask } from '../domain/diagnostic.js'
 import type { IndexSet } from '../domain/indexset.js'
 import type { ResultColumns } from '../domain/results.js'
 import type { RunRecord, RunState, RunStatus } from '../domain/run.js'
@@ -270,6 +271,8 @@ export interface Store {
   sketches(runId: number, stage: number | null): Promise<RunSketches | null>
   /** What ran when, of all that has been committed: see TimelineFold. Empty where nothing has. */
   timeline(runId: number, maxSpans: number): Promise<LaneTimeline[]>
+  /** Of the run's last `limit` tasks, in the order of the commits, those of the stage that had an attempt and were not cancelled; in no order. */
+  lastTasks(runId: number, stage: number, limit: number): Promise<LastTask[]>
   /** The outputs of SUCCEEDED tasks of the last stage as JSON texts, by index; null elsewhere. */
   outputs(runId: number, total: number): Promise<(string | null)[]>
 

@@ -21,6 +21,49 @@ describe.each(stores)('store %s', (_name, create) => {
   const indexes = async (run: RunRecord, filter: TaskFilter, order: TaskOrder = 'INDEX') =>
     (await store.tasks(run.id, filter, order, { first: 100 })).rows.map(({ row }) => row.index)
 
+  describe('lastTasks', () => {
+    it('gives the last ones of a run in the order of the commits, whenever they ended', async () => {
+      const run = await launch()
+      await write(run, [
+        { index: 5, startedMs: 100, serviceMs: 50, cpuMs: 40 },
+        { index: 3, startedMs: 10, serviceMs: 2 },
+        { index: 4, startedMs: 1, serviceMs: 9, outcome: Outcome.FAILED, error: timeout },
+      ])
+      const all = await store.lastTasks(run.id, 0, 10)
+      expect(all.sort((a, b) => a.index - b.index)).toEqual([
+        { index: 3, endedMs: 12, serviceMs: 2, cpuMs: null },
+        { index: 4, endedMs: 10, serviceMs: 9, cpuMs: null },
+        { index: 5, endedMs: 150, serviceMs: 50, cpuMs: 40 },
+      ])
+      expect((await store.lastTasks(run.id, 0, 2)).map(({ index }) => index).sort()).toEqual([3, 4])
+      expect(await store.lastTasks(run.id, 1, 10)).toEqual([])
+      expect(await store.lastTasks(run.id + 1, 0, 10)).toEqual([])
+    })
+
+    it('takes of several attempts the last one', async () => {
+      const run = await launch()
+      const attempt = { lane: 'thread-1', error: timeout }
+      const attempts = [
+        { ...attempt, number: 1, startedMs: 10, serviceMs: 100 },
+        { ...attempt, number: 2, startedMs: 500, serviceMs: 30, error: null },
+      ]
+      const task = { index: 0, attempt: 2, startedMs: 500, serviceMs: 30 }
+      await store.commit([commitOf(run, [block([task], { firstSequence: 1, histories: [{ at: 0, attempts }] })])])
+      expect(await store.lastTasks(run.id, 0, 10)).toEqual([{ index: 0, endedMs: 530, serviceMs: 30, cpuMs: null }])
+    })
+
+    it('leaves out what was cancelled, never started, or has another one’s answer', async () => {
+      const run = await launch()
+      await write(run, [
+        { index: 0, outcome: Outcome.CANCELLED },
+        { index: 1, startedMs: null, outcome: Outcome.CANCELLED },
+        { index: 2, attempt: 0, startedMs: null, serviceMs: 0 },
+        { index: 3 },
+      ])
+      expect((await store.lastTasks(run.id, 0, 10)).map(({ index }) => index)).toEqual([3])
+    })
+  })
+
   describe('tasks', () => {
     /** index → startedMs, serviceMs */
     const timed: ReportedTask[] = [

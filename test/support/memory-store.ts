@@ -1,6 +1,7 @@
 import { AttemptList, unpackAttempts } from '../../src/domain/attempts.js'
 import type { Json } from '../../src/domain/batch.js'
 import type { ComparedRun, ComparisonRecord } from '../../src/domain/comparison.js'
+import type { LastTask } from '../../src/domain/diagnostic.js'
 import type { TaskError } from '../../src/domain/errors.js'
 import { fetchAt } from '../../src/domain/fetch-column.js'
 import { handOver, type StageLink } from '../../src/domain/hand-over.js'
@@ -33,6 +34,8 @@ export interface MemoryRow {
   status: StoredTaskStatus
   attempts: number
   sequence: number
+  /** Of the first attempt. */
+  startedMs: number
   serviceMs: number
   /** Null where it was never sent. */
   queueWaitMs: number | null
@@ -66,6 +69,7 @@ type Served =
   | 'handedOver'
   | 'times'
   | 'sketches'
+  | 'lastTasks'
   | 'outputs'
   | 'timeline'
   | 'deleteRun'
@@ -133,6 +137,7 @@ export class MemoryStore {
       handedOver: (place, indexes) => this.handedOver(place, indexes),
       times: (runId, stage, column) => this.times(runId, stage, column),
       timeline: async (runId, maxSpans) => this.timeline(runId, maxSpans),
+      lastTasks: async (runId, stage, limit) => this.lastTasks(runId, stage, limit),
       sketches: async (runId) => this.sketchesOf.get(runId) ?? null,
       deleteRun: async (runId) => this.deleteRun(runId),
       deletedRuns: async () => [...this.leftovers.keys()],
@@ -273,6 +278,7 @@ export class MemoryStore {
         status,
         attempts: columns.attempts[at]!,
         sequence: sequence++,
+        startedMs,
         serviceMs: attempts ? attempts.reduce((sum, one) => sum + one.serviceMs, 0) : columns.serviceMs[at]!,
         queueWaitMs:
           columns.attempts[at] === 0 ? null : Math.max(0, startedMs + (runStartedAt - (readyAts?.[at] ?? readyAt))),
@@ -366,6 +372,14 @@ export class MemoryStore {
     const fold = new TimelineFold(maxSpans)
     fold.add(unpackAttempts(list.pack().bytes))
     return fold.lanes((number) => names[number]!)
+  }
+
+  lastTasks(runId: number, stage: number, limit: number): LastTask[] {
+    return this.rows
+      .get(runId)!
+      .slice(-limit)
+      .filter((row) => row.stage === stage && row.status !== 'CANCELLED' && row.attempts > 0)
+      .map(({ index, serviceMs, startedMs }) => ({ index, serviceMs, endedMs: startedMs + serviceMs, cpuMs: null }))
   }
 
   /** What must hold at any time: one row an item, sequences without a gap, counts that agree with the rows. */

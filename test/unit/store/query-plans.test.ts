@@ -138,6 +138,7 @@ describe('plans of tasks', () => {
       bulk.times(runId, null, 'serviceMs')
       bulk.times(runId, 0, 'queueWaitMs')
       bulk.outputs(runId, 0, 10)
+      bulk.lastTasks(runId, 0, 100)
     })
     expectIndexed(plans)
     expect(plans.flatMap(sorts)).toEqual([])

@@ -1,7 +1,6 @@
 /** The composition root: the only file that constructs and joins the layers. */
 
 import { mkdirSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from './clock.js'
@@ -101,6 +100,7 @@ interface Parts {
 
 async function serve({ config, log, functions, store, lanes }: Parts): Promise<App> {
   const bus = new MemoryEventBus()
+  const vitals = startVitals(version, systemClock)
   const runs = new Runs({
     store,
     lanes,
@@ -109,11 +109,10 @@ async function serve({ config, log, functions, store, lanes }: Parts): Promise<A
     clock: systemClock,
     random: Math.random,
     gatherMs: GATHER_MS,
+    cores: vitals.cores,
     log,
-    cores: availableParallelism(),
     limits: { ...config, defaultLanes: config.lanes },
   })
-  const vitals = startVitals(version, systemClock)
   let leaving = false
   const services = { engine: runs, store, bus, functions: functions.list(), clock: systemClock, vitals, log }
   const server = createHttpServer({

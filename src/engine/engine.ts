@@ -2,6 +2,7 @@
 
 import type { BodyPolicy, Header, Json, Label, Reducer } from '../domain/batch.js'
 import type { ComparedRun, ComparisonRecord } from '../domain/comparison.js'
+import type { Diagnostic } from '../domain/diagnostic.js'
 import type { RunKey } from '../domain/ids.js'
 import type { UserError } from '../domain/problems.js'
 import type { Progress, RunRecord } from '../domain/run.js'
@@ -149,6 +150,8 @@ export interface Engine {
   distribution(run: RunView, stage: number | null, column: 'serviceMs' | 'queueWaitMs'): Promise<Distribution>
   /** Lane by lane, what ran when, of all that has been committed: in `maxSpans` spans at most, but one a lane at least. */
   timeline(run: RunView, maxSpans: number): Promise<LaneTimeline[]>
+  /** What held the run back, as far as it has come. */
+  diagnostics(run: RunView): Promise<readonly Diagnostic[]>
   /** What the run's reducer has made of it; null before the end. */
   reduction(run: RunView): Promise<Json>
   /**

@@ -5,6 +5,7 @@ import type { Logger } from 'pino'
 import type { Clock } from '../clock.js'
 import type { BatchSpec, Json } from '../domain/batch.js'
 import type { ComparedRun, ComparisonRecord } from '../domain/comparison.js'
+import type { Diagnostic } from '../domain/diagnostic.js'
 import { type RunKey, toRunKey } from '../domain/ids.js'
 import { Problems } from '../domain/problems.js'
 import { doneOf, type RunRecord } from '../domain/run.js'
@@ -18,6 +19,7 @@ import type { LanePool } from '../lanes/lane.js'
 import type { CreatedRun, SourceFile, Store, TimeColumn } from '../store/store.js'
 import { Comparisons } from './comparisons.js'
 import { Deletions } from './deletion.js'
+import { Diagnoses } from './diagnoses.js'
 import type {
   ComparisonOutcome,
   DeleteOutcome,
@@ -73,6 +75,7 @@ export class Runs implements Engine {
   readonly #recorder: Recorder
   readonly #scheduler: Scheduler
   readonly #views: Views
+  readonly #diagnoses: Diagnoses
   readonly #deletions: Deletions
   readonly #strategyCosts: StrategyCosts
   readonly #comparisons: Comparisons
@@ -85,9 +88,14 @@ export class Runs implements Engine {
   constructor(private readonly options: EngineOptions) {
     const { store, clock, bus, lanes, limits } = options
     const onError = (error: unknown) => options.log.error({ err: error }, 'the engine met a fault')
+    const onDeleted = (id: number) => {
+      this.#views.forget(id)
+      this.#diagnoses.forget(id)
+    }
     this.#views = new Views(store, clock)
     this.#strategyCosts = new StrategyCosts(lanes, options.cores)
-    this.#deletions = new Deletions({ store, bus, clock, onDeleted: (id) => this.#views.forget(id), onError })
+    this.#diagnoses = new Diagnoses({ store, cores: options.cores })
+    this.#deletions = new Deletions({ store, bus, clock, onDeleted, onError })
     this.#recorder = new Recorder({
       store,
       clock,
@@ -241,6 +249,10 @@ export class Runs implements Engine {
 
   timeline(run: RunView, maxSpans: number): Promise<LaneTimeline[]> {
     return this.#views.timeline(run, maxSpans)
+  }
+
+  diagnostics(run: RunView): Promise<readonly Diagnostic[]> {
+    return this.#diagnoses.of(run.record)
   }
 
   reduction(run: RunView): Promise<Json> {

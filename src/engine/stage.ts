@@ -363,7 +363,10 @@ export class StageExecution implements ScheduledRun, SessionListener {
 
   #take(
     columns: ResultColumns,
-    { heldUntilMs, ...from }: Pick<Frame, 'laneCpuMs' | 'laneLoad' | 'reduction'> & { lane: string; heldUntilMs: number | null },
+    {
+      heldUntilMs,
+      ...from
+    }: Pick<Frame, 'laneCpuMs' | 'laneLoad' | 'reduction'> & { lane: string; heldUntilMs: number | null },
   ): void {
     const { phase, times } = this.run
     this.#pending.started(columns)

@@ -93,7 +93,15 @@ function channelLine({ slatePath, guard }: Extract<LaneTask['line'], { kind: 'ch
   }
 }
 
-const KINDS: ReadonlySet<unknown> = new Set<ToLane['kind']>(['open', 'grant', 'recall', 'cancel', 'prepare', 'probe', 'weigh'])
+const KINDS: ReadonlySet<unknown> = new Set<ToLane['kind']>([
+  'open',
+  'grant',
+  'recall',
+  'cancel',
+  'prepare',
+  'probe',
+  'weigh',
+])
 
 function isToLane(message: unknown): message is ToLane {
   return typeof message === 'object' && message !== null && KINDS.has((message as { kind?: unknown }).kind)

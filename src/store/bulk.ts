@@ -1,10 +1,10 @@
 /** Reads that touch every task of a run. They run in the reader's thread, in steps, and answer in arrays of numbers where they can. */
 
 import type Database from 'better-sqlite3'
+import type { LastTask } from '../domain/diagnostic.js'
 import { type Given, handOver, type StageLink } from '../domain/hand-over.js'
 import type { Attempt } from '../domain/task.js'
 import type { HandedOver, TimeColumn } from './store.js'
-import type { LastTask } from '../domain/diagnostic.js'
 
 /** Rows taken at a time: enough that a step's own cost is nothing, few enough that its rows stay small in memory. */
 const STEP_ROWS = 50_000

@@ -5,9 +5,9 @@
 
 import { workerData } from 'node:worker_threads'
 import type { Json } from '../domain/batch.js'
-import type { StageLink } from '../domain/hand-over.js'
 import type { ComparedRun } from '../domain/comparison.js'
 import type { LastTask } from '../domain/diagnostic.js'
+import type { StageLink } from '../domain/hand-over.js'
 import type { TaskRecord } from '../domain/task.js'
 import type { LaneTimeline } from '../domain/timeline.js'
 import { BulkReads } from './bulk.js'

@@ -3,11 +3,11 @@
  * of the process when its promise resolves. Methods reject with the database's error; nothing here answers with one.
  */
 
-import type { StageLink } from '../domain/hand-over.js'
 import type { AskedStrategy, BatchSpec, Json, RunKind } from '../domain/batch.js'
 import type { ComparedRun, ComparisonRecord } from '../domain/comparison.js'
-import type { ComparisonKey, RunKey } from '../domain/ids.js'
 import type { LastTask } from '../domain/diagnostic.js'
+import type { StageLink } from '../domain/hand-over.js'
+import type { ComparisonKey, RunKey } from '../domain/ids.js'
 import type { IndexSet } from '../domain/indexset.js'
 import type { ResultColumns } from '../domain/results.js'
 import type { RunRecord, RunState, RunStatus } from '../domain/run.js'

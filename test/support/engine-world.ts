@@ -70,8 +70,8 @@ export class World {
       clock,
       random: this.random,
       gatherMs: 0,
-      log,
       cores: 2,
+      log,
       limits,
     })
   }

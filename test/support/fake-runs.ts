@@ -1,5 +1,6 @@
 import { type BatchSpec, compactInput, type Json } from '../../src/domain/batch.js'
 import type { ComparisonRecord } from '../../src/domain/comparison.js'
+import type { Diagnostic } from '../../src/domain/diagnostic.js'
 import { type RunKey, toComparisonKey, toRunKey } from '../../src/domain/ids.js'
 import { doneOf, isFinalRunStatus, type RunRecord, type RunStatus } from '../../src/domain/run.js'
 import type { StrategyCost } from '../../src/domain/strategy-cost.js'
@@ -48,6 +49,7 @@ export class FakeRuns {
   /** Calls that a test counts. */
   costs: StrategyCost[] | Error = []
   readonly calls = { inputs: 0, distribution: 0, countTasks: 0, countRuns: 0, run: 0, comparedRuns: 0 }
+  readonly diagnostics = new Map<RunKey, Diagnostic[]>()
   engineLoad: EngineLoad = { queuedTasks: 0, runningTasks: 0, oldestQueuedMs: null, lanes: [] }
 
   add(overrides: Partial<Omit<RunRecord, 'id' | 'key'>> = {}, items: Json[] = []): RunRecord {
@@ -234,6 +236,7 @@ export class FakeRuns {
       this.askedSpans.push(maxSpans)
       return this.#held(record.key).timeline
     },
+    diagnostics: async ({ record }) => this.diagnostics.get(record.key) ?? [],
     reduction: async ({ record }) => (isFinalRunStatus(record.status) ? record.reduction : null),
     inputs: async ({ key, spec }, _stage, indexes) => {
       this.calls.inputs += 1

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { NO_LOAD } from '../../../src/domain/lane-load.js'
 import type { Fetcher } from '../../../src/fetching/fetcher.js'
 import { FunctionRegistry } from '../../../src/functions/registry.js'
 import type { FromLane } from '../../../src/lanes/messages.js'
@@ -45,6 +46,7 @@ function setUp() {
     stagingDir: '/nowhere',
     slateFor: () => ({ mark: () => {}, progress: () => {}, wipe: () => {} }),
     cpu: null,
+    load: () => NO_LOAD,
     epochOfZeroMs: 0,
     send: ({ kind }: FromLane) => void log.push(kind),
   })

@@ -190,7 +190,15 @@ describe('plans of deletions and of stored bodies', () => {
       purger.deleteRun(run)
       while (purger.purge(run) !== null);
     })
-    const words = ['DeletedRun', 'RunBlob', 'SourceFile', 'SourceBlock', 'AttemptSegment', 'RunHost', 'DELETE FROM "Task"']
+    const words = [
+      'DeletedRun',
+      'RunBlob',
+      'SourceFile',
+      'SourceBlock',
+      'AttemptSegment',
+      'RunHost',
+      'DELETE FROM "Task"',
+    ]
     for (const word of [...words, 'DELETE FROM "Comparison"', 'ComparisonBlock'])
       expect({ word, asked: plans.some(({ sql }) => sql.includes(word)) }).toEqual({ word, asked: true })
     for (const { sql, steps } of plans)

@@ -1,0 +1,84 @@
+/** What held runs back: gathers the figures that the rules go by. */
+
+import type { Diagnostic, StageFigures } from '../domain/diagnostic.js'
+import { diagnose, wantsLastTasks } from '../domain/diagnostics.js'
+import { isFinalRunStatus, type RunRecord } from '../domain/run.js'
+import type { Store } from '../store/store.js'
+
+interface Options {
+  store: Pick<Store, 'lastTasks'>
+  /** Of the machine. */
+  cores: number
+}
+
+/** Of ended runs, to be at hand: a page of them is asked again and again. */
+const MAX_KEPT = 1_000
+/** Tasks that a run's end is judged by, besides twice as many as are in flight: enough to know what is usual. */
+const MIN_LAST_TASKS = 1_000
+const MAX_LAST_TASKS = 5_000
+
+export class Diagnoses {
+  readonly #kept = new Map<number, Promise<readonly Diagnostic[]>>()
+
+  constructor(private readonly options: Options) {}
+
+  /** Of an ended run they are found once. */
+  of(record: RunRecord): Promise<readonly Diagnostic[]> {
+    if (!isFinalRunStatus(record.status)) return this.#find(record)
+    const kept = this.#kept.get(record.id) ?? this.#find(record)
+    // Put back at the end: the first key is the one that was not asked for the longest.
+    this.#kept.delete(record.id)
+    this.#kept.set(record.id, kept)
+    kept.catch(() => this.#kept.delete(record.id))
+    const [oldest] = this.#kept.keys()
+    if (this.#kept.size > MAX_KEPT && oldest !== undefined) this.#kept.delete(oldest)
+    return kept
+  }
+
+  /** The run was deleted. */
+  forget(runId: number): void {
+    this.#kept.delete(runId)
+  }
+
+  async #find(record: RunRecord): Promise<readonly Diagnostic[]> {
+    const found = await Promise.all(record.spec.stages.map((_, stage) => this.#findIn(record, stage)))
+    return found.flat()
+  }
+
+  async #findIn(record: RunRecord, stage: number): Promise<readonly Diagnostic[]> {
+    const figures = figuresOf(record, stage, this.options.cores)
+    if (figures === null) return []
+    if (!wantsLastTasks(figures)) return diagnose(figures)
+    const limit = Math.min(MAX_LAST_TASKS, MIN_LAST_TASKS + 2 * figures.concurrency)
+    return diagnose({ ...figures, lastTasks: await this.options.store.lastTasks(record.id, stage, limit) })
+  }
+}
+
+/** Null before the run has started. */
+function figuresOf(
+  { spec, effectiveStrategy: strategy, lanes, concurrency, times, status, refusals }: RunRecord,
+  index: number,
+  cores: number,
+): StageFigures | null {
+  const stage = spec.stages[index]
+  if (stage === undefined || strategy === null || lanes === null || concurrency === null) return null
+  const { firstStartMs, lastEndMs, service, cpuMs, load = null } = times
+  return {
+    stage: spec.stages.length > 1 ? stage.name : null,
+    kind: stage.kind,
+    strategy,
+    isChosen: spec.strategy === 'AUTO',
+    lanes,
+    concurrency,
+    cores,
+    isFed: index > 0,
+    isOver: isFinalRunStatus(status),
+    wallMs: firstStartMs === null || lastEndMs === null ? 0 : Math.max(0, lastEndMs - firstStartMs),
+    lastEndMs,
+    service,
+    cpuMs,
+    load,
+    hosts: (refusals ?? []).filter((tally) => tally.stage === index),
+    lastTasks: null,
+  }
+}

@@ -14,6 +14,7 @@ import {
 import { Outcome, type ResultColumns } from '../domain/results.js'
 import type { LaneCosts } from '../lanes/lane.js'
 import { Alarm } from './alarm.js'
+import { handOutCosts } from './lane-costs.js'
 import { chosenFrom, type LivePlan } from './plan.js'
 
 /** A task that has not ended after this long is no short one: what waits behind it is looked after. */
@@ -31,11 +32,6 @@ const MAX_TIMES_MEAN = 16
 const LONG_ACCIDENT_MS = 20
 /** Until a task that waits has told how much it computes meanwhile. */
 const MAX_WAIT_LOOKS = 4
-/** Where nothing was measured yet. */
-const DEFAULT_ROUND_TRIP_MS = 0.2
-const DEFAULT_START_MS = 50
-/** Until an idle lane has its first task at least: its thread has to wake up, and what was lent to be handed out anew. */
-const HAND_OVER_MS = 0.5
 /** Of what seemed to wait it takes so much CPU time to tell how busy its event loop is. */
 const MIN_BUSY_MS = 20
 /** From this share of its time on the event loop is what holds the tasks up. */
@@ -253,8 +249,7 @@ export class StrategyChoice {
   }
 
   #figures(left: number, serviceMs: number, cpuShare: number | null): ProbeFigures {
-    const { startMs, roundTripMs: measuredMs, idle } = this.#setting.costs()
-    const roundTripMs = Math.max(measuredMs ?? DEFAULT_ROUND_TRIP_MS, 2 * this.#lagMs)
+    const { laneMs, roundTripMs } = handOutCosts(this.#setting.costs(), this.#lagMs)
     return {
       tasks: this.#tasks,
       left,
@@ -263,7 +258,7 @@ export class StrategyChoice {
       slowestMs: this.#slowestMs,
       cpuShare,
       yields: this.#yields,
-      laneMs: Math.max(HAND_OVER_MS, roundTripMs) + (idle > 0 ? 0 : (startMs ?? DEFAULT_START_MS)),
+      laneMs,
       roundTripMs,
       overheadMs: this.#setting.overheadMs(),
     }

@@ -4,7 +4,7 @@ import type { StrategyAdvice } from '../domain/advice.js'
 import { builder } from './builder.js'
 import { StrategyType } from './strategy.js'
 
-export const StrategyAdviceType = builder.objectRef<StrategyAdvice>('StrategyAdvice').implement({
+export const StrategyAdviceType = builder.objectRef<StrategyAdvice<object>>('StrategyAdvice').implement({
   description: 'A way to run a batch, and the reasons for it.',
   fields: (t) => ({
     strategy: t.expose('strategy', { type: StrategyType, description: 'The strategy that suits.' }),

@@ -76,7 +76,7 @@ describe('adviseCompute', () => {
   })
 
   it('expects what is left to go on as it began, shared out over the lanes', () => {
-    expect(adviseCompute(optionsOf(), probe)).toMatchObject({ expectedWallMs: 501, expectedWallHighMs: 1499 })
+    expect(adviseCompute(optionsOf(), probe)).toMatchObject({ expectedWallMs: 501.5, expectedWallHighMs: 1499.5 })
     const few = { ...probe, left: 3, serviceMs: 100, slowestMs: 100 }
     expect(adviseCompute(optionsOf(), few).expectedWallMs).toBe(202)
     expect(adviseCompute(optionsOf(), { ...few, cpuShare: 0 }).expectedWallMs).toBe(102)
@@ -97,10 +97,86 @@ describe('adviseCompute', () => {
 
   it('counts in whole sentences', () => {
     const { reasons } = adviseCompute(optionsOf(), { ...probe, tasks: 1, left: 1 })
-    expect(reasons.slice(0, 2)).toEqual([
+    expect(reasons.slice(0, 4)).toEqual([
       'The first task took 1 ms, 100 % of it on the CPU.',
+      'They compute: that goes in parallel on several lanes, not on one event loop.',
+      'A message there and back takes 200 µs, little beside a task.',
       '1 task more would take 1 ms on one lane.',
     ])
+  })
+})
+
+describe('adviseCompute for a plan', () => {
+  /** All tasks are still to be run, those that were tried too. */
+  const tried: ProbeFigures = { ...probe, tasks: 7, left: 100, elapsedMs: 280, serviceMs: 40, slowestMs: 50 }
+  const plan = (change: Partial<ProbeFigures> = {}, cores = 2) => {
+    const figures = { ...tried, ...change }
+    return adviseCompute({ ...optionsOf({ items: figures.left }), cores }, figures, 'PLAN')
+  }
+
+  it('walks the guide, a step a sentence', () => {
+    expect(plan()).toMatchObject({ strategy: 'THREADS', lanes: 2, concurrency: 2 })
+    expect(plan().reasons).toEqual([
+      '7 tasks tried: 40 ms each, 100 % of it on the CPU.',
+      'They compute: that goes in parallel on several lanes, not on one event loop.',
+      'A message there and back takes 200 µs, little beside a task.',
+      '100 tasks would take 4 s on one lane.',
+      'Another lane takes 500 µs, and 2 lanes on 2 cores would save 2 s.',
+    ])
+  })
+
+  it('does not count the time of the probe, and a quarter more at worst', () => {
+    const { expectedWallMs, expectedWallHighMs } = plan()
+    expect(expectedWallMs).toBeCloseTo(2_000.6)
+    expect(expectedWallHighMs).toBeCloseTo(2_500.6 * 1.25)
+  })
+
+  it('keeps three tiny sums on one lane, and counts that they are handed out one by one', () => {
+    const advice = plan({ left: 3, serviceMs: 0.002, slowestMs: 0.02 })
+    expect(advice.strategy).toBe('SEQUENTIAL')
+    expect(advice.reasons.at(-1)).toMatch(/more than it would save/)
+    expect(advice.expectedWallMs).toBeCloseTo(2 * 0.5 + 0.006)
+  })
+
+  it('counts what lies between short tasks, and what nearly all of many took', () => {
+    const short = plan({ left: 1_000, serviceMs: 0.01, pitchMs: 0.012, slowestMs: 9, highMs: 0.02, laneMs: 60 })
+    expect(short.strategy).toBe('SEQUENTIAL')
+    expect(short.reasons[1]).toMatch(/tasks that short are handed out many at a time/)
+    expect(short.expectedWallMs).toBeCloseTo(4 * 0.5 + 12)
+    expect(short.expectedWallHighMs).toBeCloseTo((4 * 0.5 + 22) * 1.25)
+  })
+
+  it('shares the cores with what records, where each of them has a lane', () => {
+    const many = { left: 100_000, serviceMs: 0.01, pitchMs: 0.01, overheadMs: 0.002 }
+    expect(plan(many, 2).expectedWallMs).toBeCloseTo(4 * 0.5 + (100_000 * 0.012) / 2, 0)
+    expect(plan(many, 4).expectedWallMs).toBeCloseTo(4 * 0.5 + (100_000 * 0.01) / 2, 0)
+  })
+
+  it('expects no more of lanes than there are cores', () => {
+    const options = { ...optionsOf({ lanes: 8, items: 100 }), cores: 2 }
+    const advice = adviseCompute(options, tried, 'PLAN')
+    expect(advice).toMatchObject({ strategy: 'THREADS', lanes: 8 })
+    expect(advice.reasons.at(-1)).toBe('Another lane takes 500 µs, and 8 lanes on 2 cores would save 2 s.')
+    expect(advice.expectedWallMs).toBeCloseTo(2_000.6)
+  })
+
+  it('fans out what waits, and says why it does not where that would not help', () => {
+    const waiting = plan({ cpuShare: 0.02, left: 100 })
+    expect(waiting).toMatchObject({ strategy: 'ASYNC', lanes: 1, concurrency: 16, expectedWallMs: 7 * 40 })
+    const blocking = plan({ cpuShare: 0.02, yields: false })
+    expect(blocking.strategy).toBe('THREADS')
+    expect(blocking.reasons[1]).toMatch(/keep their event loop from others/)
+  })
+
+  it('expects what is computed beside waiting to go one after the other', () => {
+    const busy = plan({ cpuShare: 0.4, left: 100 })
+    expect(busy).toMatchObject({ strategy: 'ASYNC', expectedWallMs: 100 * 16 })
+  })
+
+  it('says what is known of a task that goes on', () => {
+    const advice = plan({ tasks: 0, serviceMs: 1_400, slowestMs: 1_400, cpuShare: null })
+    expect(advice).toMatchObject({ strategy: 'THREADS', expectedWallMs: null, expectedWallHighMs: null })
+    expect(advice.reasons[0]).toBe('The first task that was tried has taken 1.4 s and goes on.')
   })
 })
 

@@ -21,6 +21,13 @@ const FRAMING = new Set([
 /** Methods that undici or HTTP itself keep for other uses. */
 const TUNNELS = new Set(['CONNECT', 'TRACE'])
 
+/** Methods that change nothing where they go (RFC 9110), of those that a request may have. */
+const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+export function isSafeMethod(method: string): boolean {
+  return SAFE_METHODS.has(method.toUpperCase())
+}
+
 /** A request as a client wrote it. */
 export interface RequestInput {
   url: string

@@ -9,6 +9,7 @@ const LANES = ['lanes/lane.ts', 'lanes/protocol.ts']
 const STORE = 'store/store.ts'
 const EVENTS = 'events/bus.ts'
 const FUNCTIONS = 'functions/function.ts'
+const COUNTING = 'counting/counter.ts'
 
 const RULES: Rules = {
   layers: {
@@ -23,7 +24,8 @@ const RULES: Rules = {
     store: ['domain', 'clock', 'log', 'files'],
     events: ['domain', 'clock', 'log'],
     lanes: ['domain', 'clock', 'log', 'files', 'functions', 'fetching'],
-    engine: ['domain', 'clock', 'log', ...LANES, STORE, EVENTS, FUNCTIONS],
+    counting: ['domain', 'clock', 'log', 'files', 'functions'],
+    engine: ['domain', 'clock', 'log', ...LANES, STORE, EVENTS, FUNCTIONS, COUNTING],
     graphql: ['domain', 'clock', 'log', 'engine', STORE, EVENTS, FUNCTIONS],
     http: ['domain', 'clock', 'log', 'files', 'engine', 'graphql', STORE, EVENTS],
     app: 'everything',

@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from './clock.js'
 import type { Config } from './config.js'
+import type { ItemCounter } from './counting/counter.js'
+import { createItemCounter } from './counting/threads.js'
 import { Runs } from './engine/runs.js'
 import { MemoryEventBus } from './events/memory.js'
 import { Uploads } from './files/uploads.js'
@@ -25,6 +27,7 @@ export interface AppFiles {
   laneEntry: URL
   writerEntry: URL
   readerEntry: URL
+  counterEntry: URL
   migrationsDir: string
 }
 
@@ -40,6 +43,7 @@ const BUILT_FILES: AppFiles = {
   laneEntry: new URL('./lanes/entry.js', import.meta.url),
   writerEntry: new URL('./store/writer-entry.js', import.meta.url),
   readerEntry: new URL('./store/reader-entry.js', import.meta.url),
+  counterEntry: new URL('./counting/entry.js', import.meta.url),
   migrationsDir: fileURLToPath(new URL('../prisma/migrations', import.meta.url)),
 }
 
@@ -71,10 +75,11 @@ export async function startApp(config: Config, log: Log, files: AppFiles = BUILT
     maxLanes: config.maxLanes,
     keepWarm: config.lanes + EXTRA_WARM_LANES,
   })
+  const counter = createItemCounter({ entry: files.counterEntry, uploadsDir: uploadsDir(config) })
   try {
-    return await serve({ config, log, functions, store, lanes })
+    return await serve({ config, log, functions, store, lanes, counter })
   } catch (error) {
-    await Promise.allSettled([lanes.close(), store.close()])
+    await Promise.allSettled([lanes.close(), store.close(), counter.close()])
     throw error
   }
 }
@@ -96,9 +101,10 @@ interface Parts {
   functions: FunctionRegistry
   store: Store
   lanes: LanePool
+  counter: ItemCounter
 }
 
-async function serve({ config, log, functions, store, lanes }: Parts): Promise<App> {
+async function serve({ config, log, functions, store, lanes, counter }: Parts): Promise<App> {
   const bus = new MemoryEventBus()
   const vitals = startVitals(version, systemClock)
   const runs = new Runs({
@@ -112,6 +118,8 @@ async function serve({ config, log, functions, store, lanes }: Parts): Promise<A
     cores: vitals.cores,
     log,
     limits: { ...config, defaultLanes: config.lanes },
+    counter,
+    uploadPath: (file) => join(uploadsDir(config), file),
   })
   let leaving = false
   const services = { engine: runs, store, bus, functions: functions.list(), clock: systemClock, vitals, log }
@@ -136,6 +144,7 @@ async function serve({ config, log, functions, store, lanes }: Parts): Promise<A
     await server.close()
     bus.close()
     await lanes.close()
+    await counter.close()
     await store.close()
     vitals.stop()
   }

@@ -43,16 +43,21 @@ export class Problems {
     return this.#count
   }
 
+  /** There are so many more, of which nothing is kept but that. */
+  addUnnamed(count: number): void {
+    this.#count += count
+  }
+
   /** What to answer: where there are more than a hundred, the last one says how many are not named. */
   list(): UserError[] {
-    if (this.#count <= MAX_NAMED) return [...this.#named]
-    const unnamed = this.#count - (MAX_NAMED - 1)
+    if (this.#count === this.#named.length) return [...this.#named]
+    const named = this.#named.slice(0, MAX_NAMED - 1)
     const last: UserError = {
       code: 'INVALID',
-      message: `and ${unnamed} more problems`,
+      message: `and ${this.#count - named.length} more problems`,
       field: null,
       retryAfterMs: null,
     }
-    return [...this.#named.slice(0, MAX_NAMED - 1), last]
+    return [...named, last]
   }
 }

@@ -4,6 +4,7 @@ import type { BodyPolicy, Header, Json, Label, Reducer } from '../domain/batch.j
 import type { ComparedRun, ComparisonRecord } from '../domain/comparison.js'
 import type { Diagnostic } from '../domain/diagnostic.js'
 import type { RunKey } from '../domain/ids.js'
+import type { BatchPlan } from '../domain/plan.js'
 import type { UserError } from '../domain/problems.js'
 import type { Progress, RunRecord } from '../domain/run.js'
 import type { Strategy } from '../domain/strategy.js'
@@ -112,6 +113,19 @@ export interface LaunchComparisonInput {
   name?: Maybe<string>
 }
 
+/** Whether a plan may try a few tasks, which runs functions and sends requests; and why it may not. */
+export const Probing = { ALLOWED: 'ALLOWED', DECLINED: 'DECLINED', NOT_BY_GET: 'NOT_BY_GET' } as const
+export type Probing = (typeof Probing)[keyof typeof Probing]
+
+/** How a plan is asked for. */
+export interface PlanCall {
+  /** Of the idempotency keys, '' without tokens. */
+  space: string
+  probing: Probing
+  /** Aborted when nobody waits for the plan any more: it rejects with the reason. */
+  signal: AbortSignal
+}
+
 /** A run, and how far it is now. */
 export interface RunView {
   record: RunRecord
@@ -137,6 +151,9 @@ export interface Engine {
   launchCompute(input: LaunchComputeInput, space: string): Promise<LaunchOutcome>
   launchPipeline(input: LaunchPipelineInput, space: string): Promise<LaunchOutcome>
   launchComparison(input: LaunchComparisonInput, space: string): Promise<ComparisonOutcome>
+
+  /** Says what a launch would do. Nothing is launched, nothing is written down; files that came with it are not kept. */
+  planBatch(batch: BatchInput, call: PlanCall): Promise<BatchPlan>
 
   /** Takes an ended run away, with its tasks and the bodies that no other run holds. Answers when its bodies are gone. */
   deleteRun(key: RunKey): Promise<DeleteOutcome>

@@ -31,7 +31,12 @@ export interface CheckedLaunch {
   inputHash: string
 }
 
-export type CheckResult = { launch: CheckedLaunch; userErrors: null } | { launch: null; userErrors: UserError[] }
+/** What is known of the work also where something is wrong with it. */
+export type KnownWork = Pick<Work, 'source' | 'stages'>
+
+export type CheckResult =
+  | { launch: CheckedLaunch; userErrors: null; known: KnownWork }
+  | { launch: null; userErrors: UserError[]; known: KnownWork | null }
 
 /** The work of a launch, checked. */
 interface Work {
@@ -65,7 +70,7 @@ export class LaunchChecks {
     if (compute) return this.compute(compute, [...path, 'compute'])
     if (pipeline) return this.pipeline(pipeline, [...path, 'pipeline'])
     this.#problems.add('INVALID', path, 'null is not a batch: one of fetch, compute and pipeline is expected')
-    return { launch: null, userErrors: this.#problems.list() }
+    return { launch: null, userErrors: this.#problems.list(), known: null }
   }
 
   fetch(input: LaunchFetchInput, path: Path = INPUT): CheckResult {
@@ -97,11 +102,9 @@ export class LaunchChecks {
     return this.#finish({ kind: 'PIPELINE', source, stages }, input, path)
   }
 
-  #finish(
-    { kind, source: { source, items, upload }, stages }: Work,
-    input: { options?: LaunchOptionsInput | null | undefined },
-    inputPath: Path,
-  ): CheckResult {
+  #finish(work: Work, input: { options?: LaunchOptionsInput | null | undefined }, inputPath: Path): CheckResult {
+    const { kind, source: checked, stages } = work
+    const { source, items, upload } = checked
     const check = this.#check
     const options = input.options ?? {}
     const path = [...inputPath, 'options']
@@ -122,9 +125,9 @@ export class LaunchChecks {
       stages,
     }
     const idempotencyKey = check.text(options.idempotencyKey, [...path, 'idempotencyKey'])
-    if (this.#problems.count > 0) return { launch: null, userErrors: this.#problems.list() }
+    if (this.#problems.count > 0) return { launch: null, userErrors: this.#problems.list(), known: work }
     const inputHash = hashOf({ spec: { ...spec, source: comparable(source) }, items })
-    return { launch: { spec, items, upload, idempotencyKey, inputHash }, userErrors: null }
+    return { launch: { spec, items, upload, idempotencyKey, inputHash }, userErrors: null, known: work }
   }
 
   /** Stages of a pipeline have theirs each. */

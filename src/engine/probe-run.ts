@@ -70,6 +70,7 @@ export class ProbeRun implements ScheduledRun, SessionListener {
       release: (lane) => this.#release(lane),
     })
     this.#demand = new Demand({
+      key: this.key,
       kind,
       priority,
       plan: { strategy: 'ASYNC', laneKind, lanes: 1, concurrency: job.slots },

@@ -197,6 +197,8 @@ export class Prober {
       job: {
         work: toWork(work),
         source,
+        takesOver: false,
+        handsOver: null,
         slots,
         timeoutMs: stageTimeoutMs(spec, work),
         maxOutputBytes,

@@ -3,11 +3,13 @@
 import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { Clock } from '../clock.js'
+import type { ItemCounter } from '../counting/counter.js'
 import type { BatchSpec, Json } from '../domain/batch.js'
 import type { ComparedRun, ComparisonRecord } from '../domain/comparison.js'
 import type { Diagnostic } from '../domain/diagnostic.js'
 import { type RunKey, toRunKey } from '../domain/ids.js'
-import { Problems } from '../domain/problems.js'
+import type { BatchPlan } from '../domain/plan.js'
+import { type Path, Problems, type UserError } from '../domain/problems.js'
 import { doneOf, type RunRecord } from '../domain/run.js'
 import type { StrategyCost } from '../domain/strategy-cost.js'
 import type { InFlightTask } from '../domain/task.js'
@@ -21,6 +23,7 @@ import { Comparisons } from './comparisons.js'
 import { Deletions } from './deletion.js'
 import { Diagnoses } from './diagnoses.js'
 import type {
+  BatchInput,
   ComparisonOutcome,
   DeleteOutcome,
   Engine,
@@ -30,6 +33,7 @@ import type {
   LaunchFetchInput,
   LaunchOutcome,
   LaunchPipelineInput,
+  PlanCall,
   RunView,
 } from './engine.js'
 import { type ExecutionSetting, RunExecution } from './execution.js'
@@ -38,6 +42,8 @@ import { type CheckedLaunch, type CheckResult, fileOf, idempotencyOf, LaunchChec
 import { stateOf } from './ledger.js'
 import type { LaunchLimits } from './limits.js'
 import { planStage, type StagePlan } from './plan.js'
+import { Planner } from './planning.js'
+import { Prober } from './probe.js'
 import { QueueLimit } from './queue-limit.js'
 import { Recorder } from './recorder.js'
 import { recoverStages, restoreTimes } from './recovery.js'
@@ -59,7 +65,13 @@ export interface EngineOptions {
   /** Those that the server may use. */
   cores: number
   limits: LaunchLimits & { defaultLanes: number; maxInFlight: number; maxOutputBytes: number }
+  counter: ItemCounter
+  /** Of an uploaded file, by its name. */
+  uploadPath(file: string): string
 }
+
+/** Where the input of a launch is. */
+const INPUT: Path = ['input']
 
 /** Sequences that clients saw since the last commit must not be seen again after a crash. */
 const SEQUENCE_LEAP = 65_536
@@ -80,6 +92,7 @@ export class Runs implements Engine {
   readonly #strategyCosts: StrategyCosts
   readonly #comparisons: Comparisons
   readonly #queue: QueueLimit
+  readonly #planner: Planner
   readonly #setting: ExecutionSetting
   #nextJob = 1
   #left: Promise<void> | null = null
@@ -132,6 +145,14 @@ export class Runs implements Engine {
       onWantChanged: (stage) => this.#scheduler.wantChanged(stage),
       onEnded: (execution) => this.#forget(execution),
     }
+    this.#planner = new Planner({
+      ...options,
+      limits: { ...limits, cores: options.cores },
+      prober: new Prober({ ...this.#setting, scheduler: this.#scheduler }),
+      refusals: (launch, space, path) => this.#refusals(launch, space, path),
+      laneCosts: () => lanes.costs('THREAD'),
+      overheadMs: () => this.#recorder.rowMs,
+    })
   }
 
   /** Takes up the runs that had not ended when the server did. */
@@ -171,9 +192,11 @@ export class Runs implements Engine {
     this.#scheduler.stop()
     this.#comparisons.stop()
     for (const execution of this.#live.values()) execution.leave()
+    const planned = this.#planner.stop()
     await this.#lanesBack(drainMs)
     for (const execution of this.#live.values()) execution.cancelSessions()
     await this.#lanesBack(MAX_CANCEL_MS)
+    await within(clock, MAX_CANCEL_MS, planned)
     await within(clock, MAX_FLUSH_MS, this.#deletions.stop())
     const flushed = this.#recorder.flushed().then(() => true)
     if (await within(clock, MAX_FLUSH_MS, flushed)) return
@@ -211,6 +234,10 @@ export class Runs implements Engine {
 
   launchComparison(input: LaunchComparisonInput, space: string): Promise<ComparisonOutcome> {
     return this.#comparisons.launch(input, space)
+  }
+
+  planBatch(batch: BatchInput, call: PlanCall): Promise<BatchPlan> {
+    return this.#planner.plan(batch, call)
   }
 
   async deleteRun(key: RunKey): Promise<DeleteOutcome> {
@@ -289,24 +316,25 @@ export class Runs implements Engine {
 
   async #launch({ launch, userErrors }: CheckResult, space: string): Promise<LaunchOutcome> {
     if (launch === null) return { run: null, deduplicated: false, userErrors }
-    const { idempotencyKey } = launch
     const tasks = tasksOf(launch.spec)
-    const refused = this.#queue.refusal(tasks, ['input', 'source'])
+    const refused = this.#queue.refusal(tasks, [...INPUT, 'source'])
     // What was launched already is not launched again: a full queue is no reason not to tell of it.
     const created = refused
       ? await this.#earlier(launch, space)
       : await this.#queue.launching(tasks, () => this.#create(launch, space))
     if (created === null) return { run: null, deduplicated: false, userErrors: refused! }
-    if (created.outcome === 'conflict') {
-      const problems = new Problems()
-      const message = `the idempotency key "${idempotencyKey}" belongs to a run with another input`
-      problems.add('IDEMPOTENCY_CONFLICT', ['input', 'options', 'idempotencyKey'], message)
-      return { run: null, deduplicated: false, userErrors: problems.list() }
-    }
+    if (created.outcome === 'conflict') return { run: null, deduplicated: false, userErrors: conflict(launch, INPUT) }
     if (created.outcome === 'created' && !this.#left) {
       this.#execute(new RunExecution(created.run, this.#plans(created.run), this.#setting))
     }
     return { run: this.view(created.run), deduplicated: created.outcome === 'existing', userErrors: [] }
+  }
+
+  /** See PlannerOptions. */
+  async #refusals(launch: CheckedLaunch, space: string, path: Path): Promise<readonly UserError[]> {
+    const earlier = await this.#earlier(launch, space)
+    if (earlier !== null) return earlier.outcome === 'conflict' ? conflict(launch, path) : []
+    return this.#queue.refusal(tasksOf(launch.spec), [...path, 'source']) ?? []
   }
 
   async #earlier(launch: CheckedLaunch, space: string): Promise<CreatedRun | null> {
@@ -411,4 +439,12 @@ async function within<T>(clock: Clock, limitMs: number, promise: Promise<T>): Pr
   } finally {
     cancel()
   }
+}
+
+/** The key belongs to a run with another input. */
+function conflict({ idempotencyKey }: CheckedLaunch, path: Path): UserError[] {
+  const problems = new Problems()
+  const message = `the idempotency key "${idempotencyKey}" belongs to a run with another input`
+  problems.add('IDEMPOTENCY_CONFLICT', [...path, 'options', 'idempotencyKey'], message)
+  return problems.list()
 }

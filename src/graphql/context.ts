@@ -48,11 +48,23 @@ export interface ApiServices {
   readonly log: Log
 }
 
+/** Who waits for an operation's answer, and how it was asked for. */
+export interface Caller {
+  /** Whether the request may change nothing, as with GET. */
+  readonly isSafe: boolean
+  /** Aborted when nobody waits for the answer any more. */
+  leaves(): AbortSignal
+}
+
 export interface ApiContext extends ApiServices {
   /** The space of the caller's idempotency keys; '' without tokens. */
   readonly space: string
+  readonly caller: Caller
 }
 
-export function createContext(services: ApiServices): ApiContext {
-  return { ...services, space: '' }
+/** One who asks as with POST, and waits. */
+const PATIENT: Caller = { isSafe: false, leaves: () => new AbortController().signal }
+
+export function createContext(services: ApiServices, caller: Caller = PATIENT): ApiContext {
+  return { ...services, space: '', caller }
 }

@@ -178,6 +178,36 @@ mutation LaunchComparison {
     variables: null,
   },
   {
+    query: `# What a launch would do: nothing is launched,
+# and a few tasks are tried for some milliseconds.
+query PlanSums {
+  planBatch(batch: { compute: { function: "sumOfSquares", source: { inputs: [10000000, 20000000, 30000000] } } }) {
+    total
+    duplicates
+    hosts {
+      host
+      items
+    }
+    advice {
+      strategy
+      concurrency
+      lanes
+      reasons
+      expectedWallMs
+      expectedWallHighMs
+      probe
+    }
+    userErrors {
+      code
+      message
+      field
+    }
+  }
+}
+`,
+    variables: null,
+  },
+  {
     query: `# Watch a comparison: the verdict so far, each change, then the end.
 # Fill in the id that a launch answered with.
 subscription WatchComparison($id: ID!) {

@@ -1,9 +1,10 @@
 /** The one implementation of the API behind every transport: what an operation passes through, in order. */
 
+import type { ServerResponse } from 'node:http'
 import { execute, NoSchemaIntrospectionCustomRule, subscribe } from 'graphql'
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga'
 import type { Clock } from '../clock.js'
-import { type ApiContext, type ApiServices, createContext } from '../graphql/context.js'
+import { type ApiContext, type ApiServices, type Caller, createContext } from '../graphql/context.js'
 import { apiError, type ErrorPolicy, toApiError } from '../graphql/errors.js'
 import { schema } from '../graphql/schema.js'
 import { MAX_BODY_BYTES, useBoundedBody } from './body.js'
@@ -39,7 +40,7 @@ export function createOperations(options: OperationsOptions): Operations {
   return createYoga<object, ApiContext>({
     schema,
     graphqlEndpoint: GRAPHQL_PATH,
-    context: () => createContext(services),
+    context: (initial) => createContext(services, callerOf(initial)),
     maskedErrors: { maskError: (error) => toApiError(error, policy), errorMessage: 'Internal error' },
     // Errors are logged where they are masked.
     logging: false,
@@ -58,6 +59,29 @@ export function createOperations(options: OperationsOptions): Operations {
       useEventStream({ clock, policy, pingMs: PING_MS, closing }),
     ],
   })
+}
+
+/** What a transport tells of an operation: HTTP its request and its response, WebSocket who leaves. */
+interface Transported {
+  request?: Request
+  res?: ServerResponse
+  leaves?: Caller['leaves']
+}
+
+function callerOf({ request, res, leaves }: Transported): Caller {
+  const isSafe = request !== undefined && request.method !== 'POST'
+  return { isSafe, leaves: leaves ?? (() => (res ? closeOf(res) : new AbortController().signal)) }
+}
+
+/** Aborted when the connection of a response is closed before it has an answer. */
+function closeOf(res: ServerResponse): AbortSignal {
+  const gone = new AbortController()
+  const look = () => {
+    if (!res.writableFinished) gone.abort()
+  }
+  if (res.closed) look()
+  else res.once('close', look)
+  return gone.signal
 }
 
 /** A document that overflows the stack of its parser or its validation is its author's fault. */

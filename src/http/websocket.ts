@@ -4,7 +4,8 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type ExecutionArgs, GraphQLError } from 'graphql'
 import { useServer } from 'graphql-ws/use/ws'
-import { WebSocketServer } from 'ws'
+import { type WebSocket, WebSocketServer } from 'ws'
+import type { Caller } from '../graphql/context.js'
 import { type ErrorPolicy, toPublicError, toPublicResult } from '../graphql/errors.js'
 import { MAX_BODY_BYTES } from './body.js'
 import { type Operations, PING_MS } from './operations.js'
@@ -29,7 +30,7 @@ export function createWebSocketHandler(operations: Operations, policy: ErrorPoli
     {
       execute: (args) => (args.rootValue as Executors).execute(args) as never,
       subscribe: (args) => (args.rootValue as Executors).subscribe(args) as never,
-      onSubscribe: (_context, _id, payload) => prepare(operations, payload),
+      onSubscribe: ({ extra }, _id, payload) => prepare(operations, payload, () => closeOf(extra.socket)),
       onNext: (_context, _id, _payload, _args, result) => toPublicResult(result, policy),
       onError: (_context, _id, _payload, errors) => errors.map((error) => toPublicError(error, policy)),
     },
@@ -62,8 +63,9 @@ async function prepare(
     operationName?: string | null | undefined
     variables?: Record<string, unknown> | null | undefined
   },
+  leaves: Caller['leaves'],
 ): Promise<ExecutionArgs | readonly GraphQLError[]> {
-  const { schema, parse, validate, contextFactory, execute, subscribe } = operations.getEnveloped({ params })
+  const { schema, parse, validate, contextFactory, execute, subscribe } = operations.getEnveloped({ params, leaves })
   const document = readDocument(
     () => parse(params.query),
     (document) => validate(schema, document) as readonly GraphQLError[],
@@ -77,6 +79,14 @@ async function prepare(
     contextValue: await contextFactory(),
     rootValue: { execute, subscribe } satisfies Executors,
   }
+}
+
+/** Aborted when the connection is closed. */
+function closeOf(socket: WebSocket): AbortSignal {
+  const gone = new AbortController()
+  if (socket.readyState === socket.OPEN) socket.once('close', () => gone.abort())
+  else gone.abort()
+  return gone.signal
 }
 
 /** The document, or what is wrong with it: what is thrown on the way is told like what is found. */

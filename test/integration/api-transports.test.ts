@@ -160,6 +160,22 @@ describe('WebSocket', () => {
     await connection.dispose()
   })
 
+  it('lets plans try tasks, and knows of a client that has left', async () => {
+    services.runs.plan = new Promise(() => {})
+    const connection = client()
+    const query = '{ planBatch(batch: { compute: { function: "square", source: { inputs: [1] } } }) { total } }'
+    const answer = connection
+      .iterate({ query })
+      .next()
+      .catch(() => null)
+    await until(() => services.runs.plans.length === 1)
+    const [{ call }] = services.runs.plans as [(typeof services.runs.plans)[number]]
+    expect([call.probing, call.signal.aborted]).toEqual(['ALLOWED', false])
+    connection.terminate()
+    await until(() => call.signal.aborted)
+    await answer
+  })
+
   it('releases what an operation watches when it is completed, and all when the client is gone', async () => {
     const { key } = services.runs.add()
     const connection = client()

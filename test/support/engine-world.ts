@@ -1,5 +1,6 @@
 import { pino } from 'pino'
 import { expect } from 'vitest'
+import { createItemCounter } from '../../src/counting/threads.js'
 import type { RunKey } from '../../src/domain/ids.js'
 import { doneOf, isFinalRunStatus, type RunRecord } from '../../src/domain/run.js'
 import type { LaunchComputeInput, LaunchFetchInput, LaunchPipelineInput, RunView } from '../../src/engine/engine.js'
@@ -18,9 +19,10 @@ export const LIMITS = {
   defaultLanes: 2,
   maxInFlight: 8,
   maxOutputBytes: 1000,
+  cores: 2,
 }
 
-type Limits = EngineOptions['limits']
+type Limits = EngineOptions['limits'] & { cores: number }
 
 /** What a client has seen of a run, and whether it was told since that there is more. */
 interface Seen {
@@ -33,6 +35,8 @@ export class World {
   readonly clock = new ManualClock()
   readonly store = new MemoryStore()
   readonly functions = new Set(['any'])
+  /** Of lists and of what follows from a source: no thread is started for them. */
+  readonly counter = createItemCounter({ entry: new URL('file:///none.js'), uploadsDir: '/uploads' })
   readonly limits: Limits
   bus = new MemoryEventBus()
   pool: FakeLanePool
@@ -70,9 +74,11 @@ export class World {
       clock,
       random: this.random,
       gatherMs: 0,
-      cores: 2,
+      cores: limits.cores,
       log,
       limits,
+      counter: this.counter,
+      uploadPath: (file) => `/uploads/${file}`,
     })
   }
 

@@ -2,12 +2,21 @@ import { type BatchSpec, compactInput, type Json } from '../../src/domain/batch.
 import type { ComparisonRecord } from '../../src/domain/comparison.js'
 import type { Diagnostic } from '../../src/domain/diagnostic.js'
 import { type RunKey, toComparisonKey, toRunKey } from '../../src/domain/ids.js'
+import type { BatchPlan } from '../../src/domain/plan.js'
 import { doneOf, isFinalRunStatus, type RunRecord, type RunStatus } from '../../src/domain/run.js'
 import type { StrategyCost } from '../../src/domain/strategy-cost.js'
 import type { InFlightTask, TaskRecord } from '../../src/domain/task.js'
 import type { LaneTimeline } from '../../src/domain/timeline.js'
 import { addMoment, distributionFromValues } from '../../src/domain/timing.js'
-import type { ComparisonOutcome, Engine, EngineLoad, LaunchOutcome, RunView } from '../../src/engine/engine.js'
+import type {
+  BatchInput,
+  ComparisonOutcome,
+  Engine,
+  EngineLoad,
+  LaunchOutcome,
+  PlanCall,
+  RunView,
+} from '../../src/engine/engine.js'
 import { MemoryEventBus } from '../../src/events/memory.js'
 import type { StoreReads } from '../../src/graphql/context.js'
 import type { ErrorGroup, Page, PageRequest, RunFilter, StoredBody, TaskFilter } from '../../src/store/store.js'
@@ -37,6 +46,16 @@ export class FakeRuns {
   readonly #runs = new Map<RunKey, HeldRun>()
   /** What was launched, and under which space. */
   readonly launches: { input: unknown; space: string }[] = []
+  /** What was to be planned, and how it was asked for. */
+  readonly plans: { batch: BatchInput; call: PlanCall }[] = []
+  plan: BatchPlan | Promise<BatchPlan> | Error = {
+    total: 0,
+    duplicates: 0,
+    hosts: [],
+    hostCount: 0,
+    advice: null,
+    userErrors: [],
+  }
   launchOutcome: LaunchOutcome | Error = { run: null, deduplicated: false, userErrors: [] }
   comparisonOutcome: ComparisonOutcome = { comparison: null, userErrors: [] }
   readonly #comparisons: ComparisonRecord[] = []
@@ -215,6 +234,11 @@ export class FakeRuns {
     comparedRuns: async ({ id }) => {
       this.calls.comparedRuns += 1
       return this.#runsOf(id).map((run) => comparedRun(run))
+    },
+    planBatch: async (batch, call) => {
+      this.plans.push({ batch, call })
+      if (this.plan instanceof Error) throw this.plan
+      return this.plan
     },
     deleteRun: async (key) => {
       this.delete(key)

@@ -41,6 +41,7 @@ export async function startTestServer(
         laneEntry: new URL('dist/lanes/entry.js', root),
         writerEntry: new URL('dist/store/writer-entry.js', root),
         readerEntry: new URL('dist/store/reader-entry.js', root),
+        counterEntry: new URL('dist/counting/entry.js', root),
         migrationsDir: fileURLToPath(new URL('prisma/migrations', root)),
       },
     )

@@ -263,3 +263,37 @@ describe('listen', () => {
     await second.close()
   })
 })
+
+describe('who asks for a plan', () => {
+  const BATCH = '{ compute: { function: "square", source: { inputs: [1] } } }'
+  const PLAN = `{ planBatch(batch: ${BATCH}) { total } }`
+
+  it('is asked nothing in return by GET, as that may change nothing', async () => {
+    await (await fetch(`${url}/graphql?query=${encodeURIComponent(PLAN)}`, { headers: JSON_TYPE })).json()
+    await (await post(JSON.stringify({ query: PLAN }))).json()
+    expect(services.runs.plans.map(({ call }) => call.probing)).toEqual(['NOT_BY_GET', 'ALLOWED'])
+  })
+
+  it('is known to have left when the connection is closed, and not before', async () => {
+    let answer = () => {}
+    services.runs.plan = new Promise((resolve) => {
+      answer = () => resolve({ total: 1, duplicates: 0, hosts: [], hostCount: 0, advice: null, userErrors: [] })
+    })
+    const patient = post(JSON.stringify({ query: PLAN }))
+    const leaving = new AbortController()
+    const left = fetch(`${url}/graphql`, {
+      method: 'POST',
+      headers: JSON_TYPE,
+      body: JSON.stringify({ query: PLAN }),
+      signal: leaving.signal,
+    }).catch(() => null)
+    await until(() => services.runs.plans.length === 2)
+    leaving.abort()
+    await left
+    await until(() => services.runs.plans.some(({ call }) => call.signal.aborted))
+    answer()
+    expect(await (await patient).json()).toEqual({ data: { planBatch: { total: 1 } } })
+    expect(services.runs.plans.filter(({ call }) => call.signal.aborted)).toHaveLength(1)
+    expect(services.logged).toEqual([])
+  })
+})

@@ -24,7 +24,7 @@ export interface CountRequest {
   picks: number
 }
 
-/** What is wrong with a line of a file. */
+/** What is wrong with an item that was not looked at when its source was checked. */
 export interface ItemProblem {
   index: number
   /** The way to what is wrong within the item. */

@@ -28,9 +28,19 @@ export class ItemTally {
 
   /** To be called with each item that can be read, in their order. `problems`: why it cannot be computed with. */
   add(index: number, item: Json, problems: readonly Omit<ItemProblem, 'index'>[] = []): void {
+    if (this.#isFetch) {
+      for (const problem of problems) this.addProblem({ index, ...problem })
+      this.#addRequest(index, item)
+      return
+    }
+    if (!this.#seen.enter(canonicalText(item))) this.#duplicates += 1
+    this.addDifferent(index, item, problems)
+  }
+
+  /** The same for an input of which it is known that no other is equal. */
+  addDifferent(index: number, item: Json, problems: readonly Omit<ItemProblem, 'index'>[]): void {
     for (const problem of problems) this.addProblem({ index, ...problem })
-    if (this.#isFetch) this.#addRequest(index, item)
-    else this.#addInput(index, item, problems.length === 0)
+    if (problems.length === 0) this.#picks.offer(index, item)
   }
 
   /** To be called in the place of one that cannot be read, too. */
@@ -62,10 +72,5 @@ export class ItemTally {
     if (!isNew) this.#duplicates += 1
     if (!isSafe) this.#unsafe += 1
     if (isNew && isSafe) this.#picks.offer(index, item)
-  }
-
-  #addInput(index: number, item: Json, isFit: boolean): void {
-    if (!this.#seen.enter(canonicalText(item))) this.#duplicates += 1
-    if (isFit) this.#picks.offer(index, item)
   }
 }

@@ -8,6 +8,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { compactInput, type Json } from '../domain/batch.js'
 import { Turns } from '../domain/turns.js'
+import { plainNumberRule } from '../functions/numbers.js'
 import { countCompact } from './compact.js'
 import type { CountRequest, ItemCount, ItemCounter, PickedItem } from './counter.js'
 import { spreadIndexes } from './spread.js'
@@ -58,7 +59,7 @@ class ThreadedCounter implements ItemCounter {
     signal.throwIfAborted()
     const { source, use } = request
     if (items !== null) return countList({ ...request, items }, signal)
-    if (source.kind === 'template' || source.kind === 'range') {
+    if (!isToBeWalked(request) && (source.kind === 'template' || source.kind === 'range')) {
       const counted = countCompact(source, use.kind === 'FETCH' ? use.headers : [])
       if (counted !== null) return { ...NOTHING_WRONG, ...counted, picked: pickNumbers(request) }
     }
@@ -80,6 +81,12 @@ const NOTHING_WRONG: Pick<ItemCount, 'unsafe' | 'problems' | 'problemCount'> = {
   unsafe: 0,
   problems: [],
   problemCount: 0,
+}
+
+/** Where the first, the second and the last number of a range fit the schema, all do, unless it asks for more than bounds. */
+function isToBeWalked({ source, use }: Pick<CountRequest, 'source' | 'use'>): boolean {
+  if (source.kind !== 'range' || use.kind !== 'COMPUTE') return false
+  return use.inputSchema !== null && plainNumberRule(use.inputSchema) === null
 }
 
 function pickNumbers({ source, picks }: Pick<CountRequest, 'source' | 'picks'>): PickedItem[] {

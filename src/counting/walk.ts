@@ -6,7 +6,7 @@ import { shown } from '../domain/requests.js'
 import { LineFile, type LineFileSpec } from '../files/line-file.js'
 import { plainNumberRule } from '../functions/numbers.js'
 import { type SchemaCheck, SchemaCompiler } from '../functions/schema.js'
-import type { CountRequest, ItemCount, ItemUse } from './counter.js'
+import type { CountRequest, ItemCount, ItemProblem, ItemUse } from './counter.js'
 import { ItemTally } from './tally.js'
 
 /** What a thread is to count. */
@@ -19,12 +19,24 @@ export function walk({ file, ...request }: Walk): ItemCount {
   return file === null ? walkNumbers(request) : walkLines(new LineFile(file), request)
 }
 
+/** Numbers are different ones: of a range there is nothing to count, and each is held against the schema. */
 function walkNumbers({ source, ...request }: Omit<Walk, 'file'>): ItemCount {
   if (source.kind !== 'template' && source.kind !== 'range')
     throw new Error(`a ${source.kind} is not walked by numbers`)
+  const { use } = request
   const tally = new ItemTally({ source, ...request })
-  for (let index = 0; index < source.count; index += 1) tally.add(index, compactInput(source, index))
+  const check = use.kind === 'COMPUTE' ? checkOf(use) : null
+  for (let index = 0; index < source.count; index += 1) {
+    const item = compactInput(source, index)
+    if (use.kind === 'FETCH') tally.add(index, item, urlProblems(String(item)))
+    else tally.addDifferent(index, item, check ? problemsOf(item, check) : [])
+  }
   return tally.finish((index) => compactInput(source, index))
+}
+
+function urlProblems(url: string): Omit<ItemProblem, 'index'>[] {
+  if (URL.canParse(url)) return []
+  return [{ path: [], message: `${shown(url)} is not an absolute URL` }]
 }
 
 function walkLines(lines: LineFile, request: Omit<Walk, 'file'>): ItemCount {

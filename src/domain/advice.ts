@@ -222,17 +222,17 @@ function wallMs(
   if (strategy === 'ASYNC') {
     // What is computed goes one after the other on one event loop, whatever waits beside it.
     const busyMs = (cpuShare ?? 0) * taskMs * left
-    return spentMs(probe, occasion) + Math.max(taskMs * Math.ceil(left / concurrency), busyMs, recordedMs)
+    return beforeMs(probe, occasion) + Math.max(taskMs * Math.ceil(left / concurrency), busyMs, recordedMs)
   }
   const parallel = Math.min(lanes, cores)
   // With a lane on each core there is none left to record on.
   const beside = lanes >= cores ? overheadMs : 0
   const sharedMs = makespanMs({ tasks: left, taskMs: taskMs + pitchMs - serviceMs + beside, lanes: parallel, laneMs })
-  return spentMs(probe, occasion, parallel) + Math.max(sharedMs, recordedMs)
+  return beforeMs(probe, occasion, parallel) + Math.max(sharedMs, recordedMs)
 }
 
-/** Of a run what has passed; a plan's begins with a few tasks at a time, until it is known how long they take. */
-function spentMs({ elapsedMs, left, serviceMs, roundTripMs }: ProbeFigures, occasion: Occasion, lanes = 1): number {
+/** Of a run what has passed; one that is planned begins with a few tasks at a time, until it is known how long they take. */
+function beforeMs({ elapsedMs, left, serviceMs, roundTripMs }: ProbeFigures, occasion: Occasion, lanes = 1): number {
   if (occasion === 'RUN') return elapsedMs
   const handOverMs = Math.max(HAND_OVER_MS, roundTripMs)
   if (serviceMs >= LONG_BESIDE_HAND_OVER * handOverMs) return 0

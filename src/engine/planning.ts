@@ -84,7 +84,7 @@ export class Planner {
       if (launch !== null) await this.#addRefusals(problems, { launch, path, space: call.space })
       const isRefused = problems.count > 0
       const count = known === null ? NOTHING_COUNTED : await this.#count(known, call.signal)
-      addItemProblems(problems, count, [...path, 'source', 'file'])
+      addItemProblems(problems, count, [...path, 'source', known?.source.source.kind ?? ''])
       const advice = launch === null || isRefused ? null : await this.#advise({ batch, launch, count }, call)
       const { duplicates, hosts, hostCount } = count
       const total = known?.source.source.count ?? 0

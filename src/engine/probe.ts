@@ -212,7 +212,8 @@ export class Prober {
     ending.removeEventListener('abort', stop)
     if (failure !== null) notes.push(`Nothing could be tried: ${failure}.`)
     else if (ending.aborted && measures[stage]!.isUntouched) {
-      notes.push(`No lane was free in ${MEASURE_MS / 1_000} s: nothing was measured.`)
+      const what = work.kind === 'FETCH' ? 'No lane, or no room for a request,' : 'No lane'
+      notes.push(`${what} was free in ${MEASURE_MS / 1_000} s: nothing was measured.`)
     }
   }
 }

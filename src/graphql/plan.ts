@@ -43,7 +43,7 @@ const BatchPlanType = builder.objectRef<BatchPlan>('BatchPlan').implement({
     userErrors: t.field({
       type: [UserErrorType],
       description:
-        'Every problem of the input, as a launch would answer; and each bad line of a file, which fails its own task and no launch: its field ends with file and the index of the item. At most 100; the last then says how many more there are.',
+        'Every problem of the input, as a launch would answer; and of each item that would fail its own task and no launch, such as a bad line of a file: its field ends with the index of the item. At most 100; the last then says how many more there are.',
       resolve: ({ userErrors }) => userErrors,
     }),
   }),

@@ -104,6 +104,26 @@ describe('walk', () => {
     })
   })
 
+  it('says of which number there is no URL', () => {
+    const source = { kind: 'template', template: 'http://10.0.0.0{i}/', from: 5, to: 9, step: 1, count: 5 } as const
+    const counted = walk({ source, file: null, use: FETCH, picks: 5 })
+    expect(counted).toMatchObject({ hostCount: 3, duplicates: 0 })
+    expect(counted.problems).toEqual([
+      { index: 3, path: [], message: '"http://10.0.0.08/" is not an absolute URL' },
+      { index: 4, path: [], message: '"http://10.0.0.09/" is not an absolute URL' },
+    ])
+  })
+
+  it('holds each number of a range against a schema that asks for more than bounds', () => {
+    const source = { kind: 'range', from: 0, to: 5, step: 1, count: 5 } as const
+    const counted = walk({ source, file: null, use: numbers({ enum: [0, 1, 4] }), picks: 3 })
+    expect(counted.problems.map(({ index, message }) => `${index} ${message}`)).toEqual([
+      '2 2 does not fit the function: must be one of 0, 1, 4',
+      '3 3 does not fit the function: must be one of 0, 1, 4',
+    ])
+    expect(counted).toMatchObject({ duplicates: 0, picked: [{ item: 0 }, { item: 4 }, { item: 1 }] })
+  })
+
   it('does not take a file that is gone for one without lines', () => {
     const file = files.write('1\n2')
     rmSync(file.path)

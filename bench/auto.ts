@@ -110,7 +110,7 @@ function shuffled<T>(values: readonly T[]): T[] {
 }
 
 /** One function for each service time, which does so much work and does not look at the clock: lanes share cores. */
-function workFunctions(perUs: number): string {
+export function workFunctions(perUs: number): string {
   const functions = SERVICE_US.map((us) => {
     const loops = Math.max(1, Math.round(us * perUs))
     return `{ name: 'work${us}', description: 'Takes ${us} us.', inputSchema: { type: 'integer' }, run: () => work(${loops}) }`
@@ -118,13 +118,13 @@ function workFunctions(perUs: number): string {
   return `const work = ${work.toString()}\nexport default [${functions.join(',\n')}]\n`
 }
 
-function work(loops: number): number {
+export function work(loops: number): number {
   let state = 1
   for (let at = 0; at < loops; at += 1) state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0
   return state
 }
 
-function iterationsPerUs(): number {
+export function iterationsPerUs(): number {
   const loops = 20_000_000
   work(loops)
   const times = Array.from({ length: 5 }, () => {

@@ -7,6 +7,7 @@ import { computing, waiting } from './comparison.js'
 import { downloads } from './downloads.js'
 import { fetches } from './fetches.js'
 import { timeline } from './timeline.js'
+import { plans } from './plans.js'
 import { tinyTasks } from './tiny-tasks.js'
 
 const WORKLOADS = {
@@ -17,6 +18,7 @@ const WORKLOADS = {
   auto: () => auto(7),
   'comparison-waiting': () => waiting(1),
   'comparison-computing': () => computing(3),
+  plans: () => plans(5),
 } as const
 
 const { values, positionals } = parseArgs({ options: { json: { type: 'boolean' } }, allowPositionals: true })

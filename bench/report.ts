@@ -6,8 +6,8 @@ import { auto } from './auto.js'
 import { computing, waiting } from './comparison.js'
 import { downloads } from './downloads.js'
 import { fetches } from './fetches.js'
-import { timeline } from './timeline.js'
 import { plans } from './plans.js'
+import { timeline } from './timeline.js'
 import { tinyTasks } from './tiny-tasks.js'
 
 const WORKLOADS = {

@@ -149,7 +149,7 @@ function kindReasons(probe: ProbeFigures): string[] {
   const kind =
     cpuShare >= MAX_WAITING_SHARE
       ? 'They compute: that goes in parallel on several lanes, not on one event loop.'
-      : 'They wait, and keep their event loop from others meanwhile: that goes in parallel on several lanes alone.'
+      : 'They are off the CPU most of the time, and keep their event loop from others meanwhile: only lanes help.'
   const size =
     serviceMs >= MANY_MESSAGES * roundTripMs
       ? `A message there and back takes ${shownMs(roundTripMs)}, little beside a task.`

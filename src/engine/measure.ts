@@ -20,6 +20,11 @@ const MANY_TASKS = 20
 /** This share of them took no longer than what is expected at worst. */
 const HIGH_QUANTILE = 0.95
 
+/** Shares of an event loop above this are not those of tasks that wait. */
+const BUSY_SHARE = 0.8
+/** So long a task has to take for its event loop to have been looked at after its first steps. */
+const LOOKED_AT_MS = 20
+/** Failures that are kept. */
 const MAX_TOLD = 20
 
 /** A task that was tried and succeeded. */
@@ -180,8 +185,17 @@ export class Measure {
     return Math.max(...this.#trials.map(({ startedAt, serviceMs }) => startedAt + serviceMs)) - first.startedAt
   }
 
-  /** Of the tasks where it was measured for them; else of their lane, which has done more in that time; else as they tell themselves. */
+  /**
+   * Of a task that waits the event loop tells better than the CPU time, where it was looked at long enough: what computes has little
+   * CPU time, too, where others take the CPU.
+   */
   get #cpuShare(): number | null {
+    const isBusy = this.#busyShare !== null && this.#busyShare > BUSY_SHARE && (this.lastMs ?? 0) >= LOOKED_AT_MS
+    return isBusy ? this.#busyShare : this.#measuredShare
+  }
+
+  /** Of the tasks where it was measured for them; else of their lane, which has done more in that time; else as they tell themselves. */
+  get #measuredShare(): number | null {
     const measured = this.#telling.filter(({ cpuMs, serviceMs }) => cpuMs >= 0 && serviceMs > 0)
     const shareOf = (cpuMs: number, trials: readonly Trial[]) =>
       Math.min(1, cpuMs / sumOf(trials.map(({ serviceMs }) => serviceMs)))

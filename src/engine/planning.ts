@@ -5,7 +5,7 @@ import type { BatchSpec, StageSpec } from '../domain/batch.js'
 import { adviseBatch, type PlannedStage } from '../domain/batch-advice.js'
 import type { BatchPlan } from '../domain/plan.js'
 import { type Path, Problems, type UserError } from '../domain/problems.js'
-import { type ExecutionRequest, planExecution } from '../domain/strategy.js'
+import { type Execution, type ExecutionRequest, planExecution } from '../domain/strategy.js'
 import type { UploadedFile } from '../domain/upload.js'
 import type { FunctionCatalog } from '../functions/function.js'
 import type { LaneCosts } from '../lanes/lane.js'
@@ -125,13 +125,12 @@ export class Planner {
   ): Promise<BatchPlan['advice']> {
     const { spec } = launch
     const asked = askedOf(batch, spec)
-    const { limits } = this.options
-    const concurrency = asked.map((one) => planExecution({ ...one, strategy: 'AUTO', ...limits }).concurrency)
+    const concurrency = asked.map((one) => this.#execution(one, 'AUTO').concurrency)
     const { measures, notes } = await this.#probe({ launch, count, concurrency }, call)
     const stages = spec.stages.map((_, stage) =>
       this.#stage(stage, { spec, count, asked: asked[stage]!, measure: measures[stage] ?? new Measure() }),
     )
-    return adviseBatch({ stages, items: spec.source.count, cores: limits.cores, notes })
+    return adviseBatch({ stages, items: spec.source.count, cores: this.options.limits.cores, notes })
   }
 
   async #probe(
@@ -155,6 +154,12 @@ export class Planner {
     return { measures, notes: [...unsent, ...notes] }
   }
 
+  /** What is asked for, with a strategy that may not be. */
+  #execution(asked: AskedExecution, strategy: 'AUTO' | 'THREADS' | 'ASYNC'): Execution {
+    const { defaultLanes, maxInFlight } = this.options.limits
+    return planExecution({ ...asked, strategy, defaultLanes, maxInFlight })
+  }
+
   #stage(
     stage: number,
     { spec, count, asked, measure }: { spec: BatchSpec; count: ItemCount; asked: AskedExecution; measure: Measure },
@@ -166,7 +171,7 @@ export class Planner {
     const costs = laneCosts()
     // The first lane of a run takes an idle one, too.
     const surroundings = { costs: { ...costs, idle: costs.idle - 1 }, overheadMs: overheadMs() }
-    const execution = (strategy: 'AUTO' | 'THREADS' | 'ASYNC') => planExecution({ ...asked, strategy, ...limits })
+    const execution = (strategy: 'AUTO' | 'THREADS' | 'ASYNC') => this.#execution(asked, strategy)
     if (work.kind === 'COMPUTE') {
       const options = { items, threads: execution('THREADS'), async: execution('ASYNC'), cores: limits.cores }
       return { ...common, kind: 'COMPUTE', options, figures: measure.computeFigures({ left: items, ...surroundings }) }

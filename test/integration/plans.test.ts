@@ -11,6 +11,8 @@ let server: TestServer
 beforeAll(async () => {
   origin = await startOrigin()
   server = await startTestServer({ HEDDLE_FUNCTIONS_DIR: FUNCTIONS_DIR, HEDDLE_LANES: '2', HEDDLE_MAX_LANES: '3' })
+  // The first fetch of a lane loads what it fetches with.
+  await plan({ fetch: { source: { urls: [`${origin.url}/ok?first`] } } })
 })
 afterAll(async () => {
   await server.close()
@@ -78,7 +80,8 @@ describe('planBatch of computes', () => {
     const { total, duplicates, advice } = await plan(act(Array(100).fill({ do: 'burn', ms: 40 })))
     expect([total, duplicates]).toEqual([100, 99])
     expect(advice).toMatchObject({ strategy: 'THREADS', lanes: 2, concurrency: 2 })
-    expect(advice?.reasons.join('\n')).toMatch(/tried: .* on the CPU.*\n.*They compute/)
+    expect(advice?.reasons[0]).toMatch(/^\d+ tasks tried: .* ms each, \d+ % of it on the CPU\.$/)
+    expect(advice?.reasons.at(-1)).toMatch(/and 2 lanes on \d+ cores? would save/)
     expect(advice?.expectedWallMs).toBeGreaterThanOrEqual(2_000)
     expect(advice?.expectedWallHighMs).toBeGreaterThan(advice?.expectedWallMs ?? 0)
     expect(advice?.probe).toMatchObject({ left: 100, yields: false, failed: [] })
@@ -127,9 +130,23 @@ describe('planBatch of computes', () => {
   })
 
   it('tries in processes what is to run there', async () => {
-    const { advice } = await plan(act(Array(10).fill({ do: 'burn', ms: 60 }), { strategy: 'PROCESSES' }))
+    const { advice } = await plan(act(Array(200).fill({ do: 'burn', ms: 60 }), { strategy: 'PROCESSES' }))
     expect(advice?.strategy).toBe('THREADS')
     expect(advice?.reasons.at(-1)).toMatch(/asks for PROCESSES/)
+  })
+
+  it('keeps to the lanes and the concurrency that are asked for', async () => {
+    const burns = Array(200).fill({ do: 'burn', ms: 60 })
+    expect((await plan(act(burns, { lanes: 3 }))).advice).toMatchObject({
+      strategy: 'THREADS',
+      lanes: 3,
+      concurrency: 3,
+    })
+    expect((await plan(act(burns, { lanes: 3, concurrency: 2 }), false)).advice).toMatchObject({
+      lanes: 2,
+      concurrency: 2,
+    })
+    expect((await plan(act(burns, { lanes: 1 }))).advice).toMatchObject({ strategy: 'SEQUENTIAL', lanes: 1 })
   })
 
   it('answers as a launch would, with every problem at its place', async () => {

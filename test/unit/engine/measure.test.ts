@@ -108,6 +108,18 @@ describe('Measure of computes', () => {
     expect(measure.trials.unfinishedMs).toBe(1_400)
   })
 
+  it('believes the event loop of what seems to wait, where it was looked at for long enough', () => {
+    const shareOf = (times: number[], busyShare: number) => {
+      const measure = measured(times, 0.1)
+      measure.waits(null)
+      measure.waits(busyShare)
+      return measure.computeFigures(known)?.cpuShare
+    }
+    expect(shareOf([40, 40, 40], 0.95)).toBe(0.95)
+    expect(shareOf([40, 40, 40], 0.2)).toBeCloseTo(0.1)
+    expect(shareOf([3, 3, 3], 0.95)).toBeCloseTo(0.1)
+  })
+
   it('counts what goes on among those that have ended', () => {
     const measure = measured([100, 100])
     measure.unfinished([{ index: 2, attempt: 1, startedAt: STARTED_AT, progress: null }], STARTED_AT + 400)

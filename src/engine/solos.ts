@@ -72,9 +72,10 @@ export class Solos {
   leave(solo: Solo, nowMs: number): void {
     const seat = this.#seats.get(solo)
     if (!seat) return
-    if (this.#state.kind !== 'open') this.#countKeptOut(nowMs, this.#state)
     seat.waits = false
-    if (this.#state.kind === 'alone' && this.#state.seat === seat) this.#state = OPEN
+    if (this.#state.kind === 'open') return
+    this.#countKeptOut(nowMs, this.#state)
+    if (this.#state.seat === seat) this.#state = OPEN
   }
 
   /** It never asks again. */

@@ -207,6 +207,22 @@ describe('Scheduler.reserve', () => {
     expect(solo.begun).toBe(2)
   })
 
+  it('gives the lanes back to the others where the solo goes before it has begun', async () => {
+    const world = new World()
+    const [holder, waiting] = [world.run(2), world.run(0)]
+    await settle()
+    const solo = new Alone(world, 'solo')
+    await settle()
+    waiting.want = 1
+    world.scheduler.wantChanged(waiting)
+    await settle()
+    expect([holder.retiring, waiting.held]).toEqual([2, 0])
+    world.scheduler.vacate(solo, true)
+    await settle()
+    expect([holder.retiring, waiting.held, solo.begun]).toEqual([0, 1, 0])
+    expect(world.clock.nextDueMs).toBeNull()
+  })
+
   it('begins none any more after the end, and leaves no timer behind', async () => {
     const world = new World()
     const run = world.run(1)

@@ -75,7 +75,7 @@ abstract class MeasuredFeed implements Feed {
 }
 
 /** An item that was picked, as it is handed out. */
-export interface PickedInput {
+interface PickedInput {
   index: number
   /** Undefined where the lane has it from the source. */
   input: unknown

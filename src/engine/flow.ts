@@ -169,7 +169,10 @@ export class FlowSupply implements Supply {
   rest(index: number): void {
     const held = this.#held.get(index)
     if (held === undefined || held.isResting) return
-    if (this.#resting >= MAX_HELD_RESTING) this.#forget(held)
+    if (this.#resting >= MAX_HELD_RESTING) {
+      this.#chars -= charsOf(held)
+      held.text = null
+    }
     held.isResting = true
     this.#resting += 1
     this.#restingChars += charsOf(held)
@@ -180,7 +183,16 @@ export class FlowSupply implements Supply {
   }
 
   ended(columns: Pick<ResultColumns, 'count' | 'indexes'>, dropped: ReadonlySet<number> | null): void {
-    for (let at = 0; at < columns.count; at += 1) if (!dropped?.has(at)) this.#drop(columns.indexes[at]!)
+    for (let at = 0; at < columns.count; at += 1) if (!dropped?.has(at)) this.forget(columns.indexes[at]!)
+  }
+
+  /** The item is not on its way any more. */
+  forget(index: number): void {
+    const held = this.#held.get(index)
+    if (held === undefined) return
+    this.#wake(held)
+    this.#held.delete(index)
+    this.#chars -= charsOf(held)
   }
 
   stop(): void {}
@@ -219,19 +231,6 @@ export class FlowSupply implements Supply {
     if (known) this.#wake(known)
     this.#held.set(index, { text, readyAt: known?.readyAt ?? readyAt, isResting: false })
     this.#chars += text.length
-  }
-
-  #forget(held: Held): void {
-    this.#chars -= charsOf(held)
-    held.text = null
-  }
-
-  #drop(index: number): void {
-    const held = this.#held.get(index)
-    if (held === undefined) return
-    this.#wake(held)
-    this.#held.delete(index)
-    this.#chars -= charsOf(held)
   }
 
   #wake(held: Held): void {

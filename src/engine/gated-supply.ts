@@ -135,7 +135,9 @@ export class GatedSupply implements Supply {
     this.mayWaitInLane = gate === null
     // Whoever leads those that are still to end may have ended: with duplicates all are read.
     this.#fresh = flow ?? new PendingItems(total, hasDuplicates ? null : ended)
-    this.#left = flow ? flow.size : total - (ended?.size ?? 0)
+    // What flows is without those that have ended, unless others are to have their answers.
+    const answered = flow === null || hasDuplicates ? (ended?.size ?? 0) : 0
+    this.#left = (flow?.size ?? total) - answered
     if (flow) flow.onArrival = () => this.#onArrival()
     this.#gate = gate ?? new LimitedHosts({ concurrency: null, rate: null })
     this.#queues = new HostQueues(this.#gate)
@@ -371,7 +373,10 @@ export class GatedSupply implements Supply {
         return
       }
       const host = kind === 'fresh' ? this.#hostOfFresh(index, input) : this.#hostOf(input)
-      if (host === null) return
+      if (host === null) {
+        if (this.#duplicates?.hasEnded(index)) this.options.flow?.forget(index)
+        return
+      }
       if (kind === 'fresh' && this.#host === null && !this.#queues.takes(host)) {
         this.#queues.spill(host, index)
         spilled += 1

@@ -135,10 +135,11 @@ export class RunExecution implements StagedRun {
     for (const stage of this.stages) stage.cancelSessions()
   }
 
-  begin(): void {
+  begin(stage: number): void {
+    this.meters.start(this.ledger.recorded)
+    this.meters.startStage(stage, this.ledger.recorded)
     if (this.#phase !== 'waiting') return
     this.#phase = 'running'
-    this.meters.start(this.ledger.recorded)
     if (this.ledger.recorded.startedAt) return
     const startedAt = this.setting.clock.now()
     this.#times = timeBaseOf({ createdAt: this.record.createdAt, startedAt }, this.setting.clock)

@@ -2,7 +2,20 @@
 
 import type { Clock } from '../clock.js'
 import { estimateEnd, ThroughputWindow } from '../domain/eta.js'
-import { doneOf, type StageState, stageStates } from '../domain/run.js'
+import { doneOf, type Progress, type StageState, stageStates } from '../domain/run.js'
+
+/** Null while nothing tells. */
+export type Eta = Pick<Progress, 'etaMs' | 'etaHighMs'>
+
+/** Stages go on at the same time, and what is left of any has to come through the last one: the slowest tells. */
+export function latestOf(stages: readonly Eta[]): Eta {
+  const latest = (figure: keyof Eta) =>
+    stages.reduce<number | null>(
+      (last, { [figure]: ms }) => (last === null || ms === null ? null : Math.max(last, ms)),
+      0,
+    )
+  return { etaMs: latest('etaMs'), etaHighMs: latest('etaHighMs') }
+}
 
 export class RateMeter {
   readonly #window = new ThroughputWindow()
@@ -13,7 +26,7 @@ export class RateMeter {
 
   constructor(private readonly clock: Clock) {}
 
-  /** The run goes (on) from here. */
+  /** The run, or the stage, goes (on) from here. */
   start(done: number): void {
     if (this.#startMs !== null) return
     this.#startMs = this.clock.monotonicMs()
@@ -33,7 +46,8 @@ export class RateMeter {
   }
 
   /** Of what is left; null figures while nothing has ended. */
-  estimate(left: number): { etaMs: number | null; etaHighMs: number | null } {
+  estimate(left: number): Eta {
+    if (left <= 0) return { etaMs: 0, etaHighMs: 0 }
     const unknown = { etaMs: null, etaHighMs: null }
     if (this.#startMs === null) return unknown
     const now = this.clock.monotonicMs()
@@ -62,8 +76,14 @@ export class Meters {
     this.stages = record.stages?.map(() => new RateMeter(clock)) ?? [this.run]
   }
 
-  start(state: Measured): void {
-    this.#each(state, (meter, { counts }) => meter.start(doneOf(counts)))
+  /** The run goes (on) from here. */
+  start({ counts }: Measured): void {
+    this.run.start(doneOf(counts))
+  }
+
+  /** So does a stage: the items come to the later ones later. */
+  startStage(stage: number, state: Measured): void {
+    this.stages[stage]!.start(doneOf(stageStates(state)[stage]!.counts))
   }
 
   sample(state: Measured): void {

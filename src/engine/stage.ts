@@ -162,7 +162,7 @@ export class StageExecution implements ScheduledRun, SessionListener {
   attach(lane: Lane): void {
     const { setting } = this.options
     this.#demand.laneCame()
-    this.run.begin()
+    this.run.begin(this.index)
     const { clock, maxOutputBytes, nextJob } = setting
     const ordinal = this.#sessions.freeOrdinal
     const slots = slotsOfLane(this.execution, ordinal)

@@ -37,8 +37,8 @@ export interface StagedRun {
   readonly record: RunRecord
   readonly phase: Phase
   readonly times: TimeBase
-  /** A lane is there: the first one starts the run. */
-  begin(): void
+  /** A lane is there for the stage: the first one of all starts the run. */
+  begin(stage: number): void
   /** Has an entry written. */
   add(entry: Entry): void
   /** AUTO has chosen how the stage is executed from now on. */

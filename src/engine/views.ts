@@ -12,7 +12,7 @@ import type { Store, TimeColumn } from '../store/store.js'
 import { InputsTooLarge, type RunView } from './engine.js'
 import type { RunExecution } from './execution.js'
 import { KeptAnswers } from './kept-answers.js'
-import type { RateMeter } from './rate.js'
+import { latestOf, type RateMeter } from './rate.js'
 
 /** What is shown of a run under way. */
 type LiveRun = Pick<RunExecution, 'record' | 'ledger' | 'meters' | 'running' | 'sequence'> & {
@@ -52,7 +52,7 @@ export class Views {
         sequence,
       })
     })
-    return { record: current, progress, stages }
+    return { record: current, progress: { ...progress, ...latestOf(stages) }, stages }
   }
 
   distribution(

@@ -110,6 +110,18 @@ describe('a pipeline', () => {
     expect([second.moments.count, second.percentile(1)]).toEqual([4, 2])
   })
 
+  it('tells its end by the stage that takes the longest, as soon as that can be told', async () => {
+    const world = new Pipelines()
+    const key = await world.launch(2, 100)
+    for (let idle = 0; idle < 3; ) idle = (await world.endAll('first')) === 0 ? idle + 1 : 0
+    expect((await world.view(key)).progress.etaMs).toBeNull()
+    await world.pass(1_000)
+    await world.end(world.lanesOf('second')[0], { outcome: Outcome.SUCCEEDED, output: '1', serviceMs: 1_000 }, 1)
+    const { progress, stages } = await world.view(key)
+    expect(stages.map(({ etaMs }) => etaMs)).toEqual([0, 99_000])
+    expect(progress).toMatchObject({ etaMs: 99_000, etaHighMs: stages[1]!.etaHighMs })
+  })
+
   it('measures the wait from the end of the stage before', async () => {
     const world = new Pipelines()
     const key = await world.launch(2, 1)

@@ -45,7 +45,7 @@ export class RunExecution implements StagedRun {
       meters: this.meters,
       clock,
       bus,
-      running: () => this.stages.reduce((sum, { running }) => sum + running, 0),
+      running: (stage) => this.stages[stage]!.running,
       ending: () => this.#ending(),
       onEnded: () => setting.onEnded(this),
     })
@@ -83,6 +83,11 @@ export class RunExecution implements StagedRun {
 
   get running(): number {
     return this.#states.running
+  }
+
+  /** Of one stage. */
+  runningIn(stage: number): number {
+    return this.#states.runningIn(stage)
   }
 
   get sequence(): number {

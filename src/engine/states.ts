@@ -15,8 +15,8 @@ interface Options {
   meters: Meters
   clock: Clock
   bus: EventBus
-  /** Tasks in service. */
-  running(): number
+  /** Tasks of a stage in service. */
+  running(stage: number): number
   /** How the run ends with what has been handed over; null while it goes on. */
   ending(): { failure: TaskError | null; isCutShort: boolean } | null
   onEnded(): void
@@ -49,10 +49,18 @@ export class RunStates implements RecordedRun {
     return this.#shown
   }
 
-  /** As clients see it: nothing runs before the start is on disk, nor more than the plan that is there allows. */
+  /** As clients see it, of all stages. */
   get running(): number {
-    const { startedAt, concurrency } = this.options.ledger.visible
-    return startedAt === null ? 0 : Math.min(this.options.running(), concurrency ?? Number.POSITIVE_INFINITY)
+    return stageStates(this.options.ledger.visible).reduce((sum, _, stage) => sum + this.runningIn(stage), 0)
+  }
+
+  /** Of one stage: nothing runs before the start is on disk, nor more than the plan that is there allows. */
+  runningIn(stage: number): number {
+    const { visible } = this.options.ledger
+    const { concurrency } = stageStates(visible)[stage]!
+    return visible.startedAt === null
+      ? 0
+      : Math.min(this.options.running(stage), concurrency ?? Number.POSITIVE_INFINITY)
   }
 
   get isEnding(): boolean {

@@ -15,9 +15,7 @@ import { KeptAnswers } from './kept-answers.js'
 import { latestOf, type RateMeter } from './rate.js'
 
 /** What is shown of a run under way. */
-type LiveRun = Pick<RunExecution, 'record' | 'ledger' | 'meters' | 'running' | 'sequence'> & {
-  stages: readonly { running: number }[]
-}
+type LiveRun = Pick<RunExecution, 'record' | 'ledger' | 'meters' | 'running' | 'runningIn' | 'sequence'>
 
 /** Distributions of ended runs kept at hand: two columns of 100,000 values are 1.6 MB. */
 const MAX_DISTRIBUTIONS = 32
@@ -43,15 +41,14 @@ export class Views {
     const { meters, sequence } = live
     const progress = liveProgress(current, { running: live.running, meter: meters.run, elapsedMs, sequence })
     if (current.stages === null) return { record: current, progress, stages: [progress] }
-    const stages = current.stages.map((stage, at) => {
-      const running = startedAt ? Math.min(live.stages[at]!.running, stage.concurrency ?? 0) : 0
-      return liveProgress(stage, {
-        running,
+    const stages = current.stages.map((stage, at) =>
+      liveProgress(stage, {
+        running: live.runningIn(at),
         meter: meters.stages[at]!,
         elapsedMs: sinceFirst(stage, elapsedMs),
         sequence,
-      })
-    })
+      }),
+    )
     return { record: current, progress: { ...progress, ...latestOf(stages) }, stages }
   }
 

@@ -214,8 +214,10 @@ export class World {
     }
   }
 
-  #checkCounts({ record, progress }: RunView): void {
+  #checkCounts({ record, progress, stages }: RunView): void {
     const { queued, running, done, total } = progress
+    for (const figure of ['queued', 'running', 'done', 'total', 'succeeded', 'failed', 'cancelled', 'skipped'] as const)
+      expect(stages.reduce((sum, stage) => sum + stage[figure], 0)).toBe(progress[figure])
     expect(queued + running + done).toBe(total)
     expect(Math.min(queued, running, done)).toBeGreaterThanOrEqual(0)
     expect(done).toBe(doneOf(progress))

@@ -110,6 +110,24 @@ describe('a pipeline', () => {
     expect([second.moments.count, second.percentile(1)]).toEqual([4, 2])
   })
 
+  it('tells of as many running tasks as its stages do, also while a new plan is on its way to the disk', async () => {
+    const world = new Pipelines()
+    const key = await world.launch(2, 10, { strategy: 'AUTO' })
+    world.store.autoCommit = false
+    await world.end(world.lanesOf('first')[0], { outcome: Outcome.SUCCEEDED, output: '1', serviceMs: 100 }, 1)
+    expect(world.lanesOf('first')).toHaveLength(2)
+    const running = async () => {
+      const { progress, stages } = await world.view(key)
+      expect(progress.running).toBe(stages.reduce((sum, stage) => sum + stage.running, 0))
+      return stages.map((stage) => stage.running)
+    }
+    expect(await running()).toEqual([1, 1])
+    world.store.autoCommit = true
+    world.store.release()
+    await world.settle()
+    expect(await running()).toEqual([2, 1])
+  })
+
   it('tells its end by the stage that takes the longest, as soon as that can be told', async () => {
     const world = new Pipelines()
     const key = await world.launch(2, 100)

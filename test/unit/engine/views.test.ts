@@ -45,7 +45,7 @@ function live(clock: ManualClock) {
   ledger.advance(entries, { sequence: 5 })
   ledger.acknowledge(entries)
   meters.sample(ledger.visible)
-  return { record, ledger, meters, stages: [{ running: 2 }], running: 2, sequence: 7 }
+  return { record, ledger, meters, running: 2, runningIn: () => 2, sequence: 7 }
 }
 
 describe('Views.view', () => {

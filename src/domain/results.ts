@@ -41,6 +41,11 @@ export function outputAt(outputs: OutputColumn | null, at: number): string | nul
   return end > begin ? outputs.text.slice(begin, end) : null
 }
 
+/** A part of a text keeps the whole of it in memory: this is for one that is to stay longer than the others of its column. */
+export function detached(text: string): string {
+  return Buffer.from(text, 'utf16le').toString('utf16le')
+}
+
 /**
  * A million tiny tasks must not cost a million objects: all arrays have `count` places, in the order in which the
  * items ended.

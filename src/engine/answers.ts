@@ -2,7 +2,7 @@
 
 import type { TaskError } from '../domain/errors.js'
 import { FetchColumnBuilder, fetchAt } from '../domain/fetch-column.js'
-import { type BlockError, type Outcome, outputAt, type ResultColumns } from '../domain/results.js'
+import { type BlockError, detached, type Outcome, outputAt, type ResultColumns } from '../domain/results.js'
 import { type FetchDetail, STORED_TASK_STATUS, type TaskRecord } from '../domain/task.js'
 
 export interface Answer {
@@ -18,12 +18,8 @@ const CHARS_OF_A_DETAIL = 256
 
 export function answerAt(columns: ResultColumns, at: number, error: TaskError | null): Answer {
   const outcome = columns.outcomes[at] as Outcome
-  return { outcome, output: detached(outputAt(columns.outputs, at)), error, fetch: fetchAt(columns.fetches, at) }
-}
-
-/** A part of a text keeps the whole of it in memory: of a block with a megabyte of outputs one is to stay. */
-function detached(text: string | null): string | null {
-  return text && Buffer.from(text, 'utf16le').toString('utf16le')
+  const output = outputAt(columns.outputs, at)
+  return { outcome, output: output && detached(output), error, fetch: fetchAt(columns.fetches, at) }
 }
 
 export function answerOf({ status, output, error, fetch }: TaskRecord): Answer {

@@ -5,22 +5,29 @@
  */
 
 import type { IndexSet } from '../domain/indexset.js'
-import type { ResultColumns } from '../domain/results.js'
+import { detached, type ResultColumns } from '../domain/results.js'
 import type { HandedOver } from '../store/store.js'
 import { MAX_WAITING, PendingItems } from './pending.js'
 import type { Batch, Range, Supply } from './supply.js'
 
 /** What a flow takes. */
-export interface Capacity {
+interface Capacity {
   items: number
+  /** Where they are soon over. */
+  mostItems: number
   /** UTF-16 units of what was handed over. */
   chars: number
 }
 
-/** Enough for the lanes of a stage to have work until more has come, of however short tasks. */
-export const FLOW: Capacity = { items: 1_024, chars: 4 * 1024 * 1024 }
+export const FLOW: Capacity = { items: 1_024, mostItems: 8_192, chars: 4 * 1024 * 1024 }
 /** Of a stage with limits per host: those of a busy one must not keep all others waiting. */
-export const GATED_FLOW: Capacity = { items: 10_000, chars: 8 * 1024 * 1024 }
+export const GATED_FLOW: Capacity = { items: 10_000, mostItems: 10_000, chars: 8 * 1024 * 1024 }
+/** There is room for so many times what the stage before can have in service at once, so that as much can wait as comes. */
+const TIMES_IN_SERVICE = 2
+/** But not for more than this. */
+export const MOST_CHARS = 32 * 1024 * 1024
+/** What a stage ends in this time there is room for, so that it has work until more has come: of the shortest tasks that is much. */
+const PACE_MS = 100
 /** What is full lets nothing in until it is so far empty: the stage before then goes on with many items, not with one at a time. */
 const REOPENS_AT = 0.5
 /** Of the last items the mean length counts, by halves. */
@@ -49,6 +56,10 @@ interface Options {
   read(indexes: readonly number[]): Promise<HandedOver[]>
   /** Run.startedAt, epoch milliseconds. */
   runStartedAt(): number
+  /** What the stage before can have in service at once. */
+  inService(): number
+  /** The monotonic clock. */
+  nowMs(): number
 }
 
 export class FlowSupply implements Supply {
@@ -67,6 +78,10 @@ export class FlowSupply implements Supply {
   #countedChars = 0
   #counted = 0
   #isShut = false
+  /** What is ended in PACE_MS, and what has ended since when. */
+  #pace = 0
+  #ended = 0
+  #endedSinceMs: number | null = null
   /** Told of each item that comes. */
   onArrival = () => {}
 
@@ -89,16 +104,17 @@ export class FlowSupply implements Supply {
 
   /** How many items more may be on their way here. */
   get room(): number {
-    const { capacity } = this.options
-    const items = this.#held.size - this.#resting
-    const chars = this.#chars - this.#restingChars
-    const fill = Math.max(items / capacity.items, chars / capacity.chars)
+    if (this.isShut) return 0
+    const byChars = Math.ceil((this.#maxChars - this.#awakeChars) / this.#meanChars)
+    return Math.min(this.#maxItems - this.#awake, byChars)
+  }
+
+  /** Whether nothing more is to come for now. */
+  get isShut(): boolean {
+    const fill = Math.max(this.#awake / this.#maxItems, this.#awakeChars / this.#maxChars)
     if (fill >= 1) this.#isShut = true
     else if (fill <= REOPENS_AT) this.#isShut = false
-    if (this.#isShut) return 0
-    const meanChars = this.#countedChars / Math.max(1, this.#counted)
-    const byChars = meanChars > 0 ? Math.ceil((capacity.chars - chars) / meanChars) : Number.POSITIVE_INFINITY
-    return Math.min(capacity.items - items, byChars)
+    return this.#isShut
   }
 
   /** An item has left the stage before. */
@@ -169,10 +185,10 @@ export class FlowSupply implements Supply {
   rest(index: number): void {
     const held = this.#held.get(index)
     if (held === undefined || held.isResting) return
-    if (this.#resting >= MAX_HELD_RESTING) {
-      this.#chars -= charsOf(held)
-      held.text = null
-    }
+    this.#chars -= charsOf(held)
+    // It may stay for long: what came with it goes.
+    held.text = held.text === null || !this.#mayKeepResting ? null : detached(held.text)
+    this.#chars += charsOf(held)
     held.isResting = true
     this.#resting += 1
     this.#restingChars += charsOf(held)
@@ -184,6 +200,7 @@ export class FlowSupply implements Supply {
 
   ended(columns: Pick<ResultColumns, 'count' | 'indexes'>, dropped: ReadonlySet<number> | null): void {
     for (let at = 0; at < columns.count; at += 1) if (!dropped?.has(at)) this.forget(columns.indexes[at]!)
+    this.#notePace(columns.count - (dropped?.size ?? 0))
   }
 
   /** The item is not on its way any more. */
@@ -197,8 +214,48 @@ export class FlowSupply implements Supply {
 
   stop(): void {}
 
+  get #mayKeepResting(): boolean {
+    return this.#resting < MAX_HELD_RESTING && this.#restingChars < this.options.capacity.chars
+  }
+
+  get #maxItems(): number {
+    const { capacity, inService } = this.options
+    const atPace = Math.min(this.#pace, capacity.mostItems)
+    return Math.max(capacity.items, TIMES_IN_SERVICE * inService(), atPace)
+  }
+
+  get #maxChars(): number {
+    const { capacity, inService } = this.options
+    return Math.max(capacity.chars, Math.min(TIMES_IN_SERVICE * inService() * this.#meanChars, MOST_CHARS))
+  }
+
+  /** Of the last items. */
+  get #meanChars(): number {
+    return Math.max(1, this.#countedChars / Math.max(1, this.#counted))
+  }
+
+  /** Those that do not rest. */
+  get #awake(): number {
+    return this.#held.size - this.#resting
+  }
+
+  get #awakeChars(): number {
+    return this.#chars - this.#restingChars
+  }
+
   get #untouched(): number {
     return this.#arrived.length - this.#head + this.#recovered.reduce((sum, { size }) => sum + size, 0)
+  }
+
+  #notePace(ended: number): void {
+    const { nowMs } = this.options
+    this.#endedSinceMs ??= nowMs()
+    this.#ended += ended
+    const passedMs = nowMs() - this.#endedSinceMs
+    if (passedMs < PACE_MS) return
+    this.#pace = Math.ceil((this.#ended * PACE_MS) / passedMs)
+    this.#endedSinceMs = nowMs()
+    this.#ended = 0
   }
 
   #takeArrived(max: number): Batch | null {
@@ -228,7 +285,7 @@ export class FlowSupply implements Supply {
   /** What is known of it already was measured, and not read from the disk. */
   #hold(index: number, text: string, readyAt: number): void {
     const known = this.#held.get(index)
-    if (known) this.#wake(known)
+    this.forget(index)
     this.#held.set(index, { text, readyAt: known?.readyAt ?? readyAt, isResting: false })
     this.#chars += text.length
   }

@@ -5,7 +5,7 @@ import { handedOverAt, linkAfter, readRequestHandedOver, type StageLink } from '
 import type { IndexSet } from '../domain/indexset.js'
 import { Outcome, type ResultColumns } from '../domain/results.js'
 import type { Store } from '../store/store.js'
-import { type Capacity, FLOW, FlowSupply, GATED_FLOW } from './flow.js'
+import { FLOW, FlowSupply, GATED_FLOW } from './flow.js'
 import { createSupply, isGated, type SupplyOptions } from './gated-supply.js'
 import type { InputReading } from './granter.js'
 import { isRead } from './job.js'
@@ -26,6 +26,8 @@ interface Options extends Omit<SupplyOptions, 'flow' | 'ended' | 'store'> {
   store: Pick<Store, 'items' | 'task' | 'handedOver'>
   /** Run.startedAt, epoch milliseconds. */
   runStartedAt(): number
+  /** What the stage before can have in service at once. */
+  inService(): number
 }
 
 export class StageItems {
@@ -49,6 +51,11 @@ export class StageItems {
     return this.#flow?.room ?? Number.POSITIVE_INFINITY
   }
 
+  /** Whether nothing more is to come for now. */
+  get isShut(): boolean {
+    return this.#flow?.isShut ?? false
+  }
+
   /** When each item of the columns left the stage before, by place, in epoch milliseconds; null in the first stage. */
   readyAts({ indexes, startedAt }: ResultColumns): Float64Array | null {
     const flow = this.#flow
@@ -68,17 +75,21 @@ export class StageItems {
   }
 }
 
-function createFlow({ record, stage, recovery, store, runStartedAt }: Options, link: StageLink): FlowSupply {
+function createFlow(
+  { record, stage, recovery, store, runStartedAt, inService, clock }: Options,
+  link: StageLink,
+): FlowSupply {
   const { spec, id: runId } = record
   const work = spec.stages[stage]!
-  const capacity: Capacity = isGated(work) ? GATED_FLOW : FLOW
   return new FlowSupply({
-    capacity,
+    capacity: isGated(work) ? GATED_FLOW : FLOW,
     total: spec.source.count,
     recovered: recoveredItems(work, recovery),
     toInput: work.kind === 'FETCH' ? readRequestHandedOver : (text) => text,
     read: (indexes) => store.handedOver({ runId, stage: stage - 1, link }, indexes),
     runStartedAt,
+    inService,
+    nowMs: () => clock.monotonicMs(),
   })
 }
 

@@ -272,6 +272,7 @@ export class StageExecution implements ScheduledRun, SessionListener {
       recovery,
       store,
       runStartedAt: () => run.times.runStartedAt,
+      inService: () => this.options.previous?.execution.concurrency ?? 0,
       concurrency: plan.live.concurrency,
       clock: setting.clock,
       isFull: () => setting.recorder.full,
@@ -286,6 +287,11 @@ export class StageExecution implements ScheduledRun, SessionListener {
   get #room(): number {
     const room = this.next === null ? Number.POSITIVE_INFINITY : this.next.#items.room
     return room - this.#sessions.outstanding - this.#granter.reading
+  }
+
+  /** Whether the next stage takes nothing for now. */
+  get #isHeldUp(): boolean {
+    return this.next === null ? false : this.next.#items.isShut
   }
 
   #createGranter(): Granter {
@@ -408,6 +414,8 @@ export class StageExecution implements ScheduledRun, SessionListener {
     const { previous } = this.options
     if (this.next) this.next.#look()
     if (previous) previous.#look()
+    // What was handed out ahead gives more than there is room for by now.
+    if (this.#isHeldUp) this.#sessions.recall()
     // The last items may wait behind long ones in the lane that was handed them, while there could be another one.
     if (this.#pending.ready === 0 && this.#sessions.size < this.execution.lanes) this.#sessions.recall()
     this.#demand.changed()

@@ -230,6 +230,30 @@ describe('a pipeline', () => {
     expect(world.store.problems()).toEqual([])
   })
 
+  it('has in service as many as it may, however long what they give is', async () => {
+    const world = new Pipelines()
+    const stages = [{ fetch: { fetch: { bodyPolicy: 'TEXT' as const } } }, { compute: { function: 'second' } }]
+    const source = { template: { template: 'http://a.example/{i}', from: 1, to: 100, step: 1 } }
+    const key = await world.pipeline({ source, stages, options: { concurrency: 8 } })
+    const fetching = () => world.pool.busy.find(({ job }) => job?.work.kind === 'FETCH')
+    await world.end(fetching(), { outcome: Outcome.SUCCEEDED, output: `"${'x'.repeat(1_000_000)}"` }, 2)
+    expect((await world.stageCounts(key))[0]).toMatchObject({ succeeded: 2, running: 8 })
+  })
+
+  it('takes back what it has handed out ahead when that turns out to be too much', async () => {
+    const world = new Pipelines({ maxLanes: 2, defaultLanes: 1 })
+    await world.launch(2, 1_000)
+    const lane = () => world.lanesOf('first')[0]!
+    while (lane().held.length < 20)
+      await world.end(lane(), { outcome: Outcome.SUCCEEDED, output: '1', serviceMs: 0.001 }, 4)
+    lane().recalled = false
+    await world.end(lane(), { outcome: Outcome.SUCCEEDED, output: `"${'x'.repeat(5_000_000)}"` }, 1)
+    expect(lane().recalled).toBe(true)
+    const { length } = lane().held
+    await world.end(lane(), { outcome: Outcome.NOT_STARTED }, length - 1)
+    expect(lane().held).toHaveLength(1)
+  })
+
   it('goes on after a crash where each item was', async () => {
     const world = new Pipelines()
     const key = await world.launch(3, 6)

@@ -48,6 +48,7 @@ function setup({ stages, stage = stages.length - 1, recovery = NOTHING_RECOVERED
       },
     },
     runStartedAt: () => STARTED_AT,
+    inService: () => 2,
     concurrency: 64,
     clock,
     isFull: () => false,

@@ -65,6 +65,21 @@ interface Asked {
   before: Pick<ExecutionState, 'concurrency' | 'lanes'>
 }
 
+/**
+ * Lanes that there will soon be a use for, by kind: those that AUTO may choose, and of pipelines those of all stages. Until the first
+ * items have come through the first stage the others have time to start.
+ */
+export function lanesAhead(plans: readonly StagePlan[]): ReadonlyMap<LaneKind, number> {
+  const counts = new Map<LaneKind, number>()
+  for (const { live, options, decision } of plans) {
+    const isOpen = options !== null && decision === null
+    if (!isOpen && plans.length === 1) continue
+    const { laneKind, lanes } = isOpen ? options.threads : live
+    counts.set(laneKind, (counts.get(laneKind) ?? 0) + lanes)
+  }
+  return counts
+}
+
 /** What was started goes on as it was started. */
 export function planStage(record: RunRecord, stage: number, limits: PlanLimits): StagePlan {
   const { spec } = record

@@ -41,7 +41,7 @@ import { FetchBudget } from './fetch-budget.js'
 import { type CheckedLaunch, type CheckResult, fileOf, idempotencyOf, LaunchChecks } from './launch.js'
 import { stateOf } from './ledger.js'
 import type { LaunchLimits } from './limits.js'
-import { planStage, type StagePlan } from './plan.js'
+import { lanesAhead, planStage, type StagePlan } from './plan.js'
 import { Planner } from './planning.js'
 import { Prober } from './probe.js'
 import { QueueLimit } from './queue-limit.js'
@@ -409,11 +409,9 @@ export class Runs implements Engine {
 
   #plans(record: RunRecord): StagePlan[] {
     const plans = Array.from(record.spec.stages.keys(), (stage) => planStage(record, stage, this.options.limits))
-    for (const { options, decision } of plans) {
-      // What a comparison's run has for itself is not to be shared with lanes that start.
-      if (options !== null && decision === null && !this.#comparisons.isMeasuring)
-        this.options.lanes.warm('THREAD', options.threads.lanes)
-    }
+    // What a comparison's run has for itself is not to be shared with lanes that start.
+    if (this.#comparisons.isMeasuring) return plans
+    for (const [kind, count] of lanesAhead(plans)) this.options.lanes.warm(kind, count)
     return plans
   }
 

@@ -2,7 +2,7 @@
 
 import type { Diagnostic, StageFigures } from '../domain/diagnostic.js'
 import { diagnose, wantsLastTasks } from '../domain/diagnostics.js'
-import { isFinalRunStatus, type RunRecord } from '../domain/run.js'
+import { isFinalRunStatus, type RunRecord, stageStates } from '../domain/run.js'
 import type { Store } from '../store/store.js'
 
 interface Options {
@@ -55,11 +55,9 @@ export class Diagnoses {
 }
 
 /** Null before the run has started. */
-function figuresOf(
-  { spec, effectiveStrategy: strategy, lanes, concurrency, times, status, refusals }: RunRecord,
-  index: number,
-  cores: number,
-): StageFigures | null {
+function figuresOf(record: RunRecord, index: number, cores: number): StageFigures | null {
+  const { spec, status, refusals } = record
+  const { effectiveStrategy: strategy, lanes, concurrency, times } = stageStates(record)[index]!
   const stage = spec.stages[index]
   if (stage === undefined || strategy === null || lanes === null || concurrency === null) return null
   const { firstStartMs, lastEndMs, service, cpuMs, load = null } = times
@@ -67,7 +65,7 @@ function figuresOf(
     stage: spec.stages.length > 1 ? stage.name : null,
     kind: stage.kind,
     strategy,
-    isChosen: spec.strategy === 'AUTO',
+    isChosen: (stage.strategy ?? spec.strategy) === 'AUTO',
     lanes,
     concurrency,
     cores,

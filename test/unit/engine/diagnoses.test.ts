@@ -144,8 +144,13 @@ describe('Diagnoses', () => {
       return { stage, host, attempts: 10, refused: { HTTP_429: 5 }, maxRetryAfterMs: null }
     }
     const refusals = [tally(0, 'a'), tally(1, 'b')]
-    const spec = batchSpec({ stages: [FETCH, { ...COMPUTE, name: 'parse' }] })
-    const found = await diagnoses.of(held({ spec, refusals, status: 'RUNNING' }, { service: equalTimes(1, 1) }))
+    const spec = batchSpec({ kind: 'PIPELINE', stages: [FETCH, { ...COMPUTE, name: 'parse' }] })
+    const { effectiveStrategy, lanes, concurrency, decision, counts, times, finalThroughput } = held(
+      {},
+      { service: equalTimes(1, 1) },
+    )
+    const stage = { effectiveStrategy, lanes, concurrency, decision, counts, times, finalThroughput }
+    const found = await diagnoses.of(held({ spec, refusals, status: 'RUNNING', stages: [stage, stage] }))
     expect(found.map(({ message, evidence }) => [message.split(' refused')[0], evidence.host])).toEqual([
       ['Stage "fetch": a', 'a'],
       ['Stage "parse": b', 'b'],

@@ -3,6 +3,9 @@ import { describe, expect, it } from 'vitest'
 import { type AttemptPiece, inOrder } from '../../../src/domain/attempt-order.js'
 import { columnsOf } from '../../support/attempts.js'
 
+/** -0 sorts as 0 does, and does not equal it. */
+const withoutSign = (ms: number) => ms + 0
+
 /** A piece of attempts with these starts; their indexes tell which they are. */
 function pieceOf(starts: readonly number[], options: { base?: number; onRead?: () => void } = {}): AttemptPiece {
   const { base = 0, onRead = () => {} } = options
@@ -53,7 +56,7 @@ describe('inOrder', () => {
   })
 
   it('gives out each attempt once, in the order of the starts, whatever the pieces are', () => {
-    const starts = fc.array(fc.oneof(fc.nat(20), fc.double({ noNaN: true, min: -5, max: 100 })), {
+    const starts = fc.array(fc.oneof(fc.nat(20), fc.double({ noNaN: true, min: -5, max: 100 }).map(withoutSign)), {
       minLength: 1,
       maxLength: 30,
     })

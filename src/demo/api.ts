@@ -2,11 +2,13 @@
 
 import { type Client, createClient } from 'graphql-ws'
 import { WebSocket } from 'ws'
+import type { LaneTimeline } from './lanes-picture.js'
 
 /** One mutation of the API with its input. */
 export type Launch =
   | { kind: 'fetch'; input: Readonly<Record<string, unknown>> }
   | { kind: 'compute'; input: Readonly<Record<string, unknown>> }
+  | { kind: 'pipeline'; input: Readonly<Record<string, unknown>> }
 
 export interface RunProgress {
   status: string
@@ -14,10 +16,26 @@ export interface RunProgress {
 }
 
 export interface TaskResult {
+  stage: number
   index: number
   status: string
   output: unknown
-  fetch: { bytes: number; sha256: string | null } | null
+  fetch: { status: number | null; bytes: number; sha256: string | null } | null
+}
+
+/** What held a run back. */
+export interface Diagnosis {
+  code: string
+  severity: string
+  message: string
+}
+
+export interface StageResult {
+  name: string
+  effectiveStrategy: string | null
+  lanes: number | null
+  concurrency: number | null
+  timings: { wallMs: number; serviceTotalMs: number } | null
 }
 
 export interface RunResult {
@@ -25,6 +43,9 @@ export interface RunResult {
   lanes: number | null
   concurrency: number | null
   timings: { wallMs: number; serviceTotalMs: number; cpuMs: number; meanConcurrency: number } | null
+  stages: StageResult[]
+  diagnostics: Diagnosis[]
+  timeline: LaneTimeline[]
   errors: { code: string; message: string; count: number }[]
   tasks: { nodes: TaskResult[] }
 }
@@ -35,6 +56,9 @@ const LAUNCH = {
   }`,
   compute: `mutation LaunchCompute($input: LaunchComputeBatchInput!) {
     launch: launchComputeBatch(input: $input) { run { id } userErrors { code message field } }
+  }`,
+  pipeline: `mutation LaunchPipeline($input: LaunchPipelineInput!) {
+    launch: launchPipeline(input: $input) { run { id } userErrors { code message field } }
   }`,
 }
 
@@ -47,8 +71,11 @@ const READ = `query Read($id: ID!) {
   run(id: $id) {
     status lanes concurrency
     timings { wallMs serviceTotalMs cpuMs meanConcurrency }
+    stages { name effectiveStrategy lanes concurrency timings { wallMs serviceTotalMs } }
+    diagnostics { code severity message }
+    timeline(maxSpans: 500) { lane busyFraction spans { startMs endMs status tasks } }
     errors { code message count }
-    tasks(first: 1000) { nodes { index status output fetch { bytes sha256 } } }
+    tasks(first: 1000) { nodes { stage index status output fetch { status bytes sha256 } } }
   }
 }`
 

@@ -3,19 +3,20 @@
 import type { Writable } from 'node:stream'
 import cliProgress from 'cli-progress'
 import type { RunProgress } from './api.js'
-import type { Measurement, Strategy } from './figures.js'
+import type { Measurement } from './figures.js'
 import { seconds } from './units.js'
 
 /** One run on the display. */
 export interface RunDisplay {
   update(run: RunProgress): void
   /** With what was measured; null where the run did not come to its end. */
-  end(measurement: Measurement | null): void
+  end(measurement: Pick<Measurement, 'wallMs'> | null): void
 }
 
 export interface Display {
   print(text: string): void
-  run(strategy: Strategy): RunDisplay
+  /** `label`: such as the strategy. */
+  run(label: string): RunDisplay
 }
 
 export const silent: Display = {
@@ -30,10 +31,10 @@ export function lines(out: Writable): Display {
   const print = (text: string) => void out.write(`${text}\n`)
   return {
     print,
-    run: (strategy) => ({
+    run: (label) => ({
       update() {},
       end(measurement) {
-        if (measurement) print(`  ${strategy.padEnd(LABEL_WIDTH)} done in ${seconds(measurement.wallMs)}`)
+        if (measurement) print(`  ${label.padEnd(LABEL_WIDTH)} done in ${seconds(measurement.wallMs)}`)
       },
     }),
   }
@@ -43,7 +44,7 @@ export function lines(out: Writable): Display {
 export function bars(out: NodeJS.WriteStream): Display {
   return {
     print: (text) => void out.write(`${text}\n`),
-    run: (strategy) => bar(out, strategy.padEnd(LABEL_WIDTH)),
+    run: (label) => bar(out, label.padEnd(LABEL_WIDTH)),
   }
 }
 

@@ -77,10 +77,24 @@ function build(): ReadonlyMap<string, Document> {
       listed.push({ path, title: article.title }, { path: `${path}.json`, title: `${article.title}, as data` })
     }
   }
+  for (let number = 1; number <= NUMBERS; number += 1)
+    documents.set(numberPath(number), json({ number, limit: limitOf(number) }))
   return documents.set('/', contents(listed))
 }
 
-/** By path; `/` links to every other one. */
+/** Documents of a number each, as something to compute with. */
+export const NUMBERS = 60
+
+export function numberPath(number: number | string): string {
+  return `/numbers/${number}.json`
+}
+
+/** What the document of this number says: large enough that to sum up to it takes a core some milliseconds. */
+export function limitOf(number: number): number {
+  return 20_000_000 + number
+}
+
+/** By path; `/` links to every article and term. */
 export const DOCUMENTS = build()
 
 /** What `/download/<number>` sends: the same bytes for the same number, and no two numbers alike. */

@@ -12,6 +12,8 @@ export interface Example {
   about: string
   work: Work
   strategies: readonly Strategy[]
+  /** Whether what ran when is shown. */
+  isPictured: boolean
   launch(strategy: Strategy): Launch
   /** The same in small, run before and not measured: the first run of a function pays for its compilation. */
   warmUp?(strategy: Strategy): Launch
@@ -27,6 +29,7 @@ export function downloads(origin: string): Example {
     about: 'Three files that take 2 s each, one after the other and then together.',
     work: 'WAITING',
     strategies: ['SEQUENTIAL', 'ASYNC'],
+    isPictured: false,
     launch: (strategy) => ({
       kind: 'fetch',
       input: {
@@ -42,6 +45,31 @@ export function downloads(origin: string): Example {
   }
 }
 
+const REQUESTS = 5
+const ONE_SECOND_MS = 1_000
+
+/** The chapter's benchmark of waiting: five requests that take a second each. */
+export function waiting(origin: string): Example {
+  const url = `${origin}/wiki/heddle?delayMs=${ONE_SECOND_MS}`
+  const expected = Array.from({ length: REQUESTS }, () => 200)
+  return {
+    title: 'Five requests of a second',
+    about: `The chapter's benchmark of waiting: ${REQUESTS} requests that take 1 s each, under every strategy.`,
+    work: 'WAITING',
+    strategies: STRATEGIES,
+    isPictured: true,
+    launch: (strategy) => ({
+      kind: 'fetch',
+      input: { source: { urls: expected.map(() => url) }, options: { name: 'demo: waiting', strategy } },
+    }),
+    check: (result) =>
+      compared(result, expected, {
+        found: (at) => result.tasks.nodes[at]?.fetch?.status,
+        right: `${REQUESTS} answers of the origin, ${grouped(bytesOf(result))} bytes`,
+      }),
+  }
+}
+
 const AT_ONCE = 10
 const PAGE_DELAY_MS = 100
 
@@ -53,6 +81,7 @@ export function scraping(origin: string, paths: readonly string[]): Example {
     about: `${paths.length} pages of HTML and JSON that take ${PAGE_DELAY_MS} ms each, ${AT_ONCE} at a time.`,
     work: 'WAITING',
     strategies: STRATEGIES,
+    isPictured: false,
     launch: (strategy) => ({
       kind: 'fetch',
       input: {
@@ -92,6 +121,7 @@ export function sums(): Example {
     about: 'The sums of the squares below 10, 20 and 30 million.',
     work: 'COMPUTING',
     strategies: STRATEGIES,
+    isPictured: false,
     launch: (strategy) => compute('sumOfSquares', inputs, { name: 'demo: sums', strategy }),
     warmUp: (strategy) =>
       compute(
@@ -107,14 +137,15 @@ export function sums(): Example {
   }
 }
 
-/** Long enough for the lanes to tell. The count of primes below a hundred million is in every table of them. */
+/** The chapter's benchmark of computing, long enough for the lanes to tell. The count of primes below a hundred million is in every table of them. */
 export function primes(): Example {
   const inputs = Array.from({ length: 12 }, () => 100_000_000)
   return {
     title: 'More number crunching',
-    about: `Counting the primes below a hundred million, ${inputs.length} times over.`,
+    about: `The chapter's benchmark of computing, with work that is big enough to matter: counting the primes below a hundred million, ${inputs.length} times over.`,
     work: 'COMPUTING',
     strategies: STRATEGIES,
+    isPictured: true,
     launch: (strategy) => compute('countPrimes', inputs, { name: 'demo: primes', strategy }),
     warmUp: (strategy) =>
       compute(
@@ -134,12 +165,12 @@ export function primes(): Example {
   }
 }
 
-function compute(name: string, inputs: readonly number[], options: Readonly<Record<string, unknown>>): Launch {
+export function compute(name: string, inputs: readonly unknown[], options: Readonly<Record<string, unknown>>): Launch {
   return { kind: 'compute', input: { function: name, source: { inputs }, options } }
 }
 
 /** The sum of i² for 0 <= i < n. */
-function sumOfSquaresBelow(n: bigint): bigint {
+export function sumOfSquaresBelow(n: bigint): bigint {
   return ((n - 1n) * n * (2n * n - 1n)) / 6n
 }
 
@@ -154,7 +185,7 @@ interface Comparison {
   right: string
 }
 
-function compared(result: RunResult, expected: readonly unknown[], { found, right }: Comparison): Check {
+export function compared(result: RunResult, expected: readonly unknown[], { found, right }: Comparison): Check {
   const [error] = result.errors
   if (error) return { ok: false, message: `${error.count} tasks failed: ${error.code}, ${error.message}` }
   if (result.tasks.nodes.length !== expected.length) {

@@ -1,5 +1,8 @@
 /** What the demonstration measures, and what follows from it. */
 
+import type { Diagnosis } from './api.js'
+import type { LaneTimeline } from './lanes-picture.js'
+
 export const STRATEGIES = ['SEQUENTIAL', 'ASYNC', 'THREADS', 'PROCESSES'] as const
 export type Strategy = (typeof STRATEGIES)[number]
 
@@ -13,6 +16,10 @@ export interface Measurement {
   serviceTotalMs: number
   meanConcurrency: number
   cpuMs: number
+  /** What held it back, as the server sees it. */
+  diagnostics: Diagnosis[]
+  /** What ran when. */
+  timeline: LaneTimeline[]
 }
 
 /** Beside a measured sequential run; null where there is none. */
@@ -31,6 +38,8 @@ export interface Outcome {
   /** What was run, in a sentence. */
   about: string
   work: Work
+  /** Whether what ran when is shown. */
+  isPictured: boolean
   rows: Row[]
   /** What was found right with the outputs, or wrong. */
   check: Check

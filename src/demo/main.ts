@@ -5,8 +5,17 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { demonstrate } from './demonstration.js'
 import { bars, type Display, lines, silent } from './display.js'
-import type { Outcome } from './figures.js'
-import { closingText, createPaint, headingText, outcomeText, type ReportOptions, reportJson } from './report.js'
+import {
+  closingText,
+  createPaint,
+  headingText,
+  isRight,
+  outcomeText,
+  pipelineText,
+  pitfallsText,
+  type ReportOptions,
+  reportJson,
+} from './report.js'
 
 const HELP = `Runs the examples of a chapter on concurrency and prints what they took on this machine.
 
@@ -48,16 +57,20 @@ async function main(): Promise<number> {
 
 async function run(display: Display, signal: AbortSignal, options: ReportOptions & { json: boolean }): Promise<number> {
   display.print(`Heddle, measured on this machine: ${options.machine.cores} cores, Node.js ${process.version}`)
-  const outcomes = await demonstrate({
+  const say = (text: string) => display.print(`\n${text}`)
+  const all = await demonstrate({
     entry: fileURLToPath(new URL('../main.js', import.meta.url)),
+    machine: options.machine,
     display,
-    onBegin: (example) => display.print(`\n${headingText(example, options)}\n`),
-    onEnd: (outcome) => display.print(`\n${outcomeText(outcome, options)}`),
+    onBegin: (heading) => say(`${headingText(heading, options)}\n`),
+    onOutcome: (outcome) => say(outcomeText(outcome, options)),
+    onPipeline: (outcome) => say(pipelineText(outcome, options)),
+    onPitfalls: (pitfalls) => say(pitfallsText(pitfalls, options)),
     signal,
   })
-  display.print(`\n${closingText(outcomes, options)}`)
-  if (options.json) console.log(reportJson(outcomes, options.machine))
-  return outcomes.every((outcome: Outcome) => outcome.check.ok) ? 0 : 1
+  say(closingText(all, options))
+  if (options.json) console.log(reportJson(all, options.machine))
+  return isRight(all) ? 0 : 1
 }
 
 main().then(

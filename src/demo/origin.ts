@@ -4,6 +4,7 @@
  *
  *     /                      links to all documents
  *     /wiki/… and /terms/…   articles as HTML, with .json as JSON
+ *     /numbers/<1 to 60>.json  a number, as something to compute with
  *     /download/<number>     a file that takes its delay in the middle of its body: 2,000 ms if nothing else is asked
  *     ?delayMs=<number>      on any of them: how long it takes, up to a minute
  */

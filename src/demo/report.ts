@@ -2,8 +2,12 @@
 
 import { styleText } from 'node:util'
 import Table from 'cli-table3'
-import type { Outcome, Row } from './figures.js'
+import type { Demonstration, Heading } from './demonstration.js'
+import type { Check, Outcome, Row } from './figures.js'
+import { type LaneTimeline, lanesPicture, type PictureOptions } from './lanes-picture.js'
 import { lessonOf, type Machine, summaryOf } from './lessons.js'
+import type { PipelineOutcome } from './pipeline.js'
+import type { Pitfall } from './pitfalls.js'
 import { percent, seconds, times } from './units.js'
 
 type Format = Parameters<typeof styleText>[0]
@@ -62,26 +66,98 @@ export interface ReportOptions {
   paint: Paint
 }
 
-export function headingText({ title, about }: Pick<Outcome, 'title' | 'about'>, { paint }: ReportOptions): string {
+export function headingText({ title, about }: Heading, { paint }: ReportOptions): string {
   return `${paint('bold', title)}\n${wrapped(about)}`
 }
 
-/** What was measured of one example, whether the outputs were right, and what to learn. */
+/** What was measured of one example, whether the outputs were right, what ran when, and what to learn. */
 export function outcomeText(outcome: Outcome, { machine, paint }: ReportOptions): string {
-  const { ok, message } = outcome.check
-  const verdict = ok ? paint('green', wrapped(`right: ${message}`)) : paint('red', wrapped(`WRONG: ${message}`))
-  return [tableOf(outcome.rows, paint), verdict, wrapped(lessonOf(outcome, machine))].join('\n\n')
+  const pictures = outcome.isPictured ? picturesOf(outcome.rows, paint) : []
+  const parts = [
+    tableOf(outcome.rows, paint),
+    checkText(outcome.check, paint),
+    ...pictures,
+    wrapped(lessonOf(outcome, machine)),
+  ]
+  return parts.join('\n\n')
 }
 
-export function closingText(outcomes: readonly Outcome[], { paint }: ReportOptions): string {
+export function pipelineText(outcome: PipelineOutcome, { paint }: ReportOptions): string {
+  const { apart, wallMs, stages, check, timeline } = outcome
+  const apartMs = apart.fetchMs + apart.computeMs
+  const lines = [
+    `  one after the other  ${seconds(apart.fetchMs)} + ${seconds(apart.computeMs)} = ${paint('bold', seconds(apartMs))}`,
+    `  as a pipeline        ${paint('bold', seconds(wallMs))}`,
+  ]
+  const ways = stages.map(
+    ({ name, effectiveStrategy, lanes }) =>
+      `${name} under ${effectiveStrategy}, ${lanes} ${lanes === 1 ? 'lane' : 'lanes'}`,
+  )
+  const lesson =
+    wallMs < apartMs
+      ? `An item is computed with as soon as it is there: the stages overlap, and it took ${times(wallMs / apartMs)} of the time.`
+      : 'This time the stages gained nothing by overlapping.'
+  return [
+    lines.join('\n'),
+    wrapped(`${ways.join('; ')}.`),
+    checkText(check, paint),
+    pictureText('pipeline', timeline, { paint }),
+    wrapped(lesson),
+  ].join('\n\n')
+}
+
+export function pitfallsText(pitfalls: readonly Pitfall[], { paint }: ReportOptions): string {
+  return pitfalls
+    .map(({ title, findings, diagnostics, check }) => {
+      const said = diagnostics.map(({ code, message }) => wrapped(`${paint('yellow', code)}: ${message}`))
+      return [
+        paint('bold', title),
+        ...findings.map((finding) => wrapped(finding)),
+        ...said,
+        checkText(check, paint),
+      ].join('\n')
+    })
+    .join('\n\n')
+}
+
+function checkText({ ok, message }: Check, paint: Paint): string {
+  return ok ? paint('green', wrapped(`right: ${message}`)) : paint('red', wrapped(`WRONG: ${message}`))
+}
+
+/** Rows for each task where so many are in flight at most: a picture is to fit onto a screen. */
+const MAX_SLOTS = 5
+
+/** All to one scale: what is twice as fast is half as long. */
+function picturesOf(rows: readonly Row[], paint: Paint): string[] {
+  const wallMs = Math.max(...rows.map((row) => row.wallMs))
+  return rows.map(({ strategy, timeline, concurrency }) => {
+    const slots = concurrency <= MAX_SLOTS ? MAX_SLOTS : 0
+    return pictureText(strategy, timeline, { paint, slots, wallMs })
+  })
+}
+
+function pictureText(
+  title: string,
+  timeline: readonly LaneTimeline[],
+  { paint, ...options }: { paint: Paint } & PictureOptions,
+): string {
+  return `${paint('dim', title)}\n${lanesPicture(timeline, options)}`
+}
+
+export function closingText({ outcomes }: Pick<Demonstration, 'outcomes'>, { paint }: ReportOptions): string {
   return [paint('bold', 'The fastest'), ...summaryOf(outcomes).map((line) => `  ${line}`)].join('\n')
 }
 
+/** Whether all that was to be right is. */
+export function isRight({ outcomes, pipeline, pitfalls }: Demonstration): boolean {
+  return [...outcomes, pipeline, ...pitfalls].every(({ check }) => check.ok)
+}
+
 /** What `--json` prints. Times are in milliseconds. */
-export function reportJson(outcomes: readonly Outcome[], machine: Machine): string {
-  const ok = outcomes.every((outcome) => outcome.check.ok)
-  const examples = outcomes.map((outcome) => ({ ...outcome, lesson: lessonOf(outcome, machine) }))
-  return JSON.stringify({ ok, machine, examples }, null, 2)
+export function reportJson(all: Demonstration, machine: Machine): string {
+  const examples = all.outcomes.map((outcome) => ({ ...outcome, lesson: lessonOf(outcome, machine) }))
+  const { pipeline, pitfalls } = all
+  return JSON.stringify({ ok: isRight(all), machine, examples, pipeline, pitfalls }, null, 2)
 }
 
 /** In lines of at most 80 characters. */

@@ -12,6 +12,8 @@ const STRATEGIES = ['SEQUENTIAL', 'ASYNC', 'THREADS', 'PROCESSES']
 
 interface Report {
   ok: boolean
+  pipeline: { wallMs: number; apart: { fetchMs: number; computeMs: number }; check: { ok: boolean; message: string } }
+  pitfalls: { diagnostics: { code: string }[]; check: { ok: boolean; message: string } }[]
   examples: {
     title: string
     rows: { strategy: string; wallMs: number; speedup: number; efficiency: number; concurrency: number }[]
@@ -65,6 +67,7 @@ describe('the demonstration', { timeout: 120_000 }, () => {
       STRATEGIES,
       STRATEGIES,
       STRATEGIES,
+      STRATEGIES,
     ])
     for (const { rows, check, lesson } of report.examples) {
       expect(check.ok, check.message).toBe(true)
@@ -74,6 +77,9 @@ describe('the demonstration', { timeout: 120_000 }, () => {
         expect(row.efficiency).toBeCloseTo(row.speedup / row.concurrency, 10)
       }
     }
+    expect(report.pipeline.check.ok, report.pipeline.check.message).toBe(true)
+    expect(report.pitfalls).toHaveLength(3)
+    for (const { check } of report.pitfalls) expect(check.ok, check.message).toBe(true)
     expect(await readdir(folder)).toEqual([])
   })
 

@@ -16,11 +16,16 @@ const schema = buildSchema(`
   type Progress { total: Int! done: Int! running: Int! throughput: Float! }
   type Timings { wallMs: Float! serviceTotalMs: Float! cpuMs: Float! meanConcurrency: Float! }
   type ErrorGroup { code: String! message: String! count: Int! }
-  type Fetch { bytes: Float! sha256: String }
-  type Task { index: Int! status: String! output: JSON fetch: Fetch }
+  type Fetch { status: Int bytes: Float! sha256: String }
+  type Stage { name: String! effectiveStrategy: String lanes: Int concurrency: Int timings: Timings }
+  type Diagnostic { code: String! severity: String! message: String! }
+  type Span { startMs: Float! endMs: Float! status: String! tasks: Int! }
+  type LaneTimeline { lane: String! busyFraction: Float! spans: [Span!]! }
+  type Task { stage: Int! index: Int! status: String! output: JSON fetch: Fetch }
   type Tasks { nodes: [Task!]! }
   type Run {
     id: ID! status: String! lanes: Int concurrency: Int timings: Timings progress: Progress!
+    stages: [Stage!]! diagnostics: [Diagnostic!]! timeline(maxSpans: Int): [LaneTimeline!]!
     errors: [ErrorGroup!]! tasks(first: Int): Tasks!
   }
   type Query { run(id: ID!): Run }
@@ -33,8 +38,13 @@ const schema = buildSchema(`
 
 const progressAt = (done: number) => ({ total: 2, done, running: 2 - done, throughput: 0 })
 const timings = { wallMs: 4, serviceTotalMs: 8, cpuMs: 1, meanConcurrency: 2 }
-const tasks = { nodes: [{ index: 0, status: 'SUCCEEDED', output: 'x', fetch: null }] }
-const ended = { id: 'run_1', status: 'SUCCEEDED', lanes: 1, concurrency: 2, timings, errors: [], tasks }
+const tasks = { nodes: [{ stage: 0, index: 0, status: 'SUCCEEDED', output: 'x', fetch: null }] }
+const told = {
+  stages: [{ name: 'fetch', effectiveStrategy: 'ASYNC', lanes: 1, concurrency: 2, timings: null }],
+  diagnostics: [{ code: 'STRAGGLERS', severity: 'WARNING', message: 'one was slow' }],
+  timeline: [{ lane: 'thread-1', busyFraction: 1, spans: [{ startMs: 0, endMs: 4, status: 'SUCCEEDED', tasks: 1 }] }],
+}
+const ended = { id: 'run_1', status: 'SUCCEEDED', lanes: 1, concurrency: 2, timings, ...told, errors: [], tasks }
 
 interface Stub {
   url: string
@@ -145,6 +155,7 @@ describe('read', () => {
       lanes: 1,
       concurrency: 2,
       timings,
+      ...told,
       errors: [],
       tasks,
     })

@@ -11,6 +11,8 @@ const measurement: Measurement = {
   serviceTotalMs: 6_000,
   meanConcurrency: 2.98,
   cpuMs: 12,
+  diagnostics: [],
+  timeline: [],
 }
 
 const at = (done: number, running: number) => ({

@@ -1,21 +1,16 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { RunResult, TaskResult } from '../../../src/demo/api.js'
 import { DOCUMENTS, download } from '../../../src/demo/documents.js'
-import { downloads, index, linksOf, primes, scraping, sums } from '../../../src/demo/examples.js'
+import { downloads, index, linksOf, primes, scraping, sums, waiting } from '../../../src/demo/examples.js'
+import { runResult as result } from '../../support/demo-results.js'
 
 const ORIGIN = 'http://127.0.0.1:1'
-
-function result(tasks: Partial<TaskResult>[], errors: RunResult['errors'] = []): RunResult {
-  const nodes = tasks.map((task, at) => ({ index: at, status: 'SUCCEEDED', output: null, fetch: null, ...task }))
-  return { status: 'SUCCEEDED', lanes: 1, concurrency: 1, timings: null, errors, tasks: { nodes } }
-}
 
 const sha256 = (body: Buffer) => createHash('sha256').update(body).digest('hex')
 
 describe('downloads', () => {
   const example = downloads(ORIGIN)
-  const right = [1, 2, 3].map((file) => ({ fetch: { bytes: 262_144, sha256: sha256(download(file)) } }))
+  const right = [1, 2, 3].map((file) => ({ fetch: { status: 200, bytes: 262_144, sha256: sha256(download(file)) } }))
 
   it('asks for three files of the origin, one after the other and then together', () => {
     expect(example.strategies).toEqual(['SEQUENTIAL', 'ASYNC'])
@@ -35,12 +30,27 @@ describe('downloads', () => {
   })
 })
 
+describe('waiting', () => {
+  it('asks for a second five times over, under every strategy, and wants five answers', () => {
+    const example = waiting(ORIGIN)
+    const answer = { fetch: { status: 200, bytes: 10, sha256: null } }
+    expect(example.strategies).toHaveLength(4)
+    expect(example.launch('THREADS').input).toMatchObject({
+      source: { urls: Array(5).fill(`${ORIGIN}/wiki/heddle?delayMs=1000`) },
+      options: { strategy: 'THREADS' },
+    })
+    expect(example.check(result(Array(5).fill(answer))).ok).toBe(true)
+    expect(example.check(result(Array(4).fill(answer))).ok).toBe(false)
+    expect(DOCUMENTS.has('/wiki/heddle')).toBe(true)
+  })
+})
+
 describe('scraping', () => {
   const paths = linksOf(DOCUMENTS.get('/')?.body)
   const example = scraping(ORIGIN, paths)
   const right = paths.map((path) => {
     const body = DOCUMENTS.get(path)?.body ?? Buffer.alloc(0)
-    return { output: body.toString(), fetch: { bytes: body.length, sha256: sha256(body) } }
+    return { output: body.toString(), fetch: { status: 200, bytes: body.length, sha256: sha256(body) } }
   })
 
   it('begins with the page that links to all others', () => {

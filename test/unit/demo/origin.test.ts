@@ -62,7 +62,9 @@ describe('documents', () => {
   it('links from the front page to every other document', async () => {
     const { body } = await get(`${await origin()}/`)
     const links = Array.from(body.toString().matchAll(/href="(\/[^"]+)"/g), (match) => match[1])
-    expect(new Set(links)).toEqual(new Set([...DOCUMENTS.keys()].filter((path) => path !== '/')))
+    expect(new Set(links)).toEqual(
+      new Set([...DOCUMENTS.keys()].filter((path) => path !== '/' && !path.startsWith('/numbers/'))),
+    )
     expect(links.length).toBe(48)
   })
 
@@ -71,7 +73,7 @@ describe('documents', () => {
       const text = body.toString()
       const links = contentType.startsWith('text/html')
         ? Array.from(text.matchAll(/href="([^"]+)"/g), (match) => match[1] ?? '')
-        : (JSON.parse(text) as { seeAlso: { path: string }[] }).seeAlso.map((link) => link.path)
+        : ((JSON.parse(text) as { seeAlso?: { path: string }[] }).seeAlso ?? []).map((link) => link.path)
       expect(
         links.filter((link) => !DOCUMENTS.has(link)),
         path,

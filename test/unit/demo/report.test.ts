@@ -1,15 +1,31 @@
 import { describe, expect, it } from 'vitest'
 import { fastest, type Measurement, type Outcome, toRows } from '../../../src/demo/figures.js'
 import { lessonOf, summaryOf } from '../../../src/demo/lessons.js'
-import { closingText, createPaint, outcomeText, reportJson, tableOf, wrapped } from '../../../src/demo/report.js'
+import type { PipelineOutcome } from '../../../src/demo/pipeline.js'
+import type { Pitfall } from '../../../src/demo/pitfalls.js'
+import {
+  closingText,
+  createPaint,
+  isRight,
+  outcomeText,
+  pipelineText,
+  pitfallsText,
+  reportJson,
+  tableOf,
+  wrapped,
+} from '../../../src/demo/report.js'
 import { grouped, percent, seconds, times } from '../../../src/demo/units.js'
 
 const plain = createPaint(false)
 const machine = { cores: 2 }
 const right = { ok: true, message: 'as expected' }
 
-function measured(strategy: Measurement['strategy'], figures: Omit<Measurement, 'strategy'>): Measurement {
-  return { strategy, ...figures }
+function measured(
+  strategy: Measurement['strategy'],
+  figures: Omit<Measurement, 'strategy' | 'diagnostics' | 'timeline'>,
+): Measurement {
+  const spans = [{ startMs: 0, endMs: figures.wallMs, status: 'SUCCEEDED', tasks: 3 }]
+  return { strategy, ...figures, diagnostics: [], timeline: [{ lane: 'thread-1', busyFraction: 1, spans }] }
 }
 
 /** Recorded: three downloads of 2 s. */
@@ -17,6 +33,7 @@ const waiting: Outcome = {
   title: 'Three downloads',
   about: 'Three files.',
   work: 'WAITING',
+  isPictured: true,
   check: right,
   rows: toRows([
     measured('SEQUENTIAL', {
@@ -38,11 +55,34 @@ const waiting: Outcome = {
   ]),
 }
 
+const pipeline: PipelineOutcome = {
+  title: 'A pipeline',
+  about: 'Two stages.',
+  apart: { fetchMs: 600, computeMs: 500 },
+  wallMs: 700,
+  stages: [
+    { name: 'fetch', effectiveStrategy: 'ASYNC', lanes: 1, concurrency: 10, timings: null },
+    { name: 'sumOfSquares', effectiveStrategy: 'THREADS', lanes: 2, concurrency: 2, timings: null },
+  ],
+  timeline: [
+    { lane: 'thread-1', busyFraction: 1, spans: [{ startMs: 0, endMs: 700, status: 'SUCCEEDED', tasks: 60 }] },
+  ],
+  check: right,
+}
+
+const pitfall: Pitfall = {
+  title: '1. A pitfall',
+  findings: ['It was slow.'],
+  diagnostics: [{ code: 'TOO_MANY_WORKERS', severity: 'WARNING', message: 'there are too many' }],
+  check: right,
+}
+
 /** Recorded: eight equal computations on two cores. */
 const computing: Outcome = {
   title: 'More number crunching',
   about: 'Eight times the same.',
   work: 'COMPUTING',
+  isPictured: false,
   check: right,
   rows: toRows([
     measured('SEQUENTIAL', {
@@ -200,7 +240,9 @@ describe('the report as text', () => {
     expect(summaryOf([{ ...waiting, rows: sequential ? [sequential] : [] }])).toEqual([
       'Three downloads: SEQUENTIAL in 6.02 s',
     ])
-    expect(closingText([waiting, { ...waiting, rows: [] }], { machine, paint: plain }).split('\n')).toHaveLength(2)
+    expect(
+      closingText({ outcomes: [waiting, { ...waiting, rows: [] }] }, { machine, paint: plain }).split('\n'),
+    ).toHaveLength(2)
   })
 
   it('has colours only where they are wanted', () => {
@@ -216,18 +258,66 @@ describe('the report as text', () => {
   })
 })
 
+describe('the pictures of a report', () => {
+  it('draws every strategy to one scale, where the example is to be seen', () => {
+    const text = outcomeText(waiting, { machine, paint: plain })
+    const [sequential, asynchronous] = text.split('\n').filter((line) => line.startsWith('thread-1'))
+    const busy = (line = '') => [...line].filter((cell) => cell === '█').length
+    expect(busy(sequential)).toBe(60)
+    expect(busy(asynchronous)).toBe(20)
+    expect(outcomeText(computing, { machine, paint: plain })).not.toContain('thread-1')
+  })
+})
+
+describe('the report of the pipeline', () => {
+  it('has both ways, how each stage was executed, and the picture', () => {
+    const text = pipelineText(pipeline, { machine, paint: plain })
+    expect(text).toContain('0.60 s + 0.50 s = 1.10 s')
+    expect(text).toContain('as a pipeline        0.70 s')
+    expect(text).toContain('fetch under ASYNC, 1 lane; sumOfSquares under THREADS, 2 lanes.')
+    expect(text.replaceAll('\n', ' ')).toContain('it took 0.64x of the time')
+    expect(text).toContain('thread-1')
+  })
+
+  it('claims no gain where there was none', () => {
+    expect(pipelineText({ ...pipeline, wallMs: 1_200 }, { machine, paint: plain })).toContain('gained nothing')
+  })
+})
+
+describe('the report of the pitfalls', () => {
+  it('has what was found, what the server says, and whether it is so', () => {
+    const text = pitfallsText([pitfall], { machine, paint: plain })
+    expect(text.split('\n')).toEqual([
+      '1. A pitfall',
+      'It was slow.',
+      'TOO_MANY_WORKERS: there are too many',
+      'right: as expected',
+    ])
+  })
+})
+
 describe('the report as JSON', () => {
   it('holds every figure, unrounded', () => {
-    const report = JSON.parse(reportJson([waiting, computing], machine))
+    const report = JSON.parse(reportJson({ outcomes: [waiting, computing], pipeline, pitfalls: [pitfall] }, machine))
     expect(report.ok).toBe(true)
     expect(report.machine).toEqual(machine)
     expect(report.examples[1].rows).toEqual(computing.rows)
     expect(report.examples[0].lesson).toBe(lessonOf(waiting, machine))
+    expect([report.pipeline, report.pitfalls]).toEqual([pipeline, [pitfall]])
   })
 
   it('is not ok where one check is not', () => {
-    const wrong = { ...waiting, check: { ok: false, message: 'wrong' } }
-    expect(JSON.parse(reportJson([computing, wrong], machine)).ok).toBe(false)
+    const check = { ok: false, message: 'wrong' }
+    const all = { outcomes: [computing], pipeline, pitfalls: [pitfall] }
+    for (const wrong of [
+      { ...all, outcomes: [computing, { ...waiting, check }] },
+      { ...all, pipeline: { ...pipeline, check } },
+      { ...all, pitfalls: [pitfall, { ...pitfall, check }] },
+    ]) {
+      expect(isRight(wrong)).toBe(false)
+      expect(JSON.parse(reportJson(wrong, machine)).ok).toBe(false)
+    }
+    expect(isRight(all)).toBe(true)
   })
 })
 

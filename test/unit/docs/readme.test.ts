@@ -35,6 +35,7 @@ describe('the pages', () => {
     'docs/errors.md',
     'docs/files.md',
     'docs/functions.md',
+    'docs/pipelines.md',
     'docs/pitfalls.md',
     'docs/planning.md',
     'docs/subscriptions.md',

@@ -47,8 +47,8 @@ type Measured = Omit<StageFigures, 'lastTasks'> & {
 }
 
 /**
- * Each shape of work under each strategy, launched on the built server, one after the other; the second time beside so much other work
- * that each core had eight threads to choose from.
+ * Each shape of work under each strategy, launched on the built server one after the other, on a machine that had other work: a load of 6
+ * to 10 on its two cores, and of 7 to 25 for those "beside much other work".
  */
 export function measuredRuns(): MeasuredRun[] {
   const lines = readFileSync(new URL('./measured-runs.jsonl', import.meta.url), 'utf8')

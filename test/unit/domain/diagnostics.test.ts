@@ -125,6 +125,7 @@ const COUNTS = [
   'attempts',
   'refused',
   'wantedLanes',
+  'usefulLanes',
   'perHostConcurrency',
 ]
 

@@ -23,6 +23,7 @@ describe('TOO_MANY_WORKERS', () => {
         '16 lanes on average wanted one of 2 cores: each task had one for 13 % of its service time of 800 ms. As many lanes as cores (lanes: 2) would be done as soon, for less memory.',
       evidence: {
         wantedLanes: 16,
+        usefulLanes: 2,
         lanes: 16,
         cores: 2,
         coreShare: 0.125,
@@ -46,18 +47,35 @@ describe('TOO_MANY_WORKERS', () => {
     expect(find({ cores: 8, wallMs: 400 })).not.toBeNull()
   })
 
-  it('leaves lanes alone whose tasks wait for something else', () => {
-    // A task of 25 ms of CPU, and so much more that it waited, for what is no core.
+  it('counts as useful what tasks that also wait keep the cores busy with', () => {
+    // Tasks of 25 ms of CPU, 175 of waiting for a core, and so much of waiting for something else.
     const tasks = (waitMs: number) => ({
       service: equalTimes(128, 25 + 175 + waitMs),
       load: { busyMs: 25_600, coreWaitMs: 128 * 175 },
     })
-    expect(find(tasks(6.25))).not.toBeNull()
-    expect(find(tasks(6.26))).toBeNull()
+    const finding = find(tasks(12.5))
+    expect(finding?.evidence).toMatchObject({ usefulLanes: 3, lanes: 16 })
+    expect(finding?.message).toContain('Fewer lanes (lanes: 3) would be done as soon')
+    // Where they compute for half of their time, four lanes keep two cores busy; a quarter more are five.
+    expect(find({ ...tasks(25), lanes: 5 })).not.toBeNull()
+    expect(find({ ...tasks(25), lanes: 4 })).toBeNull()
+    expect(find(tasks(25))).not.toBeNull()
+    expect(find(tasks(25.1))).toBeNull()
+  })
+
+  it('leaves lanes alone that want no core', () => {
     // They sleep.
     expect(find({ cpuMs: 120, load: { busyMs: 150, coreWaitMs: 10 } })).toBeNull()
     // They hold their event loops without computing.
     expect(find({ cpuMs: 120, load: { busyMs: 25_600, coreWaitMs: 10 } })).toBeNull()
+    // They would like one for a tenth of their time, and others take it: with fewer they would wait one after the other.
+    const waiting = {
+      wallMs: 700,
+      service: equalTimes(64, 160),
+      cpuMs: 640,
+      load: { busyMs: 5_000, coreWaitMs: 3_840 },
+    }
+    expect(find(waiting)).toBeNull()
   })
 
   it('takes a tenth of a second of computing', () => {
@@ -75,7 +93,11 @@ describe('TOO_MANY_WORKERS', () => {
     const load = { busyMs: 25_600, coreWaitMs: null }
     expect(find({ load, cpuMs: 1_600 })?.evidence).toMatchObject({ wantedLanes: 16 })
     expect(find({ load, cpuMs: 1_599 })).toBeNull()
-    expect(find({ load: { busyMs: 3_999, coreWaitMs: null } })).toBeNull()
+    expect(find({ load: { busyMs: 0.9 * 25_600, coreWaitMs: null } })).not.toBeNull()
+    expect(find({ load: { busyMs: 0.89 * 25_600, coreWaitMs: null } })).toBeNull()
+    const few = { wallMs: 1_600, service: equalTimes(32, 125), cpuMs: 3_200 }
+    expect(find({ ...few, load: { busyMs: 4_000, coreWaitMs: null } })).not.toBeNull()
+    expect(find({ ...few, load: { busyMs: 3_999, coreWaitMs: null } })).toBeNull()
     expect(find({ load: null })).toBeNull()
   })
 

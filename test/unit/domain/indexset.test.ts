@@ -43,6 +43,32 @@ describe('IndexSet', () => {
     expect(new IndexSet(bound).has(bound)).toBe(false)
   })
 
+  it('knows what is not in it, and what it has in common with another one', () => {
+    const bounds = fc.integer({ min: 1, max: 100 })
+    fc.assert(
+      fc.property(bounds, indexes, indexes, (own, added, others) => {
+        const fitting = (list: number[]) => new Set(list.filter((index) => index < own))
+        const [a, b] = [fitting(added), fitting(others)]
+        const [set, other] = [setOf(own, a), setOf(own, b)]
+        const all = [...Array(own).keys()]
+        expectEqual(set.complement(), new Set(all.filter((index) => !a.has(index))))
+        expectEqual(set.intersection(other), new Set(all.filter((index) => a.has(index) && b.has(index))))
+        expectEqual(set.difference(other), new Set(all.filter((index) => a.has(index) && !b.has(index))))
+        // Neither of them has changed.
+        expectEqual(set, a)
+        expectEqual(other, b)
+      }),
+    )
+  })
+
+  it('is apart from what was made of it', () => {
+    const set = setOf(40, [1])
+    const rest = set.complement()
+    rest.add(1)
+    set.add(2)
+    expect([set.has(2), rest.size, rest.has(2), set.difference(rest).size]).toEqual([true, 40, true, 0])
+  })
+
   it('is made from the bits of another', () => {
     fc.assert(
       fc.property(indexes, (added) => {
@@ -56,3 +82,14 @@ describe('IndexSet', () => {
     expect(() => IndexSet.fromBits(bound, new Uint32Array(1))).toThrow(/expected 7 words/)
   })
 })
+
+function setOf(bound: number, indexes: Iterable<number>): IndexSet {
+  const set = new IndexSet(bound)
+  for (const index of indexes) set.add(index)
+  return set
+}
+
+function expectEqual(set: IndexSet, model: ReadonlySet<number>): void {
+  expect(set.size).toBe(model.size)
+  for (let index = 0; index < set.bound + 40; index += 1) expect(set.has(index)).toBe(model.has(index))
+}

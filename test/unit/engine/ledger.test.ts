@@ -5,7 +5,15 @@ import { LogSketch } from '../../../src/domain/sketch.js'
 import { EXACT_LIMIT } from '../../../src/domain/timing.js'
 import { type Entry, Ledger, timeBaseOf } from '../../../src/engine/ledger.js'
 import { ManualClock } from '../../support/clock.js'
-import { batchSpec, entryOf, FETCH, type ReportedTask, runRecord, STARTED_AT } from '../../support/engine-parts.js'
+import {
+  batchSpec,
+  COMPUTE,
+  entryOf,
+  FETCH,
+  type ReportedTask,
+  runRecord,
+  STARTED_AT,
+} from '../../support/engine-parts.js'
 import { fetchDetail } from '../../support/store.js'
 
 describe('toEntry', () => {
@@ -65,6 +73,20 @@ describe('toEntry', () => {
   it('weighs a row as one, and half a kilobyte of output as another', () => {
     expect(entryOf([{ index: 0 }, { index: 1 }]).weight).toBe(2)
     expect(entryOf([{ index: 0, output: 'x'.repeat(5120) }, { index: 1 }]).weight).toBe(12)
+  })
+})
+
+describe('toEntry of a later stage', () => {
+  it('counts the wait of each item from the time at which it came', () => {
+    const tasks = [
+      { index: 0, startedMs: 50 },
+      { index: 1, startedMs: 60 },
+      { index: 2, startedMs: 70 },
+    ]
+    const readyAts = Float64Array.of(STARTED_AT + 20, STARTED_AT + 59.5, STARTED_AT + 71)
+    expect([...entryOf(tasks, { stage: 1, readyAts }).queueWaitMs]).toEqual([30, 0.5, 0])
+    const dropped = entryOf(tasks, { stage: 1, readyAts, dropped: new Set([0]) })
+    expect([...dropped.queueWaitMs]).toEqual([0.5, 0])
   })
 })
 
@@ -220,5 +242,122 @@ describe('Ledger', () => {
     const sketch = LogSketch.fromBytes(ledger.sketchesWith(last)!.service)
     expect(sketch.count).toBe(EXACT_LIMIT + 10)
     expect(sketch.valueAtRank(EXACT_LIMIT + 10) / (EXACT_LIMIT + 10)).toBeCloseTo(1, 1)
+  })
+})
+
+describe('Ledger of a pipeline', () => {
+  const error = { code: 'FUNCTION_ERROR' as const, message: 'no', retryable: false }
+  const launched = (stages: number) =>
+    runRecord({ spec: batchSpec({ kind: 'PIPELINE', stages: Array.from({ length: stages }, () => COMPUTE) }) })
+
+  it('counts each stage by itself, and all together', () => {
+    const ledger = new Ledger(launched(2), null)
+    const entries = [
+      entryOf(tasksFrom(0, 3), { stage: 0, laneCpuMs: 5 }),
+      entryOf([{ index: 0, startedMs: 100, serviceMs: 7 }], { stage: 1, laneCpuMs: 2 }),
+    ]
+    const { counts, times, stages } = ledger.advance(entries, {})
+    expect(counts).toMatchObject({ total: 200, succeeded: 4, skipped: 0 })
+    expect(stages?.map((stage) => stage.counts)).toMatchObject([
+      { total: 100, succeeded: 3 },
+      { total: 100, succeeded: 1 },
+    ])
+    expect([times, ...stages!.map((stage) => stage.times)]).toMatchObject([
+      { cpuMs: 7, service: { count: 4, sum: 13 }, firstStartMs: 10, lastEndMs: 107 },
+      { cpuMs: 5, service: { count: 3, sum: 6 }, firstStartMs: 10, lastEndMs: 13 },
+      { cpuMs: 2, service: { count: 1, sum: 7 }, firstStartMs: 100, lastEndMs: 107 },
+    ])
+  })
+
+  it('counts as skipped in all later stages what a stage did not let through', () => {
+    const ledger = new Ledger(launched(3), null)
+    const lost = [{ index: 0, error }, { index: 1, outcome: Outcome.CANCELLED }, { index: 2 }]
+    const { counts, stages } = ledger.advance(
+      [entryOf(lost, { stage: 0 }), entryOf([{ index: 2, error }], { stage: 1 })],
+      {},
+    )
+    expect(stages?.map((stage) => stage.counts.skipped)).toEqual([0, 2, 3])
+    expect(counts).toMatchObject({ total: 300, succeeded: 1, failed: 2, cancelled: 1, skipped: 5 })
+  })
+
+  it('does not change a state that it has handed out', () => {
+    const ledger = new Ledger(launched(2), null)
+    const before = ledger.advance([entryOf(tasksFrom(0, 2), { stage: 0 })], {})
+    const copy = structuredClone(before)
+    ledger.advance([entryOf([{ index: 0, error }], { stage: 0 })], {}, new Map([[1, { lanes: 2 }]]))
+    expect(before).toEqual(copy)
+  })
+
+  it('notes how each stage is executed', () => {
+    const ledger = new Ledger(launched(2), null)
+    ledger.advance([], { lanes: 3 }, new Map([[1, { effectiveStrategy: 'THREADS', lanes: 2, concurrency: 2 }]]))
+    const { lanes, stages } = ledger.advance([], {}, new Map([[0, { lanes: 1 }]]))
+    expect(lanes).toBe(3)
+    expect(stages).toMatchObject([
+      { effectiveStrategy: null, lanes: 1 },
+      { effectiveStrategy: 'THREADS', lanes: 2, concurrency: 2 },
+    ])
+  })
+
+  it('keeps the times of each stage apart, restored ones included', () => {
+    const ledger = new Ledger(launched(2), null)
+    ledger.restore(1, Float64Array.of(9), Float64Array.of(1))
+    const entries = [entryOf(tasksFrom(0, 2), { stage: 0 })]
+    ledger.advance(entries, {})
+    ledger.acknowledge(entries)
+    const counted = [ledger.times, ...ledger.stageTimes].map(({ service }) => service.distribution().moments.count)
+    expect(counted).toEqual([3, 2, 1])
+    expect(ledger.stageTimes[1]?.service.distribution().percentile(1)).toBe(9)
+  })
+
+  it('gives sketches of those stages that have so many tasks by themselves, and of all together', () => {
+    const ledger = new Ledger(launched(2), null)
+    const first = [entryOf(tasksFrom(0, EXACT_LIMIT), { stage: 0 })]
+    ledger.advance(first, {})
+    expect([ledger.sketchesWith(first), ledger.stageSketchesWith(first)]).toEqual([null, []])
+    ledger.acknowledge(first)
+    const second = [entryOf(tasksFrom(0, 10), { stage: 1 })]
+    ledger.advance(second, {})
+    expect(LogSketch.fromBytes(ledger.sketchesWith(second)!.service).count).toBe(EXACT_LIMIT + 10)
+    expect(ledger.stageSketchesWith(second)).toEqual([])
+    ledger.acknowledge(second)
+    const last = [entryOf(tasksFrom(EXACT_LIMIT, 1), { stage: 0 }), entryOf(tasksFrom(10, 1), { stage: 1 })]
+    ledger.advance(last, {})
+    const [sketches, ...others] = ledger.stageSketchesWith(last)
+    expect(others).toEqual([])
+    expect(sketches?.stage).toBe(0)
+    expect(LogSketch.fromBytes(sketches!.queueWait).count).toBe(EXACT_LIMIT + 1)
+    expect(LogSketch.fromBytes(ledger.sketchesWith(last)!.service).count).toBe(EXACT_LIMIT + 12)
+  })
+
+  it('has of a run of one stage the same books for both', () => {
+    const ledger = new Ledger(runRecord(), null)
+    expect(ledger.stageTimes).toEqual([ledger.times])
+    const { stages } = ledger.advance([entryOf([{ index: 0, error }])], {}, new Map())
+    expect(stages).toBeNull()
+    expect(ledger.stageSketchesWith([])).toEqual([])
+  })
+
+  it('adds up, whatever comes in whichever order', () => {
+    const task = fc.record({
+      stage: fc.nat(3),
+      outcome: fc.constantFrom(Outcome.SUCCEEDED, Outcome.FAILED, Outcome.CANCELLED),
+      serviceMs: fc.integer({ min: 0, max: 1000 }),
+    })
+    fc.assert(
+      fc.property(fc.array(task, { maxLength: 40 }), (tasks) => {
+        const ledger = new Ledger(launched(4), null)
+        for (const { stage, outcome, serviceMs } of tasks)
+          ledger.advance([entryOf([{ index: 0, outcome, serviceMs }], { stage })], {})
+        const { counts, stages, times } = ledger.recorded
+        for (const figure of ['total', 'succeeded', 'failed', 'cancelled', 'skipped'] as const)
+          expect(stages!.reduce((sum, stage) => sum + stage.counts[figure], 0)).toBe(counts[figure])
+        expect(stages!.reduce((sum, stage) => sum + stage.times.service.sum, 0)).toBe(times.service.sum)
+        stages!.forEach(({ counts: own }, stage) => {
+          const lost = tasks.filter((one) => one.stage < stage && one.outcome !== Outcome.SUCCEEDED)
+          expect(own.skipped).toBe(lost.length)
+        })
+      }),
+    )
   })
 })

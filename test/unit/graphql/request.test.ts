@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { StageSpec } from '../../../src/domain/batch.js'
+import type { Json, StageSpec } from '../../../src/domain/batch.js'
 import { requestOf } from '../../../src/graphql/request.js'
 import { batchSpec } from '../../support/fake-runs.js'
 
@@ -79,5 +79,54 @@ describe('requestOf', () => {
         ],
       },
     })
+  })
+
+  it('tells a pipeline in the shape of its launch, each stage with what it was filled in with', () => {
+    const stages: StageSpec[] = [
+      { ...FETCH, name: 'pages', from: '', strategy: 'ASYNC', concurrency: 8 },
+      {
+        kind: 'COMPUTE',
+        name: 'words',
+        function: 'wordFrequencies',
+        chunkSize: null,
+        reduce: null,
+        from: '/text',
+        strategy: 'THREADS',
+        concurrency: null,
+      },
+    ]
+    const source = { kind: 'list', form: 'urls', count: 3 } as const
+    const request = requestOf(batchSpec({ kind: 'PIPELINE', source, stages, lanes: 2 })) as { [key: string]: Json }
+    expect(Object.keys(request)).toEqual(['source', 'stages', 'options'])
+    expect(request).toMatchObject({ source: { urls: 3 }, options: { lanes: 2, strategy: 'AUTO' } })
+    expect(request.stages).toEqual([
+      {
+        fetch: {
+          name: 'pages',
+          fetch: {
+            ...FETCH.fetch,
+            headers: [
+              { name: 'authorization', value: '***' },
+              { name: 'accept', value: 'text/html' },
+            ],
+            perHostConcurrency: null,
+            perHostRate: null,
+            dedupe: false,
+          },
+          urlFrom: '',
+          concurrency: 8,
+          strategy: 'ASYNC',
+        },
+      },
+      {
+        compute: {
+          name: 'words',
+          function: 'wordFrequencies',
+          inputFrom: '/text',
+          concurrency: null,
+          strategy: 'THREADS',
+        },
+      },
+    ])
   })
 })

@@ -50,7 +50,9 @@ export class StageChecks {
 
   /** The source, as the first stage takes it. */
   sourceOf({ source, stages: [first] }: LaunchPipelineInput, sources: SourceChecks, path: Path): CheckedSource {
-    const kind = first?.fetch ? 'FETCH' : 'COMPUTE'
+    // That there is none is told where the stages are.
+    if (first === undefined) return sources.nothing
+    const kind = first.fetch ? 'FETCH' : 'COMPUTE'
     const given = Object.entries(source).find(([, value]) => value !== null && value !== undefined)?.[0]
     const takes: readonly string[] = SOURCES_OF[kind]
     if (given !== undefined && !takes.includes(given)) {
@@ -60,7 +62,7 @@ export class StageChecks {
       return sources.nothing
     }
     if (kind === 'FETCH') return sources.fetch(source, path)
-    const name = first?.compute?.function ?? ''
+    const name = first.compute?.function ?? ''
     return sources.compute(source, this.functions.has(name) ? name : null, path)
   }
 
@@ -112,7 +114,8 @@ export class StageChecks {
     if (pointer === null || pointer === undefined) return ''
     const place = [...path, field]
     const problem = pointerProblem(pointer)
-    if (isFirst) {
+    // The whole of nothing is what it has.
+    if (isFirst && pointer !== '') {
       const message = `${shown(pointer)} points into nothing: the first stage has no stage before it`
       this.check.problems.add('INVALID', place, message)
     } else if (problem !== null) this.check.invalid(place, pointer, problem)

@@ -178,7 +178,7 @@ class SpecialPlaces {
     const startedMs = history?.[0] ? history[0].startedMs : startedAt - runStartedAt
     return {
       startedMs,
-      queueWaitMs: startedMs + (runStartedAt - readyAt),
+      queueWaitMs: Math.max(0, startedMs + (runStartedAt - readyAt)),
       serviceMs: history?.length
         ? history.reduce((sum, attempt) => sum + attempt.serviceMs, 0)
         : columns.serviceMs[at]!,

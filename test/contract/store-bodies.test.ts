@@ -14,11 +14,9 @@ describe.each(stores)('the stored bodies of %s', (_, create) => {
   const { current, launch, reopen, write, dataDir } = useStore(create)
 
   /** Leaves a body as a lane does. */
-  function stage({ key }: RunRecord, index: number, text: string): void {
-    writeFileSync(
-      join(dataDir(), 'blobs', 'tmp', stagedName(stagedStem({ run: key, stage: 0 }, index), sha256(text))),
-      text,
-    )
+  function stage({ key }: RunRecord, index: number, text: string, ofStage = 0): void {
+    const name = stagedName(stagedStem({ run: key, stage: ofStage }, index), sha256(text))
+    writeFileSync(join(dataDir(), 'blobs', 'tmp', name), text)
   }
 
   async function storing(...texts: string[]): Promise<RunRecord> {
@@ -58,6 +56,19 @@ describe.each(stores)('the stored bodies of %s', (_, create) => {
     for (const hash of ['', 'x', sha256('other'), sha256('one body').toUpperCase(), '../../heddle.db']) {
       expect([hash, await current().body(hash), await current().bodyBeginning(hash, 1)]).toEqual([hash, null, null])
     }
+  })
+
+  it('are kept of each stage that stores them, one item in several, and of no other', async () => {
+    const stages = [storingStage(), storingStage('DISCARD'), storingStage()]
+    const run = await launch({ spec: { kind: 'PIPELINE', stages } })
+    const texts = ['of the first', 'of the second', 'of the third']
+    for (const [ofStage, text] of texts.entries()) stage(run, 0, text, ofStage)
+    const blocks = texts.map((text, ofStage) =>
+      block([fetchedTask(0, text)], { firstSequence: 1 + ofStage, stage: ofStage }),
+    )
+    await current().commit([commitOf(run, blocks, ENDED)])
+    expect(await Promise.all(texts.map((text) => textOf(text)))).toEqual(['of the first', null, 'of the third'])
+    expect(readdirSync(join(dataDir(), 'blobs', 'tmp'))).toEqual([])
   })
 
   it('are read many at a time', async () => {

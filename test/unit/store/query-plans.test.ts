@@ -135,6 +135,8 @@ describe('plans of tasks', () => {
     const bulk = new BulkReads(database.db)
     const plans = plansOf(() => {
       bulk.endedIndexes(runId, 0, 30_000)
+      bulk.succeededIndexes(runId, 0, 30_000)
+      bulk.handedOver({ runId, stage: 0, link: { to: 'COMPUTE', from: '', givesDetail: false } }, [1, 20_000])
       bulk.times(runId, null, 'serviceMs')
       bulk.times(runId, 0, 'queueWaitMs')
       bulk.outputs(runId, 0, 10)

@@ -40,6 +40,20 @@ describe('Backlog', () => {
     expect(() => backlog.input()).toThrow('item 3 has no input')
   })
 
+  it('reads what was handed over when the item is prepared, and tells why there is nothing', () => {
+    const backlog = new Backlog({ source: null, takesOver: true })
+    const inputs = ['{"a":[1]}', '"text"', '!"/a" points at nothing', '9007199254740993']
+    backlog.push({ first: 0, count: 4, indexes: null, inputs, attempts: null })
+    const read = () => {
+      backlog.next()
+      backlog.prepare()
+      return backlog.input()
+    }
+    expect([read(), read()]).toEqual([{ a: [1] }, 'text'])
+    expect(read).toThrow(expect.objectContaining({ code: 'INVALID_INPUT', message: '"/a" points at nothing' }))
+    expect(read).toThrow(expect.objectContaining({ code: 'INVALID_INPUT', message: expect.stringContaining('2^53') }))
+  })
+
   it('has each item once, whatever the grants and however they are taken', () => {
     const sizes = fc.array(fc.integer({ min: 0, max: 20 }), { maxLength: 20 })
     fc.assert(

@@ -3,6 +3,7 @@ import { fetchAt } from '../../../src/domain/fetch-column.js'
 import { Outcome } from '../../../src/domain/results.js'
 import { BlockBuilder, type TaskTimes, transferables } from '../../../src/lanes/block.js'
 import { outputTexts } from '../../support/outputs.js'
+import { fetchDetail } from '../../support/store.js'
 
 function times(index: number, more: Partial<TaskTimes> = {}): TaskTimes {
   return { index, attempt: 1, startedAt: 1_000 + index, serviceMs: index / 10, cpuMs: Number.NaN, ...more }
@@ -79,5 +80,45 @@ describe('BlockBuilder', () => {
       outputs: { text: '1', ends: Uint32Array.of(1) },
     })
     expect(columns.indexes.byteLength).toBe(0)
+  })
+
+  describe('of a stage that has another one after it', () => {
+    const link = { to: 'COMPUTE' as const, from: '/a', givesDetail: false }
+    const failed = { outcome: Outcome.FAILED, output: null, error: failure, retryAfterMs: null, fetch: null }
+
+    it('has what succeeded items hand over, each at its place', () => {
+      const block = new BlockBuilder(false, link)
+      block.succeed(times(0), '{"a":1}')
+      block.add(times(1), failed)
+      block.succeed(times(2), '{"a":"two"}')
+      block.succeed(times(3), '{}')
+      block.add(times(4), failed)
+      const handedOver = ['1', null, '"two"', '!"/a" points at nothing in what the stage before gave', null]
+      const { length } = handedOver.join('')
+      expect(block.chars).toBe('{"a":1}{"a":"two"}{}'.length + length)
+      const columns = block.take()
+      expect(outputTexts(columns.handedOver, 5)).toEqual(handedOver)
+      expect(outputTexts(columns.outputs, 5)).toEqual(['{"a":1}', null, '{"a":"two"}', '{}', null])
+      expect(new Set(transferables(columns)).size).toBe(7)
+      block.add(times(5), { ...failed, outcome: Outcome.SUCCEEDED, error: null, output: '{"a":5}' })
+      expect(outputTexts(block.take().handedOver, 1)).toEqual(['5'])
+      expect(block.take()).toMatchObject({ count: 0, handedOver: { text: '' } })
+    })
+
+    it('does not send the whole output twice', () => {
+      const block = new BlockBuilder(false, { ...link, from: '' })
+      block.succeed(times(0), '{"a":1}')
+      expect(block.chars).toBe(7)
+      expect(block.take()).toMatchObject({ handedOver: null, outputs: { text: '{"a":1}' } })
+    })
+
+    it('has what is known of fetches that keep no body', () => {
+      const block = new BlockBuilder(true, { to: 'FETCH', from: '/url', givesDetail: true })
+      block.add(times(0), { ...failed, outcome: Outcome.SUCCEEDED, error: null, fetch: fetchDetail })
+      block.add(times(1), { ...failed, fetch: fetchDetail })
+      const columns = block.take()
+      expect(outputTexts(columns.handedOver, 2)).toEqual([JSON.stringify(fetchDetail.url), null])
+      expect(columns.outputs).toBeNull()
+    })
   })
 })

@@ -137,6 +137,11 @@ export function stageTimeoutMs(
   return timeoutMs ?? (kind === 'PIPELINE' && stage.kind === 'FETCH' ? FETCH_TIMEOUT_MS : null)
 }
 
+/** What the stages call, each once, in their order. */
+export function functionsOf({ stages }: Pick<BatchSpec, 'stages'>): string[] {
+  return [...new Set(stages.flatMap((stage) => (stage.kind === 'COMPUTE' ? [stage.function] : [])))]
+}
+
 /** Whether the bodies that a stage fetches are stored. */
 export function storesBodies(stage: StageSpec | undefined): boolean {
   return stage?.kind === 'FETCH' && stage.fetch.bodyPolicy === 'STORE'

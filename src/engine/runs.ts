@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { Clock } from '../clock.js'
 import type { ItemCounter } from '../counting/counter.js'
-import type { BatchSpec, Json } from '../domain/batch.js'
+import { type BatchSpec, functionsOf, type Json } from '../domain/batch.js'
 import type { ComparedRun, ComparisonRecord } from '../domain/comparison.js'
 import type { Diagnostic } from '../domain/diagnostic.js'
 import { type RunKey, toRunKey } from '../domain/ids.js'
@@ -380,13 +380,12 @@ export class Runs implements Engine {
     await restoreTimes(store, record, execution.ledger)
     this.#execute(execution)
     execution.takeUp()
-    const { source, stages } = record.spec
+    const { source } = record.spec
     if (source.kind === 'file' && !this.#files.has(record.id)) {
       log.warn({ run: record.key }, 'a run cannot go on: nothing is known of its file')
       execution.fail({ code: 'INVALID_INPUT', message: 'nothing is known of its file any more', retryable: false })
     }
-    const names = stages.flatMap((stage) => (stage.kind === 'COMPUTE' ? [stage.function] : []))
-    const missing = names.find((name) => !functions.has(name))
+    const missing = functionsOf(record.spec).find((name) => !functions.has(name))
     if (missing === undefined) return
     log.warn({ run: record.key, function: missing }, 'a run cannot go on: its function is gone')
     const message = `there is no function "${missing}" any more`

@@ -1,5 +1,6 @@
 /** Whether a run matches a filter: for runs that come one by one; lists are filtered by the store. */
 
+import { functionsOf } from '../domain/batch.js'
 import type { RunRecord } from '../domain/run.js'
 import type { RunFilter } from '../store/store.js'
 import type { StoreReads } from './context.js'
@@ -23,8 +24,7 @@ function matchesRecord({ spec, status, createdAt }: RunRecord, filter: RunFilter
     oneOf(filter.status, status) &&
     oneOf(filter.strategy, spec.strategy) &&
     oneOf(filter.name === undefined ? undefined : [filter.name], spec.name) &&
-    (filter.function === undefined ||
-      spec.stages.some((stage) => stage.kind === 'COMPUTE' && stage.function === filter.function)) &&
+    (filter.function === undefined || functionsOf(spec).includes(filter.function)) &&
     (filter.labels ?? []).every((wanted) =>
       spec.labels.some(({ name, value }) => name === wanted.name && value === wanted.value),
     ) &&

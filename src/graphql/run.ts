@@ -86,7 +86,7 @@ RunType.implement({
     }),
     function: t.string({
       nullable: true,
-      description: 'The function of a compute run.',
+      description: 'The function of a compute run; of a pipeline that of its first compute stage.',
       resolve: ({ record }) => record.spec.stages.find((stage) => stage.kind === 'COMPUTE')?.function ?? null,
     }),
     request: t.field({

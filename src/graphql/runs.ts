@@ -30,7 +30,7 @@ export const RunFilterInput = builder.inputType('RunFilter', {
     status: t.field({ type: [RunStatusType], description: 'Of one of these statuses.' }),
     strategy: t.field({ type: [StrategyType], description: 'Launched with one of these strategies.' }),
     name: t.string({ description: 'Of exactly this name.' }),
-    function: t.string({ description: 'Calling this function.' }),
+    function: t.string({ description: 'Calling this function, in any of its stages.' }),
     host: t.string({
       description:
         "With a task that fetched from this host, as URL.host has it: with its port where that is not the scheme's own.",

@@ -4,7 +4,7 @@
  */
 
 import type Database from 'better-sqlite3'
-import type { Label } from '../domain/batch.js'
+import { functionsOf, type Label } from '../domain/batch.js'
 import { distinct } from './launches.js'
 import { newRunRow } from './rows.js'
 import { type SourceBlockRow, toSourceBlocks } from './source-blocks.js'
@@ -20,6 +20,7 @@ export interface ComparisonLaunch {
   runs: Row[]
   /** Of each run. */
   labels: Label[]
+  functions: string[]
   /** Of all runs together. */
   blocks: SourceBlockRow[]
   /** Of each run. */
@@ -38,6 +39,7 @@ export function toComparisonLaunch(launch: NewComparison): ComparisonLaunch {
       return { ...row, createdAt: createdAt.getTime() }
     }),
     labels: distinct(spec?.labels ?? []),
+    functions: spec ? functionsOf(spec) : [],
     blocks: items ? toSourceBlocks(items) : [],
     file:
       file && spec?.source.kind === 'file'
@@ -64,12 +66,13 @@ export class ComparisonWriter {
     this.#db.transaction(() => runIds.forEach((runId) => void note.run(runId))).immediate()
   }
 
-  #write({ comparison, runs, labels, blocks, file }: ComparisonLaunch): number {
+  #write({ comparison, runs, labels, functions, blocks, file }: ComparisonLaunch): number {
     const comparisonId = this.#insert('Comparison', comparison)
     for (const block of blocks) this.#insert('ComparisonBlock', { comparisonId, ...block })
     for (const run of runs) {
       const runId = this.#insert('Run', { ...run, comparisonId })
       for (const { name, value } of labels) this.#insert('Label', { name, value, runId })
+      for (const name of functions) this.#insert('RunFunction', { function: name, runId })
       if (file) this.#insert('SourceFile', { ...file, runId })
     }
     return comparisonId

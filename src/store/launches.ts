@@ -1,6 +1,6 @@
 /** Writes launches down, through Prisma. */
 
-import type { BatchSpec, Label, Source } from '../domain/batch.js'
+import { type BatchSpec, functionsOf, type Label, type Source } from '../domain/batch.js'
 import { toRunKey } from '../domain/ids.js'
 import type { RunRecord } from '../domain/run.js'
 import type { Prisma } from './generated/client.js'
@@ -34,10 +34,12 @@ export async function runsOf(prisma: Client, comparisonId: number): Promise<RunR
 /** One nested write, and the file's in the same transaction. */
 export async function insertRun(prisma: Client, run: NewRun, blocks: SourceBlockRow[]): Promise<CreatedRun> {
   const labels = distinct(run.spec.labels)
+  const functions = functionsOf(run.spec).map((name) => ({ function: name }))
   const row = await prisma.run.create({
     data: {
       ...newRunRow(run),
       ...(labels.length > 0 && { labels: { createMany: { data: labels } } }),
+      ...(functions.length > 0 && { functions: { createMany: { data: functions } } }),
       ...(blocks.length > 0 && { blocks: { createMany: { data: blocks } } }),
     },
   })
@@ -94,7 +96,7 @@ const REHEARSAL: NewRun = {
     retry: { maxAttempts: 1, backoffMs: 0, maxBackoffMs: 0, unsafe: false },
     timeoutMs: null,
     source: { kind: 'list', form: 'inputs', count: 1 },
-    stages: [],
+    stages: [{ kind: 'COMPUTE', name: '', function: '', chunkSize: null, reduce: null }],
   },
   items: null,
   file: null,

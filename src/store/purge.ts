@@ -17,7 +17,7 @@ const STEP_BLOCKS = 32
 const STEP_MS = 10
 
 /** Tables with a few rows a run: they go with it. */
-const SMALL_TABLES = ['Label', 'RunLane', 'RunError', 'RunSketch', 'StageSketch'] as const
+const SMALL_TABLES = ['Label', 'RunFunction', 'RunLane', 'RunError', 'RunSketch', 'StageSketch'] as const
 
 export class Purger {
   readonly #db: Database.Database

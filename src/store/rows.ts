@@ -82,14 +82,12 @@ function durationOf({ startedAt, finishedAt, times }: RunState): number | null {
 /** The columns of a run that was just launched. */
 export function newRunRow({ key, spec, idempotency, createdAt }: NewRun) {
   const stages = queuedStages(spec)
-  const compute = spec.stages.find((stage) => stage.kind === 'COMPUTE')
   return {
     key,
     kind: spec.kind,
     status: 'QUEUED',
     strategy: spec.strategy,
     name: spec.name,
-    function: compute?.function ?? null,
     createdAt,
     idempotencySpace: idempotency?.space ?? null,
     idempotencyKey: idempotency?.key ?? null,

@@ -78,6 +78,10 @@ function toConditions(filter: RunFilter): Conditions {
   const conditions: Conditions = { where: [], params: {}, ways: [] }
   addColumns(conditions, filter)
   addDates(conditions, filter)
+  if (filter.function !== undefined) {
+    conditions.params.function = filter.function
+    addSide(conditions, { table: 'RunFunction', alias: 'f', match: 'f."function" = @function' })
+  }
   if (filter.host !== undefined) {
     conditions.params.host = filter.host
     addSide(conditions, { table: 'RunHost', alias: 'h', match: 'h."host" = @host' })
@@ -95,10 +99,7 @@ function toConditions(filter: RunFilter): Conditions {
   return conditions
 }
 
-function addColumns(
-  { where, params, ways }: Conditions,
-  { kind, status, strategy, name, function: fn }: RunFilter,
-): void {
+function addColumns({ where, params, ways }: Conditions, { kind, status, strategy, name }: RunFilter): void {
   const add = (column: string, values: readonly string[] | undefined) => {
     if (!values) return
     values.forEach((value, at) => {
@@ -112,7 +113,6 @@ function addColumns(
   add('status', status)
   add('strategy', strategy)
   add('name', name === undefined ? undefined : [name])
-  add('function', fn === undefined ? undefined : [fn])
 }
 
 function addDates({ where, params, ways }: Conditions, { createdAfter, createdBefore }: RunFilter): void {

@@ -82,6 +82,7 @@ describe.each(stores)('store %s', (_name, create) => {
       expect(await again.runsOfComparison(comparison.id)).toEqual(runs)
       expect((await again.unfinishedRuns()).map(({ id }) => id)).toEqual(runs.map(({ id }) => id))
       expect(await again.countRuns({ labels: [{ name: 'a', value: 'b' }] })).toBe(4)
+      expect(await again.countRuns({ function: 'sumOfSquares' })).toBe(4)
     })
 
     it('writes nothing where it fails', async () => {

@@ -30,11 +30,16 @@ describe.each(stores)('store %s', (_name, create) => {
     let runs: RunRecord[]
 
     beforeEach(async () => {
-      const computing = (name: string) => [
-        { kind: 'COMPUTE' as const, name: 'compute', function: name, chunkSize: null, reduce: null },
-      ]
+      const computing = (...names: string[]) =>
+        names.map((name) => ({
+          kind: 'COMPUTE' as const,
+          name: 'compute',
+          function: name,
+          chunkSize: null,
+          reduce: null,
+        }))
       runs = [
-        await launch({ createdAt: at(1), spec: { name: 'a', stages: computing('countPrimes') } }),
+        await launch({ createdAt: at(1), spec: { name: 'a', stages: computing('countPrimes', 'sum', 'sum') } }),
         await launch({
           createdAt: at(2),
           spec: {
@@ -112,6 +117,8 @@ describe.each(stores)('store %s', (_name, create) => {
         [{ name: 'a' }, [0, 2]],
         [{ name: 'A' }, []],
         [{ function: 'countPrimes' }, [0]],
+        [{ function: 'sum' }, [0]],
+        [{ function: 'primes' }, []],
         [{ host: fetchDetail.host }, [1]],
         [{ host: 'nowhere' }, []],
         [{ labels: [{ name: 'team', value: 'blue' }] }, [1, 2]],

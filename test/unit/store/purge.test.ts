@@ -10,6 +10,7 @@ afterEach(() => world.close())
 
 const OWNED = [
   'Label',
+  'RunFunction',
   'RunHost',
   'RunLane',
   'SourceBlock',
@@ -36,6 +37,7 @@ describe('a run that is deleted', () => {
     for (let first = 0; first < 70; first += 1) addBlock.run(run.id, first)
     const addSegment = world.db.prepare(`INSERT INTO "AttemptSegment" VALUES (?, ?, NULL, x'')`)
     for (let number = 0; number < 70; number += 1) addSegment.run(run.id, number)
+    world.db.prepare(`INSERT INTO "RunFunction" VALUES ('f', ?)`).run(run.id)
     for (const table of OWNED) expect(world.count(table)).toBeGreaterThan(0)
 
     expect(world.purger.deleteRun(run.id)).toBe(true)

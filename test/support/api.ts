@@ -78,6 +78,14 @@ export class ApiClient {
     return launch
   }
 
+  async launchPipeline(input: Variables): Promise<Launched> {
+    const { launch } = await this.ask<{ launch: Launched }>(
+      `mutation($input: LaunchPipelineInput!) { launch: launchPipeline(input: $input) { ${LAUNCHED} } }`,
+      { input },
+    )
+    return launch
+  }
+
   /** Launches what must be accepted; the id of its run. */
   async start(launch: Promise<Launched>): Promise<string> {
     const { run, userErrors } = await launch

@@ -59,6 +59,10 @@ export function launchComputeFile(url: string, file: FileLike, rest: Variables =
   return launch(url, 'launchComputeBatch', { source: { file }, ...rest })
 }
 
+export function launchPipelineFile(url: string, file: FileLike, rest: Variables): Promise<Launched> {
+  return launch(url, 'launchPipeline', { source: { file }, ...rest })
+}
+
 /** What is in the folder of uploads. */
 export function uploadsIn(dataDir: string): string[] {
   const folder = join(dataDir, 'uploads')

@@ -378,6 +378,8 @@ export class Runs implements Engine {
     const recovery = await recoverStages(store, record)
     const execution = new RunExecution(record, this.#plans(record), this.#setting, recovery)
     await restoreTimes(store, record, execution.ledger)
+    // The server has begun to leave meanwhile: the next one takes it up.
+    if (this.#left) return
     this.#execute(execution)
     execution.takeUp()
     const { source } = record.spec

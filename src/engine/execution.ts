@@ -6,7 +6,7 @@ import type { ExecutionState, RunRecord } from '../domain/run.js'
 import type { InFlightTask } from '../domain/task.js'
 import type { EventBus } from '../events/bus.js'
 import { type Entry, Ledger, type TimeBase, timeBaseOf } from './ledger.js'
-import { runExecution, type StagePlan } from './plan.js'
+import { type PlanLimits, runExecution, type StagePlan } from './plan.js'
 import { Meters } from './rate.js'
 import { StageExecution } from './stage.js'
 import { NOTHING_RECOVERED, type StageRecovery } from './stage-items.js'
@@ -16,6 +16,7 @@ import { RunStates } from './states.js'
 /** What a run's execution shares with the others. */
 export interface ExecutionSetting extends StageSetting {
   bus: EventBus
+  limits: Pick<PlanLimits, 'maxLanes' | 'maxInFlight'>
   onEnded(execution: RunExecution): void
 }
 
@@ -196,7 +197,8 @@ export class RunExecution implements StagedRun {
       return
     }
     this.#states.changeStage(stage, execution)
-    this.#states.change(runExecution(this.plans.map(({ live }) => live)))
+    const stages = this.plans.map(({ live }, at) => ({ kind: this.record.spec.stages[at]!.kind, execution: live }))
+    this.#states.change(runExecution(stages, this.setting.limits))
   }
 
   #end(): void {

@@ -1,5 +1,6 @@
 /** What a run is executed with: as asked for, or as AUTO chooses, which may change it while the run goes on. */
 
+import { sum } from 'simple-statistics'
 import { adviseFetch, adviseWithoutProbe, type ComputeOptions, type StrategyAdvice } from '../domain/advice.js'
 import type { AskedStrategy, BatchSpec, StageSpec } from '../domain/batch.js'
 import { type ExecutionState, type RunRecord, stageStates } from '../domain/run.js'
@@ -141,15 +142,18 @@ function executionOf(
   })
 }
 
-/** How a run is executed as a whole: its stages together. */
+/** How a run is executed as a whole: its stages together, as far as the server lets them. */
 export function runExecution(
-  stages: readonly Execution[],
+  stages: readonly { kind: StageKind; execution: Execution }[],
+  { maxLanes, maxInFlight }: Pick<PlanLimits, 'maxLanes' | 'maxInFlight'>,
 ): Pick<ExecutionState, 'effectiveStrategy' | 'lanes' | 'concurrency'> {
-  const strategies = new Set(stages.map(({ strategy }) => strategy))
+  const strategies = new Set(stages.map(({ execution }) => execution.strategy))
   const [only] = strategies
+  const concurrencyFor = (kind: StageKind) =>
+    sum(stages.filter((stage) => stage.kind === kind).map(({ execution }) => execution.concurrency))
   return {
     effectiveStrategy: strategies.size === 1 ? (only ?? null) : null,
-    lanes: stages.reduce((sum, { lanes }) => sum + lanes, 0),
-    concurrency: stages.reduce((sum, { concurrency }) => sum + concurrency, 0),
+    lanes: Math.min(sum(stages.map(({ execution }) => execution.lanes)), maxLanes),
+    concurrency: Math.min(concurrencyFor('FETCH'), maxInFlight) + concurrencyFor('COMPUTE'),
   }
 }

@@ -135,6 +135,7 @@ export class Runs implements Engine {
       sourceFile: (runId) => this.#files.get(runId) ?? null,
       bus,
       fetches,
+      limits,
       maxOutputBytes: limits.maxOutputBytes,
       laneCosts: (kind) => lanes.costs(kind),
       nextJob: () => this.#nextJob++,

@@ -96,8 +96,17 @@ describe('runExecution', () => {
   it('is all stages together, with one strategy where they have but one', () => {
     const threads = { strategy: 'THREADS', laneKind: 'THREAD', lanes: 2, concurrency: 2 } as const
     const fetches = { strategy: 'ASYNC', laneKind: 'THREAD', lanes: 1, concurrency: 64 } as const
-    expect(runExecution([threads, threads])).toEqual({ effectiveStrategy: 'THREADS', lanes: 4, concurrency: 4 })
-    expect(runExecution([fetches, threads])).toEqual({ effectiveStrategy: null, lanes: 3, concurrency: 66 })
+    const compute = { kind: 'COMPUTE', execution: threads } as const
+    const fetch = { kind: 'FETCH', execution: fetches } as const
+    const limits = { maxLanes: 4, maxInFlight: 100 }
+    expect(runExecution([compute, compute], limits)).toEqual({
+      effectiveStrategy: 'THREADS',
+      lanes: 4,
+      concurrency: 4,
+    })
+    expect(runExecution([fetch, compute], limits)).toEqual({ effectiveStrategy: null, lanes: 3, concurrency: 66 })
+    // Together no more than the server has, or lets be in flight.
+    expect(runExecution([fetch, fetch, compute, compute], limits)).toMatchObject({ lanes: 4, concurrency: 104 })
   })
 })
 

@@ -1,4 +1,4 @@
-/** What a run asks for: lanes of the scheduler, and room of the fetch budget where it fetches. */
+/** What a stage of a run asks for: lanes of the scheduler, and room of the fetch budget where it fetches. */
 
 import type { RunKey } from '../domain/ids.js'
 import type { Execution, StageKind } from '../domain/strategy.js'

@@ -189,7 +189,7 @@ export class InputsTooLarge extends Error {
 }
 
 export interface EngineLoad {
-  /** Items of unfinished runs that are not in service. */
+  /** Tasks of unfinished runs that are not in service; an item is one in each stage. */
   queuedTasks: number
   runningTasks: number
   /** The age of the oldest task that waits for a lane; null where none waits. */

@@ -1,4 +1,4 @@
-/** Hands a run's items to the lanes that it holds: how many at a time, and with which inputs. */
+/** Hands a stage's items to the lanes that it holds: how many at a time, and with which inputs. */
 
 import type { Clock } from '../clock.js'
 import type { StageSpec } from '../domain/batch.js'

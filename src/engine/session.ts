@@ -1,4 +1,4 @@
-/** One lane, held by one run for a while: what it was granted, and what it has not reported yet. */
+/** One lane, held by one stage of a run for a while: what it was granted, and what it has not reported yet. */
 
 import type { Clock } from '../clock.js'
 import type { TaskError } from '../domain/errors.js'

@@ -1,4 +1,4 @@
-/** The lanes that one run holds. */
+/** The lanes that one stage of a run holds, or a plan while it tries. */
 
 import type { InFlightTask } from '../domain/task.js'
 import type { Lane } from '../lanes/lane.js'

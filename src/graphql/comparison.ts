@@ -24,7 +24,7 @@ const ComparisonRowType = builder.objectRef<ComparisonRow>('ComparisonRow').impl
     speedup: t.exposeFloat('speedup', {
       nullable: true,
       description:
-        "SEQUENTIAL's median wall time over this one's; null where SEQUENTIAL is not among the rows. Medians by nearest rank, as wallMs.p50.",
+        "SEQUENTIAL's median wall time over this one's; null where SEQUENTIAL is not among the rows, or a median is 0. Medians by nearest rank, as wallMs.p50.",
     }),
     efficiency: t.exposeFloat('efficiency', {
       nullable: true,

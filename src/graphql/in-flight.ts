@@ -20,7 +20,8 @@ const TaskInFlightType = builder.objectRef<InFlightNode>('TaskInFlight').impleme
     input: t.field({
       type: 'JSON',
       nullable: true,
-      description: 'The item as it was given, secrets masked.',
+      description:
+        'The item as it was given, secrets masked; in a later stage what the stage before made of it, null until that is on disk.',
       resolve: ({ task, inputs }) => inputOf(inputs, task),
     }),
     attempt: t.int({ description: 'Which try this is, from 1.', resolve: ({ task }) => task.attempt }),

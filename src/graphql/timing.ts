@@ -26,7 +26,7 @@ const HistogramBucketType = builder.objectRef<HistogramBucket>('HistogramBucket'
 export const DistributionType = builder.objectRef<Distribution>('Distribution')
 DistributionType.implement({
   description:
-    'Milliseconds, of SUCCEEDED and FAILED tasks. Percentiles by nearest rank: the ⌈p·n⌉-th smallest. All 0 where count is 0.',
+    'Milliseconds, of SUCCEEDED and FAILED tasks, or of the runs compared. Percentiles by nearest rank: the ⌈p·n⌉-th smallest. All 0 where count is 0.',
   fields: (t) => ({
     count: t.int({ description: 'How many values there are.', resolve: ({ moments }) => moments.count }),
     min: t.float({ description: 'The smallest.', resolve: ({ moments }) => moments.min }),
@@ -48,7 +48,7 @@ DistributionType.implement({
       resolve: (times, { p }) => times.percentile(shareWithin('p', p)),
     }),
     exact: t.exposeBoolean('exact', {
-      description: 'Whether percentiles come from the tasks or from a merged sketch, within 1 %.',
+      description: 'Whether percentiles come from all values or from a merged sketch, within 1 %.',
     }),
     histogram: t.field({
       type: [HistogramBucketType],

@@ -147,7 +147,7 @@ interface Parts {
   writer: Writer
   /** Searches. */
   reader: Reader
-  /** Reads the lines of files, which shall not wait for a search. */
+  /** Reads the lines of files, and what the stages of a pipeline take over again: neither shall wait for a search. */
   lines: Reader
   db: Database.Database
   bodies: StoredBodies

@@ -1,4 +1,9 @@
-/** Who gets how many of the server's lanes: by priority first, evenly within one. Pure, so that it can be tested whole. */
+/**
+ * Who gets how many of the server's lanes: by priority first, evenly among the runs of one, and evenly among the stages of a run.
+ * Pure, so that it can be tested whole.
+ */
+
+import type { RunKey } from '../domain/ids.js'
 
 export interface Turn {
   readonly priority: number
@@ -6,16 +11,23 @@ export interface Turn {
   readonly servedMs: number
 }
 
-export interface Claim extends Turn {
-  /** Lanes that the run could use now. */
+export interface StageTurn extends Turn {
+  /** What the stage has had of it: decides among the stages of a run. A run without stages is one stage. */
+  readonly stageMs: number
+}
+
+/** Of a stage. */
+export interface Claim extends StageTurn {
+  readonly key: RunKey
+  /** Lanes that the stage could use now. */
   readonly want: number
 }
 
-/** How many lanes each claim may hold, in the order of the claims: max-min fair within a priority. */
+/** How many lanes each claim may hold, in the order of the claims: max-min fair among the runs of a priority. */
 export function allocateLanes(claims: readonly Claim[], capacity: number): number[] {
   const shares = claims.map(() => 0)
   let left = capacity
-  const order = claims.map((_, at) => at).sort((a, b) => byTurn(claims[a]!, claims[b]!))
+  const order = claims.map((_, at) => at).sort((a, b) => byStageTurn(claims[a]!, claims[b]!))
   for (let start = 0; start < order.length && left > 0; ) {
     const priority = claims[order[start]!]!.priority
     let end = start
@@ -31,16 +43,52 @@ export function byTurn(a: Turn, b: Turn): number {
   return b.priority - a.priority || a.servedMs - b.servedMs
 }
 
-/** Gives one lane a round to each that wants more; answers with how many it gave. */
-function fill(members: number[], pool: { claims: readonly Claim[]; shares: number[]; capacity: number }): number {
+export function byStageTurn(a: StageTurn, b: StageTurn): number {
+  return byTurn(a, b) || a.stageMs - b.stageMs
+}
+
+interface Pool {
+  claims: readonly Claim[]
+  shares: number[]
+  capacity: number
+}
+
+/** Gives one lane a round to each run that wants more; answers with how many it gave. */
+function fill(members: number[], pool: Pool): number {
   let given = 0
-  for (let hungry = members; hungry.length > 0 && given < pool.capacity; ) {
-    hungry = hungry.filter((at) => pool.shares[at]! < pool.claims[at]!.want)
-    for (const at of hungry) {
+  let hungry = byRun(members, pool.claims)
+  while (hungry.length > 0 && given < pool.capacity) {
+    const still: number[][] = []
+    for (const run of hungry) {
       if (given === pool.capacity) break
+      const at = neediest(run, pool)
+      if (at === null) continue
       pool.shares[at] = pool.shares[at]! + 1
       given += 1
+      still.push(run)
     }
+    hungry = still
   }
   return given
+}
+
+/** In the order of the first one of each. */
+function byRun(members: number[], claims: readonly Claim[]): number[][] {
+  const runs = new Map<RunKey, number[]>()
+  for (const at of members) {
+    const { key } = claims[at]!
+    const run = runs.get(key)
+    if (run) run.push(at)
+    else runs.set(key, [at])
+  }
+  return [...runs.values()]
+}
+
+/** The stage with the fewest lanes of those that want more, the first one of these; null where the run wants no more. */
+function neediest(run: number[], { claims, shares }: Pool): number | null {
+  let least: number | null = null
+  for (const at of run) {
+    if (shares[at]! < claims[at]!.want && (least === null || shares[at]! < shares[least]!)) least = at
+  }
+  return least
 }

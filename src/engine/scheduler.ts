@@ -1,11 +1,14 @@
-/** Shares the server's lanes out among the runs under way: moves them towards what is fair whenever something changed. */
+/**
+ * Shares the server's lanes out among the runs under way: moves them towards what is fair whenever something changed. The
+ * stages of a pipeline have a seat each and share one account: they count as one run, however many there are, and share what it gets.
+ */
 
 import type { Clock } from '../clock.js'
 import type { RunKey } from '../domain/ids.js'
 import type { LaneKind } from '../domain/strategy.js'
 import type { Lane, LanePool } from '../lanes/lane.js'
 import { Alarm } from './alarm.js'
-import { allocateLanes, byTurn, type Claim, type Turn } from './fairness.js'
+import { allocateLanes, byStageTurn, type Claim, type StageTurn } from './fairness.js'
 import { type Others, type Solo, Solos } from './solos.js'
 import { SortedList } from './sorted-list.js'
 
@@ -39,17 +42,43 @@ export interface ScheduledRun {
   giveUp(reason: string): void
 }
 
-interface Seat extends Turn {
-  readonly run: ScheduledRun
-  /** Lanes on their way. */
-  starting: number
-  failedStarts: number
-  /** Set while nothing is started for it, as the last start has failed. */
-  endRest: (() => void) | null
-  /** Lane time that it has had, or is taken to have had: does not change while it waits. */
+/** Of a run: what its stages have had together. */
+interface Account {
+  readonly seats: Set<Seat>
+  /** Those of its seats that wait. */
+  readonly waiting: Set<Seat>
+  /** Lane time that it has had, or is taken to have had: its waiting seats are in order of it. */
   servedMs: number
-  /** Whether it wanted no lane for a while, as all its items were in back-off. */
+  /** The least lane time that any of its stages served has had: a stage that comes (back) is not owed more than them. */
+  levelMs: number
+  /** Whether none of its stages wanted a lane for a while. */
   hasRested: boolean
+}
+
+class Seat implements StageTurn {
+  readonly priority: number
+  /** Lanes on their way. */
+  starting = 0
+  failedStarts = 0
+  /** Set while nothing is started for it, as the last start has failed. */
+  endRest: (() => void) | null = null
+  /** Lane time that the stage has had, or is taken to have had: does not change while it waits. */
+  stageMs: number
+  /** Whether it wanted no lane for a while, as all its items were in back-off or there were none yet. */
+  hasRested = false
+
+  constructor(
+    readonly run: ScheduledRun,
+    readonly account: Account,
+  ) {
+    this.priority = run.priority
+    this.stageMs = account.levelMs
+    account.seats.add(this)
+  }
+
+  get servedMs(): number {
+    return this.account.servedMs
+  }
 }
 
 interface Options {
@@ -61,13 +90,14 @@ interface Options {
 
 export class Scheduler {
   readonly #seats = new Map<ScheduledRun, Seat>()
+  readonly #accounts = new Map<RunKey, Account>()
   /** Those that hold lanes or have some on their way. */
   readonly #served = new Set<Seat>()
   /** Those that want lanes and have none, whose turn is next first: there may be thousands, and only the first few matter. */
-  readonly #waiting = new SortedList<Seat>(byTurn)
+  readonly #waiting = new SortedList<Seat>(byStageTurn)
   /** The others: they want none until they say so. */
   readonly #parked = new Set<Seat>()
-  /** By priority, the least lane time that any of those served has had: who comes (back) is not owed more than them. */
+  /** By priority, the least lane time that any run of those served has had: who comes (back) is not owed more than them. */
   readonly #levelMs = new Map<number, number>()
   /** Lanes on their way, also to runs that have ended since. */
   #starting = 0
@@ -84,11 +114,9 @@ export class Scheduler {
 
   add(run: ScheduledRun): void {
     this.#countServed()
-    const servedMs = this.#levelMs.get(run.priority) ?? 0
-    const { priority } = run
-    const seat: Seat = { run, priority, starting: 0, failedStarts: 0, endRest: null, servedMs, hasRested: false }
+    const seat = new Seat(run, this.#accountOf(run))
     this.#seats.set(run, seat)
-    if (run.want > 0) this.#waiting.add(seat)
+    if (run.want > 0) this.#wait(seat)
     else this.#park(seat)
     this.balance()
   }
@@ -98,7 +126,11 @@ export class Scheduler {
     if (!seat) return
     seat.endRest?.()
     this.#seats.delete(run)
-    if (!this.#served.delete(seat) && !this.#parked.delete(seat)) this.#waiting.remove(seat)
+    if (!this.#served.delete(seat) && !this.#parked.delete(seat)) this.#endWait(seat)
+    const { account } = seat
+    account.seats.delete(seat)
+    if (account.seats.size === 0) this.#accounts.delete(run.key)
+    else this.#noteRest(account)
     this.balance()
   }
 
@@ -108,7 +140,7 @@ export class Scheduler {
     if (!seat) return
     if (this.#parked.has(seat) && run.want > 0) {
       this.#parked.delete(seat)
-      this.#waiting.add(seat)
+      this.#wait(seat)
     }
     this.balance()
   }
@@ -160,7 +192,7 @@ export class Scheduler {
     // Whose turn it is gets the free lanes first, whoever came first.
     const served = Array.from(this.#served, (seat) => ({ seat, claim: this.#claimOf(seat) }))
     const places = [...served, ...this.#nextWaiting()]
-    places.sort((a, b) => byTurn(a.claim, b.claim))
+    places.sort((a, b) => byStageTurn(a.claim, b.claim))
     const claims = places.map(({ claim }) => claim)
     const shares = allocateLanes(claims, maxLanes)
     let left = free
@@ -170,17 +202,27 @@ export class Scheduler {
     if (claims.some(({ want }, at) => want > 0 && shares[at] === 0)) this.#takeTurns()
   }
 
-  /** Those that can get a lane at all, and one more where there are more: it waits for its turn. */
+  /** Those of the runs that can get a lane at all, and of one more where there are more: it waits for its turn. */
   #nextWaiting(): { seat: Seat; claim: Claim }[] {
     const next: { seat: Seat; claim: Claim }[] = []
     const resting: Seat[] = []
+    const consider = (seat: Seat): boolean => {
+      const isResting = seat.run.want === 0
+      if (isResting) resting.push(seat)
+      if (isResting || seat.endRest || !this.#solos.admits(seat.run.key)) return false
+      next.push({ seat, claim: toClaim(seat) })
+      return true
+    }
+    // A run that has lanes may have them in another stage, wherever its waiting stages are in the order.
+    const served = new Set(Array.from(this.#served, ({ account }) => account))
+    for (const { waiting } of served) waiting.forEach(consider)
+    const runs = new Set<Account>()
     for (const seat of this.#waiting) {
-      if (next.length > this.options.maxLanes) break
-      if (seat.run.want === 0) resting.push(seat)
-      else if (!seat.endRest && this.#solos.admits(seat.run.key)) next.push({ seat, claim: toClaim(seat) })
+      if (runs.size > this.options.maxLanes) break
+      if (!served.has(seat.account) && consider(seat)) runs.add(seat.account)
     }
     for (const seat of resting) {
-      this.#waiting.remove(seat)
+      this.#endWait(seat)
       this.#park(seat)
     }
     return next
@@ -210,9 +252,42 @@ export class Scheduler {
     return { held, priority }
   }
 
+  #accountOf({ key, priority }: ScheduledRun): Account {
+    const known = this.#accounts.get(key)
+    if (known) return known
+    const servedMs = this.#levelMs.get(priority) ?? 0
+    const account = { seats: new Set<Seat>(), waiting: new Set<Seat>(), servedMs, levelMs: 0, hasRested: false }
+    this.#accounts.set(key, account)
+    return account
+  }
+
+  #wait(seat: Seat): void {
+    this.#waiting.add(seat)
+    seat.account.waiting.add(seat)
+  }
+
+  /** Whether it waited. */
+  #endWait(seat: Seat): boolean {
+    return seat.account.waiting.delete(seat) && this.#waiting.remove(seat)
+  }
+
   #park(seat: Seat): void {
     seat.hasRested = true
     this.#parked.add(seat)
+    this.#noteRest(seat.account)
+  }
+
+  #noteRest(account: Account): void {
+    for (const seat of account.seats) if (!this.#parked.has(seat)) return
+    account.hasRested = true
+  }
+
+  #setServed(account: Account, servedMs: number): void {
+    if (servedMs === account.servedMs) return
+    // What the list is ordered by must not change in it.
+    for (const seat of account.waiting) this.#waiting.remove(seat)
+    account.servedMs = servedMs
+    for (const seat of account.waiting) this.#waiting.add(seat)
   }
 
   /** Answers with how many of the free lanes were taken. */
@@ -227,7 +302,7 @@ export class Scheduler {
 
   async #start(seat: Seat): Promise<void> {
     const { run } = seat
-    if (this.#waiting.remove(seat)) this.#beginTurn(seat)
+    if (this.#endWait(seat)) this.#beginTurn(seat)
     seat.starting += 1
     this.#starting += 1
     const lane = await this.options.pool.acquire(run.laneKind).catch((error: unknown) => this.#startFailed(seat, error))
@@ -252,9 +327,11 @@ export class Scheduler {
 
   #beginTurn(seat: Seat): void {
     this.#served.add(seat)
-    if (!seat.hasRested) return
+    const { account } = seat
+    if (account.hasRested) this.#setServed(account, Math.max(account.servedMs, this.#levelMs.get(seat.priority) ?? 0))
+    account.hasRested = false
+    if (seat.hasRested) seat.stageMs = Math.max(seat.stageMs, account.levelMs)
     seat.hasRested = false
-    seat.servedMs = Math.max(seat.servedMs, this.#levelMs.get(seat.run.priority) ?? 0)
   }
 
   /** A machine in trouble is not asked in a loop. */
@@ -279,13 +356,16 @@ export class Scheduler {
     const passedMs = now - this.#lastMs
     this.#lastMs = now
     const served = [...this.#served]
-    for (const seat of served) seat.servedMs += seat.run.held * passedMs
-    served.sort((a, b) => b.servedMs - a.servedMs)
+    for (const { run, account } of served) this.#setServed(account, account.servedMs + run.held * passedMs)
+    for (const seat of served) seat.stageMs += seat.run.held * passedMs
+    // Who has had least is last.
+    served.sort((a, b) => byStageTurn(b, a))
     for (const seat of served) {
-      this.#levelMs.set(seat.run.priority, seat.servedMs)
+      this.#levelMs.set(seat.priority, seat.servedMs)
+      seat.account.levelMs = seat.stageMs
       if (seat.run.held > 0 || seat.starting > 0) continue
       this.#served.delete(seat)
-      this.#waiting.add(seat)
+      this.#wait(seat)
     }
   }
 
@@ -298,7 +378,18 @@ export class Scheduler {
   }
 }
 
-/** Who has lanes keeps them for its turn: lanes that change hands all the time do little else. */
-function toClaim({ run, priority, servedMs }: Seat): Claim {
-  return { priority, want: run.want, servedMs: servedMs - run.held * TURN_MS }
+/**
+ * Who has lanes keeps them for its turn, a run among the runs and a stage in its run: lanes that change hands all the time do little
+ * else.
+ */
+function toClaim({ run, account, priority, servedMs, stageMs }: Seat): Claim {
+  let heldByRun = 0
+  for (const seat of account.seats) heldByRun += seat.run.held
+  return {
+    key: run.key,
+    priority,
+    want: run.want,
+    servedMs: servedMs - heldByRun * TURN_MS,
+    stageMs: stageMs - run.held * TURN_MS,
+  }
 }

@@ -9,7 +9,7 @@ import { FakeLanePool } from '../../support/fake-lanes.js'
 
 let runs = 0
 
-/** A run that gives its lanes back when the test says so. */
+/** A run, or a stage of one, that gives its lanes back when the test says so. */
 class Run implements ScheduledRun {
   readonly key: RunKey
   readonly lanes: Lane[] = []
@@ -29,9 +29,10 @@ class Run implements ScheduledRun {
     want: number,
     readonly priority = 0,
     readonly laneKind: LaneKind = 'THREAD',
+    key?: RunKey,
   ) {
     runs += 1
-    this.key = toRunKey(String(runs))
+    this.key = key ?? toRunKey(String(runs))
     this.#want = want
   }
 
@@ -113,6 +114,28 @@ function setup(maxLanes: number) {
 }
 
 const held = (list: Run[]) => list.map((run) => run.held)
+
+const sum = (list: number[]) => list.reduce((total, one) => total + one, 0)
+
+/** The stages of one run. */
+function pipelineOf(count: number, want: number): Run[] {
+  const first = new Run(want)
+  return [first, ...Array.from({ length: count - 1 }, () => new Run(want, 0, 'THREAD', first.key))]
+}
+
+/** The lane time that each gets, where all give back what they are to as soon as they can. */
+async function serve(list: Run[], pass: (ms: number) => Promise<void>, forMs: number): Promise<number[]> {
+  const servedMs = list.map(() => 0)
+  for (let ms = 0; ms < forMs; ms += 20) {
+    await pass(20)
+    list.forEach((run, at) => {
+      servedMs[at]! += 20 * run.held
+    })
+    for (const run of list) run.yield()
+    await settle()
+  }
+  return servedMs
+}
 
 describe('Scheduler', () => {
   it('gives each run what it wants while there is enough, of the kind that it wants', async () => {
@@ -284,7 +307,7 @@ describe('Scheduler', () => {
 
   it('loses no lane and lends none out twice, whatever comes, goes, changes and fails', async () => {
     const step = fc.oneof(
-      fc.record({ do: fc.constant('add' as const), want: fc.nat(5), priority: fc.nat(2) }),
+      fc.record({ do: fc.constant('add' as const), want: fc.nat(5), priority: fc.nat(2), staged: fc.boolean() }),
       fc.record({ do: fc.constant('want' as const), at: fc.nat(9), want: fc.nat(5) }),
       fc.record({ do: fc.constant('yield' as const), at: fc.nat(9) }),
       fc.record({ do: fc.constant('end' as const), at: fc.nat(9) }),
@@ -300,7 +323,9 @@ describe('Scheduler', () => {
         for (const one of steps) {
           const run = 'at' in one ? list[one.at % Math.max(1, list.length)] : undefined
           if (one.do === 'add') {
-            list.push(new Run(one.want, one.priority))
+            // Those of one priority that are staged are stages of one run.
+            const key = one.staged ? toRunKey(`pipeline of priority ${one.priority}`) : undefined
+            list.push(new Run(one.want, one.priority, 'THREAD', key))
             await add(list.at(-1)!)
           } else if (one.do === 'want' && run) run.want = run.held === 0 ? one.want : Math.max(run.held, one.want)
           else if (one.do === 'yield') run?.yield()
@@ -335,6 +360,65 @@ describe('Scheduler', () => {
       { numRuns: 100 },
     )
   }, 60_000)
+})
+
+describe('Scheduler, stages of a pipeline', () => {
+  it('takes a pipeline for one run beside a plain one, and lets each of its stages have its turns', async () => {
+    const { add, pass, pool } = setup(4)
+    const [plain, stages] = [new Run(4), pipelineOf(9, 4)]
+    await add(...stages, plain)
+    const [plainMs, ...stageMs] = await serve([plain, ...stages], pass, 18_000)
+    // 72,000 ms of lanes, half of them for the plain run and a ninth of the other half for each stage.
+    expect(Math.abs(plainMs! - 36_000)).toBeLessThanOrEqual(1000)
+    for (const ms of stageMs) expect(Math.abs(ms - 4000)).toBeLessThanOrEqual(400)
+    expect(pool.problems).toEqual([])
+  })
+
+  it('gives it no more than others where there are more runs than lanes', async () => {
+    const { add, pass, pool } = setup(2)
+    const [stages, plain] = [pipelineOf(5, 2), Array.from({ length: 4 }, () => new Run(2))]
+    await add(...stages, ...plain)
+    const servedMs = await serve([...stages, ...plain], pass, 10_000)
+    const byRun = [sum(servedMs.slice(0, 5)), ...servedMs.slice(5)]
+    // 20,000 ms of lanes among five.
+    for (const ms of byRun) expect(Math.abs(ms - 4000)).toBeLessThanOrEqual(400)
+    for (const ms of servedMs.slice(0, 5)) expect(Math.abs(ms - 800)).toBeLessThanOrEqual(200)
+    expect(pool.problems).toEqual([])
+  })
+
+  it('leaves it all lanes while it is alone', async () => {
+    const { add } = setup(4)
+    const stages = pipelineOf(3, 4)
+    await add(...stages)
+    expect(held(stages)).toEqual([2, 1, 1])
+  })
+
+  it('owes a stage nothing for the time that it wanted no lane, nor the run for that of a stage', async () => {
+    const { add, pass } = setup(1)
+    const [stages, plain] = [pipelineOf(2, 1), new Run(1)]
+    const [early, late] = stages as [Run, Run]
+    late.want = 0
+    await add(...stages, plain)
+    await serve([...stages, plain], pass, 10_000)
+    late.want = 1
+    const [earlyMs, lateMs, plainMs] = await serve([early, late, plain], pass, 4000)
+    expect(Math.abs(plainMs! - 2000)).toBeLessThanOrEqual(200)
+    for (const ms of [earlyMs!, lateMs!]) expect(Math.abs(ms - 1000)).toBeLessThanOrEqual(200)
+  })
+
+  it('keeps what a run has had while any of its stages is there', async () => {
+    const { add, pass } = setup(1)
+    const [stages, plain] = [pipelineOf(2, 1), new Run(1)]
+    const [first, second] = stages as [Run, Run]
+    await add(...stages)
+    await pass(90)
+    await add(plain)
+    await pass(10)
+    first.end()
+    await settle()
+    // Its time was the run's: now it is the other run's turn.
+    expect(held([second, plain])).toEqual([0, 1])
+  })
 })
 
 describe('Scheduler, lanes that cannot be started', () => {

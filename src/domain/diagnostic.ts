@@ -53,8 +53,11 @@ export interface StageFigures {
   concurrency: number
   /** Of the machine. */
   cores: number
-  /** Its items come from a stage before it: that its lanes had nothing to do may be that one's doing. */
-  isFed: boolean
+  /**
+   * There are stages beside it: that its lanes had nothing to do may be the doing of the one before, whose outputs it takes, or of
+   * the one after, for which it waits once enough items are between the two.
+   */
+  sharesPace: boolean
   /** Nothing more is to come of it. */
   isOver: boolean
   /** From the first start to the last end. */

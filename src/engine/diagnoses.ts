@@ -69,7 +69,7 @@ function figuresOf(record: RunRecord, index: number, cores: number): StageFigure
     lanes,
     concurrency,
     cores,
-    isFed: index > 0,
+    sharesPace: spec.stages.length > 1,
     isOver: isFinalRunStatus(status),
     wallMs: firstStartMs === null || lastEndMs === null ? 0 : Math.max(0, lastEndMs - firstStartMs),
     lastEndMs,

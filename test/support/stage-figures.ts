@@ -19,7 +19,7 @@ export function stageFigures(changes: Partial<StageFigures> = {}): StageFigures 
     lanes: 2,
     concurrency: 2,
     cores: 2,
-    isFed: false,
+    sharesPace: false,
     isOver: true,
     wallMs: 500,
     lastEndMs: 500,

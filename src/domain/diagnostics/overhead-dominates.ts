@@ -29,9 +29,9 @@ export const OVERHEAD_DOMINATES: DiagnosticRule = {
   thresholds,
   asked: 'EARLY',
   find(figures) {
-    const { kind, strategy, isChosen, isFed, lanes, wallMs, service } = figures
+    const { kind, strategy, isChosen, sharesPace, lanes, wallMs, service } = figures
     // SEQUENTIAL is the least that there can be, and AUTO knows what a task costs.
-    if (kind !== 'COMPUTE' || strategy === 'SEQUENTIAL' || isChosen || isFed) return null
+    if (kind !== 'COMPUTE' || strategy === 'SEQUENTIAL' || isChosen || sharesPace) return null
     const tasks = service.count
     if (tasks < thresholds.minTasks || wallMs / tasks > thresholds.maxWallPerTaskMs) return null
     const serviceMs = serviceOf(figures)

@@ -104,7 +104,7 @@ const anyFigures: fc.Arbitrary<StageFigures> = fc.record({
   lanes: fc.integer({ min: 1, max: 64 }),
   concurrency: fc.integer({ min: 1, max: 256 }),
   cores: fc.integer({ min: 1, max: 64 }),
-  isFed: fc.boolean(),
+  sharesPace: fc.boolean(),
   isOver: fc.boolean(),
   wallMs: ms,
   lastEndMs: fc.option(ms),

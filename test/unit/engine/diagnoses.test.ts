@@ -138,6 +138,23 @@ describe('Diagnoses', () => {
     expect(reads).toHaveLength(1_002)
   })
 
+  it('takes no stage for held up by overhead that may have waited for another one', async () => {
+    const { diagnoses } = setup()
+    const times: RunTimes = {
+      ...held().times,
+      service: equalTimes(100_000, 0.002),
+      cpuMs: 250,
+      load: { busyMs: 300, coreWaitMs: 0 },
+      lastEndMs: 10_005,
+    }
+    const { effectiveStrategy, lanes, concurrency, decision, counts, finalThroughput } = held()
+    const stage = { effectiveStrategy, lanes, concurrency, decision, counts, times, finalThroughput }
+    const slow = { ...stage, times: { ...times, service: equalTimes(100_000, 0.2), cpuMs: 20_000 } }
+    const spec = batchSpec({ kind: 'PIPELINE', strategy: 'ASYNC', stages: [COMPUTE, { ...COMPUTE, name: 'slow' }] })
+    expect(await codes(diagnoses, held({}, times))).toEqual(['OVERHEAD_DOMINATES'])
+    expect(await codes(diagnoses, held({ spec, stages: [stage, slow] }))).not.toContain('OVERHEAD_DOMINATES')
+  })
+
   it('gives each stage its own hosts, and its name where there are several', async () => {
     const { diagnoses } = setup()
     const tally = (stage: number, host: string): HostTally => {

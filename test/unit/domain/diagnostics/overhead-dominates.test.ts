@@ -63,8 +63,8 @@ describe('OVERHEAD_DOMINATES', () => {
     expect(find({ wallMs: 2_501 })).toBeNull()
   })
 
-  it('says nothing of the baseline, of what AUTO chose, of fetches, or of a stage that waits for the one before', () => {
-    expect(find({ isFed: true })).toBeNull()
+  it('says nothing of the baseline, of what AUTO chose, of fetches, or of one stage of several', () => {
+    expect(find({ sharesPace: true })).toBeNull()
     expect(find({ strategy: 'SEQUENTIAL', lanes: 1 })).toBeNull()
     expect(find({ isChosen: true })).toBeNull()
     expect(find({ kind: 'FETCH' })).toBeNull()

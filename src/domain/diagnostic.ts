@@ -60,6 +60,8 @@ export interface StageFigures {
   sharesPace: boolean
   /** Nothing more is to come of it. */
   isOver: boolean
+  /** None of the run's tasks ended after its last one: what it waited for, the run waited for. */
+  endsRun: boolean
   /** From the first start to the last end. */
   wallMs: number
   /** After Run.startedAt; null before the first end. */

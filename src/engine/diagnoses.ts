@@ -57,7 +57,8 @@ export class Diagnoses {
 /** Null before the run has started. */
 function figuresOf(record: RunRecord, index: number, cores: number): StageFigures | null {
   const { spec, status, refusals } = record
-  const { effectiveStrategy: strategy, lanes, concurrency, times } = stageStates(record)[index]!
+  const states = stageStates(record)
+  const { effectiveStrategy: strategy, lanes, concurrency, times } = states[index]!
   const stage = spec.stages[index]
   if (stage === undefined || strategy === null || lanes === null || concurrency === null) return null
   const { firstStartMs, lastEndMs, service, cpuMs, load = null } = times
@@ -71,6 +72,7 @@ function figuresOf(record: RunRecord, index: number, cores: number): StageFigure
     cores,
     sharesPace: spec.stages.length > 1,
     isOver: isFinalRunStatus(status),
+    endsRun: states.every((other) => (other.times.lastEndMs ?? 0) <= (lastEndMs ?? 0)),
     wallMs: firstStartMs === null || lastEndMs === null ? 0 : Math.max(0, lastEndMs - firstStartMs),
     lastEndMs,
     service,

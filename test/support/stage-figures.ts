@@ -21,6 +21,7 @@ export function stageFigures(changes: Partial<StageFigures> = {}): StageFigures 
     cores: 2,
     sharesPace: false,
     isOver: true,
+    endsRun: true,
     wallMs: 500,
     lastEndMs: 500,
     service: equalTimes(10, 100),

@@ -28,9 +28,12 @@ const thresholds = {
   minConcurrencyBefore: 1.2,
 }
 
-/** Whether the last tasks are worth reading. */
-export function wantsLastTasks({ isOver, concurrency, service, wallMs }: StageFigures): boolean {
-  if (!isOver || concurrency < 2 || service.count < thresholds.minTasks) return false
+/**
+ * Whether the last tasks are worth reading. Of a stage that ended before another one they are not: there was something else to do,
+ * and few of its tasks are among the run's last.
+ */
+export function wantsLastTasks({ isOver, endsRun, concurrency, service, wallMs }: StageFigures): boolean {
+  if (!isOver || !endsRun || concurrency < 2 || service.count < thresholds.minTasks) return false
   return wallMs >= thresholds.minTailMs && service.max >= thresholds.minTimesMedian * service.min
 }
 
@@ -45,13 +48,13 @@ export const STRAGGLERS: DiagnosticRule = {
   find(figures) {
     const tail = wantsLastTasks(figures) ? tailOf(figures) : null
     if (tail === null) return null
-    const { wallMs, service, concurrency } = figures
+    const { stage, wallMs, service, concurrency } = figures
     const { slow, slowestMs, medianMs, tailMs } = tail
     const tailShare = tailMs / wallMs
     const items = slow.map(({ index }) => index).slice(0, MAX_NAMED)
     const who = slow.length === 1 ? `The last task (item ${items[0]}) took` : `The last ${slow.length} tasks took up to`
     return {
-      message: `${who} ${shownMs(slowestMs)}, ${rough(slowestMs / medianMs)} times the median of ${shownMs(medianMs)}: for ${shownMs(tailMs)}, ${percent(tailShare)} of the run, there was nothing else left to do. ${helpOf(figures)}`,
+      message: `${who} ${shownMs(slowestMs)}, ${rough(slowestMs / medianMs)} times the median of ${shownMs(medianMs)}: for ${shownMs(tailMs)}, ${percent(tailShare)} of ${stage === null ? 'the run' : 'its time'}, there was nothing else left to do. ${helpOf(figures)}`,
       evidence: {
         stragglers: slow.length,
         items,

@@ -106,6 +106,7 @@ const anyFigures: fc.Arbitrary<StageFigures> = fc.record({
   cores: fc.integer({ min: 1, max: 64 }),
   sharesPace: fc.boolean(),
   isOver: fc.boolean(),
+  endsRun: fc.boolean(),
   wallMs: ms,
   lastEndMs: fc.option(ms),
   service,

@@ -98,6 +98,31 @@ describe('Diagnoses', () => {
     expect(await codes(setup(LAST).diagnoses, record)).toEqual([])
   })
 
+  it('reads only the tasks of the stage that ends last: for what another one waits, the run does not', async () => {
+    const { times, ...rest } = straggling()
+    const { effectiveStrategy, lanes, concurrency, decision, counts, finalThroughput } = rest
+    const spec = batchSpec({ kind: 'PIPELINE', strategy: 'THREADS', stages: [COMPUTE, { ...COMPUTE, name: 'next' }] })
+    const stageUntil = (lastEndMs: number) => {
+      return {
+        effectiveStrategy,
+        lanes,
+        concurrency,
+        decision,
+        counts,
+        finalThroughput,
+        times: { ...times, lastEndMs },
+      }
+    }
+    const readStages = async (...endsMs: number[]) => {
+      const { diagnoses, reads } = setup([...LAST, STRAGGLER])
+      const found = await diagnoses.of({ ...rest, times, spec, stages: endsMs.map(stageUntil) })
+      return { stages: reads.map(([, stage]) => stage), found: found.map(({ message }) => message.split(':')[0]) }
+    }
+    expect((await readStages(1_500, 4_000)).stages).toEqual([1])
+    expect(await readStages(1_400, 1_500)).toEqual({ stages: [1], found: ['Stage "next"'] })
+    expect(await readStages(1_500, 1_400)).toEqual({ stages: [0], found: ['Stage "any"'] })
+  })
+
   it('reads no more tasks than can be read in no time', async () => {
     const { diagnoses, reads } = setup()
     const spec = batchSpec({ stages: [FETCH] })

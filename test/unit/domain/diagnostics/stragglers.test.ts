@@ -64,6 +64,12 @@ describe('STRAGGLERS', () => {
     expect(STRAGGLERS.find(ran(lanes, { kind: 'FETCH' }))?.message).toContain('A shorter timeoutMs, with a retry,')
   })
 
+  it('is nothing of a stage beside which another one goes on, and of the last one a share of its own time', () => {
+    const figures = ran([{ serviceMs: times(30, 10) }, { serviceMs: [...times(30, 10), 600] }], { stage: 'parse' })
+    expect(STRAGGLERS.find({ ...figures, endsRun: false })).toBeNull()
+    expect(STRAGGLERS.find(figures)?.message).toContain('for 600 ms, 67 % of its time, there was nothing else left')
+  })
+
   it('finds a task that ran from the beginning, while the others had long ended', () => {
     expect(find({ serviceMs: [2_000] }, { serviceMs: times(40, 10) })?.evidence).toMatchObject({
       items: [0],
@@ -187,6 +193,7 @@ describe('wantsLastTasks', () => {
   it('spares runs the reading in which there cannot be a straggler', () => {
     expect(wantsLastTasks(figures)).toBe(true)
     expect(wantsLastTasks({ ...figures, isOver: false })).toBe(false)
+    expect(wantsLastTasks({ ...figures, endsRun: false })).toBe(false)
     expect(wantsLastTasks({ ...figures, concurrency: 1 })).toBe(false)
     expect(wantsLastTasks({ ...figures, wallMs: 99 })).toBe(false)
     expect(wantsLastTasks({ ...figures, service: { ...figures.service, count: 4 } })).toBe(false)

@@ -4,6 +4,7 @@ import type { Diagnostic, StageFigures } from '../domain/diagnostic.js'
 import { diagnose, wantsLastTasks } from '../domain/diagnostics.js'
 import { isFinalRunStatus, type RunRecord, stageStates } from '../domain/run.js'
 import type { Store } from '../store/store.js'
+import { KeptAnswers } from './kept-answers.js'
 
 interface Options {
   store: Pick<Store, 'lastTasks'>
@@ -18,26 +19,19 @@ const MIN_LAST_TASKS = 1_000
 const MAX_LAST_TASKS = 5_000
 
 export class Diagnoses {
-  readonly #kept = new Map<number, Promise<readonly Diagnostic[]>>()
+  readonly #kept = new KeptAnswers<readonly Diagnostic[]>(MAX_KEPT)
 
   constructor(private readonly options: Options) {}
 
   /** Of an ended run they are found once. */
   of(record: RunRecord): Promise<readonly Diagnostic[]> {
     if (!isFinalRunStatus(record.status)) return this.#find(record)
-    const kept = this.#kept.get(record.id) ?? this.#find(record)
-    // Put back at the end: the first key is the one that was not asked for the longest.
-    this.#kept.delete(record.id)
-    this.#kept.set(record.id, kept)
-    kept.catch(() => this.#kept.delete(record.id))
-    const [oldest] = this.#kept.keys()
-    if (this.#kept.size > MAX_KEPT && oldest !== undefined) this.#kept.delete(oldest)
-    return kept
+    return this.#kept.get(record.id, '', () => this.#find(record))
   }
 
   /** The run was deleted. */
   forget(runId: number): void {
-    this.#kept.delete(runId)
+    this.#kept.forget(runId)
   }
 
   async #find(record: RunRecord): Promise<readonly Diagnostic[]> {

@@ -4,7 +4,7 @@
  */
 
 import { cellsAt, hostAt } from './fetch-column.js'
-import { type BlockError, Outcome, type ResultColumns } from './results.js'
+import { type BlockError, detached, Outcome, type ResultColumns } from './results.js'
 
 /** Why an attempt counts as refused. RETRY_AFTER: another status, but with that header. */
 export const Refusal = {
@@ -100,7 +100,7 @@ export class HostTallies {
       const before = this.#tallies.get(key)
       this.#tallies.delete(key)
       // The name of a block's host is a piece of the block's text, all of which would be kept with it.
-      this.#tallies.set(key, before ? sumOf(before, tally) : { ...tally, host: copyOf(tally.host) })
+      this.#tallies.set(key, before ? sumOf(before, tally) : { ...tally, host: detached(tally.host) })
     }
     for (const [key, tally] of this.#tallies) {
       if (this.#tallies.size <= MAX_COUNTED_HOSTS) break
@@ -118,10 +118,6 @@ export class HostTallies {
 
 function keyOf({ stage, host }: HostTally): string {
   return `${stage} ${host}`
-}
-
-function copyOf(text: string): string {
-  return text.split('').join('')
 }
 
 function mostTelling(tallies: Iterable<HostTally>): HostTally[] {

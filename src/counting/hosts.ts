@@ -13,7 +13,7 @@ interface Tally {
   items: number
 }
 
-export class HostTally {
+export class HostCounter {
   readonly #kept = new Map<string, Tally>()
   /** Each with its first item and how many there are. */
   readonly #others = new Fingerprints(2)

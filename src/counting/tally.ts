@@ -6,14 +6,14 @@ import { isSafeMethod } from '../domain/requests.js'
 import { canonicalText } from './canonical.js'
 import { type CountRequest, type ItemCount, type ItemProblem, MAX_TOLD_PROBLEMS } from './counter.js'
 import { Fingerprints } from './fingerprints.js'
-import { HostTally } from './hosts.js'
+import { HostCounter } from './hosts.js'
 import { Picks } from './picks.js'
 
 export class ItemTally {
   readonly #isFetch: boolean
   readonly #keys: RequestKeys
   readonly #seen = new Fingerprints(0)
-  readonly #hosts = new HostTally()
+  readonly #hosts = new HostCounter()
   readonly #picks: Picks
   readonly #problems: ItemProblem[] = []
   #duplicates = 0

@@ -244,9 +244,9 @@ export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`
 }
 
-/** Three digits that matter, and the unit that suits them. */
-export function shownMs(ms: number): string {
-  if (ms >= 1_000) return `${Number((ms / 1_000).toPrecision(3))} s`
-  if (ms >= 1) return `${Number(ms.toPrecision(3))} ms`
-  return `${Number((ms * 1_000).toPrecision(3))} µs`
+/** The digits that matter, and the unit that suits them. */
+export function shownMs(ms: number, digits = 3): string {
+  if (ms >= 1_000) return `${Number((ms / 1_000).toPrecision(digits))} s`
+  if (ms >= 1) return `${Number(ms.toPrecision(digits))} ms`
+  return `${Number((ms * 1_000).toPrecision(digits))} µs`
 }

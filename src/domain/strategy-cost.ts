@@ -1,5 +1,6 @@
 /** What each strategy costs on this machine: the textbook's table of threads and processes, with figures for adjectives. */
 
+import { shownMs } from './advice.js'
 import { type EffectiveStrategy, hasManyLanes, type LaneKind, laneKindOf, Strategy } from './strategy.js'
 
 /** What a lane costs, by a few fresh ones. */
@@ -31,6 +32,8 @@ const ORDER = [Strategy.SEQUENTIAL, Strategy.ASYNC, Strategy.THREADS, Strategy.P
 
 /** To show what as many lanes would take as one event loop has requests in flight. */
 const MANY = 100
+/** Measured again, a lane's costs differ in the third. */
+const DIGITS = 2
 
 /** `cores`: those that the server may use. With one, lanes take turns, whatever the strategy. */
 export function strategyCosts(measures: LaneMeasures, cores: number): StrategyCost[] {
@@ -51,12 +54,12 @@ export function strategyCosts(measures: LaneMeasures, cores: number): StrategyCo
 
 const BEST_FOR: Record<EffectiveStrategy, (measures: LaneMeasures, cores: number) => string> = {
   SEQUENTIAL: ({ THREAD }) =>
-    `the baseline, and what is over in less than the ${shownTime(THREAD.startMs)} that one lane more takes to start`,
+    `the baseline, and what is over in less than the ${shownMs(THREAD.startMs, DIGITS)} that one lane more takes to start`,
   ASYNC: ({ THREAD }) =>
     `waiting: one lane of ${shownMb(THREAD.memoryMb)} has hundreds of requests in flight, and a lane for each of ${MANY} would take ${shownMb(MANY * THREAD.memoryMb)}`,
   THREADS: ({ THREAD }, cores) => `${computing(cores)}: ${costOf(THREAD)}`,
   PROCESSES: ({ THREAD, PROCESS }, cores) =>
-    `${computing(cores)}, in memory of its own, where a crash ends a lane and not the server: ${costOf(PROCESS)} (a thread: ${shownTime(THREAD.startMs)}, ${shownMb(THREAD.memoryMb)}, ${shownTime(THREAD.roundTripUs / 1_000)})`,
+    `${computing(cores)}, in memory of its own, where a crash ends a lane and not the server: ${costOf(PROCESS)} (a thread: ${shownMs(THREAD.startMs, DIGITS)}, ${shownMb(THREAD.memoryMb)}, ${shownMs(THREAD.roundTripUs / 1_000, DIGITS)})`,
 }
 
 function computing(cores: number): string {
@@ -65,19 +68,13 @@ function computing(cores: number): string {
 }
 
 function costOf({ startMs, memoryMb, roundTripUs }: LaneMeasure): string {
-  return `a lane takes ${shownTime(startMs)} to start and ${shownMb(memoryMb)}, a message there and back ${shownTime(roundTripUs / 1_000)}`
-}
-
-function shownTime(ms: number): string {
-  if (ms >= 1_000) return `${twoDigits(ms / 1_000)} s`
-  return ms >= 1 ? `${twoDigits(ms)} ms` : `${twoDigits(ms * 1_000)} µs`
+  return `a lane takes ${shownMs(startMs, DIGITS)} to start and ${shownMb(memoryMb)}, a message there and back ${shownMs(roundTripUs / 1_000, DIGITS)}`
 }
 
 function shownMb(mb: number): string {
-  return mb < 1_000 ? `${twoDigits(mb)} MB` : `${twoDigits(mb / 1_000)} GB`
+  return mb < 1_000 ? `${rounded(mb)} MB` : `${rounded(mb / 1_000)} GB`
 }
 
-/** Measured again, it differs in the third. */
-function twoDigits(value: number): number {
-  return Number(value.toPrecision(2))
+function rounded(value: number): number {
+  return Number(value.toPrecision(DIGITS))
 }

@@ -1,6 +1,6 @@
 /** What a comparison says, in words that claim no more than its figures carry. */
 
-import { shownMs } from './advice.js'
+import { counted, shownMs } from './advice.js'
 import type { AskedStrategy } from './batch.js'
 import { type ComparedRun, comparisonRows, type MeasuredRun, measuredRuns } from './comparison.js'
 import { leastRankSumP, rankSumP } from './rank-test.js'
@@ -137,19 +137,15 @@ function tallyOf(strategies: readonly AskedStrategy[], runs: readonly ComparedRu
     count: runs.filter((run) => run.strategy === strategy).length,
   }))
   return listed(
-    counts.filter(({ count }) => count > 0).map(({ strategy, count }) => `${counted(count)} of ${strategy}`),
+    counts.filter(({ count }) => count > 0).map(({ strategy, count }) => `${counted(count, 'run')} of ${strategy}`),
   )
-}
-
-function counted(runs: number): string {
-  return `${runs} ${runs === 1 ? 'run' : 'runs'}`
 }
 
 /** `5 runs each`, or `5 and 4 runs`. */
 function runsOf(group: readonly Pick<Entrant, 'wallsMs'>[]): string {
   const counts = group.map(({ wallsMs }) => wallsMs.length)
   const isEven = counts.every((count) => count === counts[0])
-  return isEven ? `${counted(counts[0]!)} each` : `${listed(counts.map(String))} runs`
+  return isEven ? `${counted(counts[0]!, 'run')} each` : `${listed(counts.map(String))} runs`
 }
 
 function listed(words: readonly string[]): string {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { HostTally } from '../../../src/counting/hosts.js'
+import { HostCounter } from '../../../src/counting/hosts.js'
 
 /** Most first, of equal ones the one that came first. */
 function naive(hosts: readonly string[]) {
@@ -9,12 +9,12 @@ function naive(hosts: readonly string[]) {
   return [...counts].map(([host, items]) => ({ host, items })).sort((a, b) => b.items - a.items)
 }
 
-describe('HostTally', () => {
+describe('HostCounter', () => {
   it.each([10_000, 3, 0])('counts as one would by hand, where %i hosts are kept by name', (maxKept) => {
     const host = fc.integer({ min: 0, max: 12 }).map((number) => `h${number}.example`)
     fc.assert(
       fc.property(fc.array(host, { maxLength: 100 }), (hosts) => {
-        const tally = new HostTally(maxKept)
+        const tally = new HostCounter(maxKept)
         hosts.forEach((one, index) => {
           tally.add(one, index)
         })
@@ -25,7 +25,7 @@ describe('HostTally', () => {
   })
 
   it('names the first thousand, the one with the most items among them wherever it comes', () => {
-    const tally = new HostTally(100)
+    const tally = new HostCounter(100)
     const hosts = Array.from({ length: 5_000 }, (_, at) => `h${at}`)
     hosts.forEach((one, index) => {
       tally.add(one, index)

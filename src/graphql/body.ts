@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { storesBodies } from '../domain/batch.js'
 import type { FetchDetail } from '../domain/task.js'
 import { decodeText, PiecewiseText } from '../domain/text.js'
+import { AnswerBudget } from './answer-budget.js'
 import { builder } from './builder.js'
 import type { ApiContext } from './context.js'
 import { badUserInput } from './errors.js'
@@ -11,23 +12,14 @@ import { type TaskNode, TaskType } from './refs.js'
 
 const DEFAULT_BYTES = 1_048_576
 const MAX_BYTES = 16 * 1024 * 1024
-/** Of all bodies in one answer: they are in memory together. */
-const MAX_ANSWER_BYTES = 64 * 1024 * 1024
-
-/**
- * What the bodies of an answer come to. GraphQL makes the object of the variables anew for each answer, those of a
- * subscription's events among them, and the context once for all of these.
- */
-const answers = new WeakMap<object, number>()
+/** Bytes of all bodies in one answer: they are in memory together. */
+const budget = new AnswerBudget(64 * 1024 * 1024)
 
 /** Throws BAD_USER_INPUT where the answer would have more of bodies than it may. */
 function reserve(answer: object, bytes: number): void {
-  const sum = (answers.get(answer) ?? 0) + bytes
-  if (sum > MAX_ANSWER_BYTES) {
-    const advice = 'ask for fewer tasks, for less of each (maxBytes), or get them from bodyUrl'
-    throw badUserInput(`the bodies of one answer are more than ${MAX_ANSWER_BYTES} bytes together: ${advice}`)
-  }
-  answers.set(answer, sum)
+  if (budget.take(answer, bytes)) return
+  const advice = 'ask for fewer tasks, for less of each (maxBytes), or get them from bodyUrl'
+  throw badUserInput(`the bodies of one answer are more than ${budget.max} bytes together: ${advice}`)
 }
 
 /** What was fetched, where its body is stored; null elsewhere. */

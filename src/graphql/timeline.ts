@@ -1,10 +1,22 @@
 /** The picture of a run: lane by lane, what ran when. */
 
 import { DEFAULT_SPANS, type LaneSpan, type LaneTimeline, MAX_SPANS } from '../domain/timeline.js'
+import { AnswerBudget } from './answer-budget.js'
 import { builder } from './builder.js'
+import { badUserInput } from './errors.js'
 import { sizeWithin } from './pages.js'
 import { RunType } from './refs.js'
 import { TaskStatusType } from './task.js'
+
+/** Spans of all pictures in one answer: half a second of the API's event loop, in which it answers nobody else. */
+const budget = new AnswerBudget(100_000)
+
+/** Throws BAD_USER_INPUT where more would be asked for in the answer than there may be; what is refused does not count. */
+function reserve(answer: object, spans: number): void {
+  if (budget.take(answer, spans)) return
+  const asked = `maxSpans: ${spans} besides the ${budget.takenBy(answer)} asked for in this answer so far`
+  throw badUserInput(`${asked} is more than ${budget.max}: ask for fewer timelines, or for fewer spans of each`)
+}
 
 const LaneSpanType = builder.objectRef<LaneSpan>('LaneSpan').implement({
   description:
@@ -49,7 +61,7 @@ builder.objectFields(RunType, (t) => ({
   timeline: t.field({
     type: [LaneTimelineType],
     description:
-      'Lane by lane, what ran when: the picture of concurrency, of all that has ended so far. A span for each attempt where there are no more than maxSpans; else spans are folded over the smallest gaps first, and no busy time is lost.',
+      'Lane by lane, what ran when: the picture of concurrency, of all that has ended so far. A span for each attempt where there are no more than maxSpans; else spans are folded over the smallest gaps first, and no busy time is lost. All timelines of one answer may ask for 100,000 spans together.',
     args: {
       maxSpans: t.arg.int({
         defaultValue: DEFAULT_SPANS,
@@ -57,7 +69,10 @@ builder.objectFields(RunType, (t) => ({
           'Spans at most over all lanes, 1 to 10,000. Each lane has one at least, though there be more lanes.',
       }),
     },
-    resolve: (run, { maxSpans }, { engine }) =>
-      engine.timeline(run, sizeWithin('maxSpans', maxSpans ?? DEFAULT_SPANS, MAX_SPANS, 1)),
+    resolve: (run, args, { engine }, { variableValues }) => {
+      const maxSpans = sizeWithin('maxSpans', args.maxSpans ?? DEFAULT_SPANS, MAX_SPANS, 1)
+      reserve(variableValues, maxSpans)
+      return engine.timeline(run, maxSpans)
+    },
   }),
 }))

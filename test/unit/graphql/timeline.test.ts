@@ -1,6 +1,9 @@
+import { parse, subscribe } from 'graphql'
 import { describe, expect, it } from 'vitest'
 import { runId } from '../../../src/domain/ids.js'
 import type { LaneTimeline } from '../../../src/domain/timeline.js'
+import { createContext } from '../../../src/graphql/context.js'
+import { schema } from '../../../src/graphql/schema.js'
 import { execute } from '../../support/execute.js'
 import { testServices } from '../../support/fake-services.js'
 
@@ -49,5 +52,40 @@ describe('Run.timeline', () => {
     expect(codes).toEqual(['BAD_USER_INPUT'])
     expect(messages).toEqual([`maxSpans: ${maxSpans} is out of range: expected 1 to 10000`])
     expect(services.runs.askedSpans).toEqual([])
+  })
+
+  it('is of 100,000 spans in one answer, over all runs and however often each is asked for', async () => {
+    const { services, ask } = setup()
+    for (let more = 0; more < 4; more += 1) services.runs.add()
+    const page = (fields: string) => execute(services, `{ runs(first: 1000) { nodes { ${fields} } } }`)
+    const twice = 'a: timeline(maxSpans: 10000) { lane } b: timeline(maxSpans: 10000) { lane }'
+    expect((await page(twice)).codes).toEqual([])
+    expect(services.runs.askedSpans).toHaveLength(10)
+    services.runs.add()
+    const { codes, messages } = await page(twice)
+    expect(new Set(codes)).toEqual(new Set(['BAD_USER_INPUT']))
+    expect(messages[0]).toBe(
+      'maxSpans: 10000 besides the 100000 asked for in this answer so far is more than 100000: ask for fewer timelines, or for fewer spans of each',
+    )
+    expect(services.runs.askedSpans).toHaveLength(20)
+    expect((await ask('')).codes).toEqual([])
+  })
+
+  it('has all of these spans in each event of a subscription', async () => {
+    const { services } = setup()
+    const { key } = services.runs.add()
+    for (let index = 0; index < 3; index += 1) services.runs.end(key)
+    services.runs.finish(key, 'SUCCEEDED')
+    const pictures = Array.from({ length: 10 }, (_, at) => `t${at}: timeline(maxSpans: 10000) { lane }`).join(' ')
+    const document = parse(`subscription($id: ID!) { taskEnded(runId: $id) { node { run { ${pictures} } } } }`)
+    const contextValue = createContext(services)
+    const events = await subscribe({ schema, document, variableValues: { id: runId(key) }, contextValue })
+    if (!(Symbol.asyncIterator in events)) throw new Error(JSON.stringify(events))
+    let count = 0
+    for await (const { errors } of events) {
+      expect(errors).toBeUndefined()
+      count += 1
+    }
+    expect(count).toBe(3)
   })
 })

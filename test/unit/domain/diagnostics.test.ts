@@ -4,6 +4,7 @@ import type { Json } from '../../../src/domain/batch.js'
 import { DiagnosticCode, type StageFigures } from '../../../src/domain/diagnostic.js'
 import { DIAGNOSTIC_RULES, diagnose, EARLY_THRESHOLDS } from '../../../src/domain/diagnostics.js'
 import type { HostTally } from '../../../src/domain/refusals.js'
+import { hasManyLanes } from '../../../src/domain/strategy.js'
 import { equalTimes, stageFigures } from '../../support/stage-figures.js'
 
 /** 100 tasks of 33.33333 ms of CPU on one event loop. */
@@ -96,7 +97,7 @@ const host = fc
       refused: { HTTP_503: Math.min(attempts, refused) },
     }),
   )
-const anyFigures: fc.Arbitrary<StageFigures> = fc.record({
+const anyRecord: fc.Arbitrary<StageFigures> = fc.record({
   stage: fc.constantFrom(null, 'one'),
   kind: fc.constantFrom('FETCH', 'COMPUTE'),
   strategy: fc.constantFrom('SEQUENTIAL', 'ASYNC', 'THREADS', 'PROCESSES'),
@@ -115,6 +116,11 @@ const anyFigures: fc.Arbitrary<StageFigures> = fc.record({
   hosts: fc.array(host, { maxLength: 3 }),
   lastTasks: fc.option(fc.array(lastTask, { maxLength: 30 })),
 })
+/** Of SEQUENTIAL and ASYNC there is one lane: rules that go by the lanes rely on it. */
+const anyFigures = anyRecord.map((figures) => ({
+  ...figures,
+  lanes: hasManyLanes(figures.strategy) ? figures.lanes : 1,
+}))
 
 /** Names of numbers that need no unit: they are counts. */
 const COUNTS = [

@@ -8,6 +8,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { compactInput, type Json } from '../domain/batch.js'
 import { Turns } from '../domain/turns.js'
+import { Underway } from '../domain/underway.js'
 import { plainNumberRule } from '../functions/numbers.js'
 import { countCompact } from './compact.js'
 import type { CountRequest, ItemCount, ItemCounter, PickedItem } from './counter.js'
@@ -32,27 +33,17 @@ export function createItemCounter(options: Options): ItemCounter {
 }
 
 class ThreadedCounter implements ItemCounter {
-  readonly #closing = new AbortController()
-  readonly #running = new Set<Promise<unknown>>()
+  readonly #underway = new Underway()
   readonly #turns = new Turns(MAX_THREADS)
 
   constructor(private readonly options: Options) {}
 
   count(request: CountRequest, caller: AbortSignal): Promise<ItemCount> {
-    const signal = AbortSignal.any([caller, this.#closing.signal])
-    const counting = this.#count(request, signal)
-    const ended = counting.then(
-      () => {},
-      () => {},
-    )
-    this.#running.add(ended)
-    void ended.then(() => this.#running.delete(ended))
-    return counting
+    return this.#underway.run((signal) => this.#count(request, signal), caller)
   }
 
-  async close(): Promise<void> {
-    this.#closing.abort(new Error('the server is leaving'))
-    await Promise.all(this.#running)
+  close(): Promise<void> {
+    return this.#underway.stop(new Error('the server is leaving'))
   }
 
   async #count({ items, file, ...request }: CountRequest, signal: AbortSignal): Promise<ItemCount> {

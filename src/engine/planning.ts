@@ -6,6 +6,7 @@ import { adviseBatch, type PlannedStage } from '../domain/batch-advice.js'
 import type { BatchPlan } from '../domain/plan.js'
 import { type Path, Problems, type UserError } from '../domain/problems.js'
 import { type Execution, type ExecutionRequest, planExecution } from '../domain/strategy.js'
+import { Underway } from '../domain/underway.js'
 import type { UploadedFile } from '../domain/upload.js'
 import type { FunctionCatalog } from '../functions/function.js'
 import type { LaneCosts } from '../lanes/lane.js'
@@ -48,29 +49,18 @@ const WITHOUT_PROBE: Record<Exclude<Probing, 'ALLOWED'>, string> = {
 }
 
 export class Planner {
-  readonly #closing = new AbortController()
-  /** Plans under way. */
-  readonly #underway = new Set<Promise<unknown>>()
+  readonly #underway = new Underway()
 
   constructor(private readonly options: PlannerOptions) {}
 
   /** Rejects with the signal's reason once that is aborted, or the server leaves. */
   plan(batch: BatchInput, call: PlanCall): Promise<BatchPlan> {
-    const signal = AbortSignal.any([call.signal, this.#closing.signal])
-    const plan = this.#plan(batch, { ...call, signal })
-    const ended = plan.then(
-      () => {},
-      () => {},
-    )
-    this.#underway.add(ended)
-    void ended.then(() => this.#underway.delete(ended))
-    return plan
+    return this.#underway.run((signal) => this.#plan(batch, { ...call, signal }), call.signal)
   }
 
   /** Ends what is being planned; resolves when nothing of it is in any lane any more. Safe to call twice. */
-  async stop(): Promise<void> {
-    this.#closing.abort(new Error('the server is leaving'))
-    await Promise.all(this.#underway)
+  stop(): Promise<void> {
+    return this.#underway.stop(new Error('the server is leaving'))
   }
 
   async #plan(batch: BatchInput, call: PlanCall): Promise<BatchPlan> {

@@ -1,5 +1,6 @@
 /** The one implementation of the API behind every transport: what an operation passes through, in order. */
 
+import { setMaxListeners } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { execute, NoSchemaIntrospectionCustomRule, subscribe } from 'graphql'
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga'
@@ -70,12 +71,20 @@ interface Transported {
 
 function callerOf({ request, res, leaves }: Transported): Caller {
   const isSafe = request !== undefined && request.method !== 'POST'
-  return { isSafe, leaves: leaves ?? (() => (res ? closeOf(res) : new AbortController().signal)) }
+  // A document may ask for many plans: all wait for the same response.
+  let gone: AbortSignal | null = null
+  const leavesHttp = () => {
+    gone ??= res ? closeOf(res) : new AbortController().signal
+    return gone
+  }
+  return { isSafe, leaves: leaves ?? leavesHttp }
 }
 
 /** Aborted when the connection of a response is closed before it has an answer. */
 function closeOf(res: ServerResponse): AbortSignal {
   const gone = new AbortController()
+  // Each plan under way listens to it, and removes its listener at the end.
+  setMaxListeners(0, gone.signal)
   const look = () => {
     if (!res.writableFinished) gone.abort()
   }

@@ -1,5 +1,6 @@
 /** GraphQL over WebSocket, in the graphql-transport-ws protocol, on the operations that HTTP has. */
 
+import { setMaxListeners } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type ExecutionArgs, GraphQLError } from 'graphql'
@@ -81,9 +82,17 @@ async function prepare(
   }
 }
 
+/** One for all operations of a connection: it lives longer than they do, and has one listener however many there are. */
+const closes = new WeakMap<WebSocket, AbortSignal>()
+
 /** Aborted when the connection is closed. */
 function closeOf(socket: WebSocket): AbortSignal {
+  const known = closes.get(socket)
+  if (known) return known
   const gone = new AbortController()
+  // Each plan under way listens to it, and removes its listener at the end.
+  setMaxListeners(0, gone.signal)
+  closes.set(socket, gone.signal)
   if (socket.readyState === socket.OPEN) socket.once('close', () => gone.abort())
   else gone.abort()
   return gone.signal

@@ -5,6 +5,7 @@ import { runId } from '../../src/domain/ids.js'
 import { createHttpServer, type HttpServer } from '../../src/http/server.js'
 import { EventSource } from '../support/event-source.js'
 import { type TestServices, testServices } from '../support/fake-services.js'
+import { warningsOfMany } from '../support/signals.js'
 import { until } from '../support/until.js'
 
 const RUN_UPDATED =
@@ -174,6 +175,27 @@ describe('WebSocket', () => {
     connection.terminate()
     await until(() => call.signal.aborted)
     await answer
+  })
+
+  it('tells all plans of a connection by one signal that it was closed', async () => {
+    services.runs.plan = new Promise(() => {})
+    const connection = client()
+    const plan = 'planBatch(batch: { compute: { function: "square", source: { inputs: [1] } } }) { total }'
+    const ask = (query: string) =>
+      connection
+        .iterate({ query })
+        .next()
+        .catch(() => null)
+    const answers = [ask(`{ ${plan} }`), ask(`{ a: ${plan} b: ${plan} }`)]
+    await until(() => services.runs.plans.length === 3)
+    const signals = new Set(services.runs.plans.map(({ call }) => call.signal))
+    expect(signals.size).toBe(1)
+    const [signal] = signals
+    expect(signal?.aborted).toBe(false)
+    expect(await warningsOfMany(signal!)).toEqual([])
+    connection.terminate()
+    await until(() => signal?.aborted === true)
+    await Promise.all(answers)
   })
 
   it('releases what an operation watches when it is completed, and all when the client is gone', async () => {

@@ -5,6 +5,7 @@ import { runId } from '../../../src/domain/ids.js'
 import { createHttpServer, type HttpServer, type HttpServerOptions } from '../../../src/http/server.js'
 import { EventSource } from '../../support/event-source.js'
 import { type TestServices, testServices } from '../../support/fake-services.js'
+import { warningsOfMany } from '../../support/signals.js'
 import { until } from '../../support/until.js'
 
 let services: TestServices
@@ -272,6 +273,16 @@ describe('who asks for a plan', () => {
     await (await fetch(`${url}/graphql?query=${encodeURIComponent(PLAN)}`, { headers: JSON_TYPE })).json()
     await (await post(JSON.stringify({ query: PLAN }))).json()
     expect(services.runs.plans.map(({ call }) => call.probing)).toEqual(['NOT_BY_GET', 'ALLOWED'])
+  })
+
+  it('waits for one response, however many plans a document asks for, and with others for another', async () => {
+    const plan = `planBatch(batch: ${BATCH}) { total }`
+    await (await post(JSON.stringify({ query: `{ a: ${plan} b: ${plan} }` }))).json()
+    await (await post(JSON.stringify({ query: PLAN }))).json()
+    const [a, b, other] = services.runs.plans.map(({ call }) => call.signal)
+    expect(a).toBe(b)
+    expect(a).not.toBe(other)
+    expect(await warningsOfMany(a!)).toEqual([])
   })
 
   it('is known to have left when the connection is closed, and not before', async () => {

@@ -6,6 +6,7 @@ import type { Clock } from '../clock.js'
 import { type RunKey, toComparisonKey, toRunKey } from '../domain/ids.js'
 import { Problems } from '../domain/problems.js'
 import { doneOf, type RunRecord } from '../domain/run.js'
+import { Turns } from '../domain/turns.js'
 import type { EventBus } from '../events/bus.js'
 import type { FunctionCatalog } from '../functions/function.js'
 import type { LanePool } from '../lanes/lane.js'
@@ -54,7 +55,10 @@ interface Underway extends Solo {
 export class Comparisons {
   readonly #underway = new Map<number, Underway>()
   #measuring: Underway | null = null
-  #stopped = false
+  /** Of a run that is alone, and of what is measured past the scheduler: neither is to be in the other's figures. */
+  readonly #turns = new Turns(1)
+  #endTurn = () => {}
+  readonly #leaving = new AbortController()
 
   constructor(private readonly options: Options) {}
 
@@ -118,10 +122,27 @@ export class Comparisons {
     else this.#underway.delete(underway.id)
   }
 
+  /**
+   * Does what takes lanes past the scheduler, while no run has all lanes to itself; one whose turn it is waits for its end. Rejects
+   * where the server leaves before.
+   */
+  async aside<T>(work: () => Promise<T>): Promise<T> {
+    const endTurn = await this.#turns.take(this.#leaving.signal)
+    try {
+      return await work()
+    } finally {
+      endTurn()
+    }
+  }
+
   /** No further run begins. */
   stop(): void {
-    this.#stopped = true
+    this.#leaving.abort(new Error('the server is leaving'))
     for (const { retry } of this.#underway.values()) retry.set(null)
+  }
+
+  get #stopped(): boolean {
+    return this.#leaving.signal.aborted
   }
 
   get #waiting(): RunRecord[] {
@@ -179,6 +200,9 @@ export class Comparisons {
     const { fetches, execute, onError, clock } = this.options
     const run = underway.left[0]!
     this.#measuring = underway
+    const endTurn = await this.#turns.take(this.#leaving.signal).catch(() => null)
+    if (endTurn === null) return
+    this.#endTurn = endTurn
     fetches.isolate(run.key)
     await this.#prepareLanes(run)
     if (this.#stopped) return
@@ -205,6 +229,7 @@ export class Comparisons {
   #letGo(underway: Underway): void {
     underway.isRunning = false
     this.#measuring = null
+    this.#endTurn()
     // Those who wait for room ask for lanes again, before it is seen who goes on.
     this.options.fetches.isolate(null)
     this.options.scheduler.vacate(underway, underway.left.length === 0)

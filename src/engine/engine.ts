@@ -179,7 +179,10 @@ export interface Engine {
   /** The runs of a comparison as they are now, in the order in which they are run; none where it is gone. */
   comparedRuns(comparison: ComparisonRecord): Promise<ComparedRun[]>
   load(): EngineLoad
-  /** What each strategy costs on this machine, measured at the first call: that takes a second or two. */
+  /**
+   * What each strategy costs on this machine, measured at the first call: that takes a second or two, after the run of a comparison
+   * that has all lanes to itself.
+   */
   strategyCosts(): Promise<StrategyCost[]>
 }
 

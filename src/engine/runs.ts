@@ -106,7 +106,8 @@ export class Runs implements Engine {
       this.#diagnoses.forget(id)
     }
     this.#views = new Views(store, clock)
-    this.#strategyCosts = new StrategyCosts(lanes, options.cores)
+    const measuredLanes = { measure: () => this.#comparisons.aside(() => lanes.measure()) }
+    this.#strategyCosts = new StrategyCosts(measuredLanes, options.cores)
     this.#diagnoses = new Diagnoses({ store, cores: options.cores })
     this.#deletions = new Deletions({ store, bus, clock, onDeleted, onError })
     this.#recorder = new Recorder({

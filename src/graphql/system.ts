@@ -65,7 +65,7 @@ const SystemType = builder.objectRef<SystemNode>('System').implement({
     strategyCosts: t.field({
       type: [StrategyCostType],
       description:
-        "What each strategy costs on this machine: the rows of 'threads vs processes', from SEQUENTIAL to PROCESSES. Measured when it is first asked for, in a second or two, and the same from then on: ask a server at rest.",
+        "What each strategy costs on this machine: the rows of 'threads vs processes', from SEQUENTIAL to PROCESSES. Measured when it is first asked for, in a second or two, after the run of a comparison that is under way, and the same from then on: ask a server at rest.",
       resolve: (_system, _args, { engine }) => engine.strategyCosts(),
     }),
   }),

@@ -178,6 +178,9 @@ export class FakeLanePool implements LanePool {
   slowStarts = false
   acquired = 0
   measured = 0
+  /** With true a measurement ends with `letMeasure`. */
+  slowMeasures = false
+  letMeasure = () => {}
   /** What was asked to be there soon. */
   readonly warmed: { kind: LaneKind; count: number }[] = []
   readonly prepared: { kind: LaneKind; count: number; works: readonly LaneWork[] }[] = []
@@ -240,6 +243,7 @@ export class FakeLanePool implements LanePool {
 
   async measure(): Promise<LaneMeasures> {
     this.measured += 1
+    if (this.slowMeasures) await new Promise<void>((resolve) => (this.letMeasure = resolve))
     return {
       THREAD: { startMs: 50, roundTripUs: 20, memoryMb: 10 },
       PROCESS: { startMs: 100, roundTripUs: 40, memoryMb: 20 },

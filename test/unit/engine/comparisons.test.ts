@@ -144,6 +144,62 @@ describe('a comparison', () => {
     expect(world.pool.warmed).toEqual([])
   })
 
+  it('has what strategies cost measured after the run that is alone, and before the next', async () => {
+    const comparison = await launched()
+    let isMeasured = false
+    const costs = world.runs.strategyCosts().then(() => {
+      isMeasured = true
+    })
+    await world.settle()
+    expect(world.pool.measured).toBe(0)
+    world.pool.slowMeasures = true
+    await endRun(comparison)
+    expect([world.pool.measured, isMeasured, await statuses(comparison)]).toEqual([1, false, ['SUCCEEDED', 'QUEUED']])
+    world.pool.letMeasure()
+    await costs
+    await world.settle()
+    expect(await statuses(comparison)).toEqual(['SUCCEEDED', 'RUNNING'])
+    // What is known is told beside it.
+    await world.runs.strategyCosts()
+    expect(world.pool.measured).toBe(1)
+  })
+
+  it('begins no run while what strategies cost is being measured', async () => {
+    world.pool.slowMeasures = true
+    const costs = world.runs.strategyCosts()
+    const comparison = await launched()
+    expect([world.pool.prepared, await statuses(comparison)]).toEqual([[], ['QUEUED', 'QUEUED']])
+    world.pool.letMeasure()
+    await costs
+    await world.settle()
+    expect(await statuses(comparison)).toEqual(['RUNNING', 'QUEUED'])
+  })
+
+  it('lets the server leave with those who wait to have it measured', async () => {
+    await launched()
+    const costs = expect(world.runs.strategyCosts()).rejects.toThrow('the server is leaving')
+    await world.leave(0)
+    await costs
+    expect(world.pool.measured).toBe(0)
+  })
+
+  it('leaves no lane to what is tried for a plan, which then goes by the kind alone', async () => {
+    await launched()
+    const before = world.pool.acquired
+    const batch = { compute: { function: 'any', source: RANGE } }
+    const planning = world.runs.planBatch(batch, {
+      space: '',
+      probing: 'ALLOWED',
+      signal: new AbortController().signal,
+    })
+    await world.settle()
+    await world.pass(1_400)
+    const { advice } = await planning
+    expect(advice).toMatchObject({ strategy: 'THREADS', probe: null })
+    expect(advice?.reasons.at(-1)).toBe('No lane was free in 1.4 s: nothing was measured.')
+    expect(world.pool.acquired).toBe(before)
+  })
+
   it('tells of the run under way as it is now', async () => {
     const comparison = await launched()
     const [first, second] = await compared(comparison)

@@ -50,7 +50,7 @@ export const LaunchOptionsInput = builder.inputType('LaunchOptionsInput', {
     failFast: t.boolean({
       defaultValue: false,
       description:
-        'End the run FAILED at the first task that failed for good: what is in flight is CANCELLED, what had not started SKIPPED.',
+        'End the run FAILED at the first task that failed for good: what is in flight is CANCELLED, what had not started SKIPPED. Lanes tell of short tasks several at a time: more of them may have failed by then.',
     }),
     retry: t.field({ type: RetryInput, description: 'What happens to a task that failed; its defaults if left out.' }),
     timeoutMs: t.int({

@@ -1,10 +1,11 @@
 /** What a probe hands out: which items, in which order, and when there are enough. */
 
 import type { Clock } from '../clock.js'
+import { cellsAt } from '../domain/fetch-column.js'
 import { Outcome, type ResultColumns } from '../domain/results.js'
 import type { InService } from '../lanes/lane.js'
 import type { Grant, ResultBlock } from '../lanes/protocol.js'
-import type { HostGate } from './host-gate.js'
+import { type HostGate, NO_HOST } from './host-gate.js'
 import { LONG_TASK_MS, type Measure, SHORT_TASK_MS } from './measure.js'
 import type { Feed } from './probe-run.js'
 import type { DeadLane } from './session.js'
@@ -86,6 +87,14 @@ function toGrant({ index, input }: PickedInput): Grant {
   return { first: index, count: 1, indexes: [index], inputs, attempts: null }
 }
 
+/** When the request was on its way at the latest, in epoch milliseconds: its end where nothing was answered. */
+function sentAt({ startedAt, serviceMs, fetches }: ResultColumns, at: number): number {
+  const fetch = cellsAt(fetches, at)
+  if (fetch === null) return startedAt[at]!
+  const { firstByteMs, downloadMs } = fetch
+  return startedAt[at]! + serviceMs[at]! - (firstByteMs ?? 0) - (downloadMs ?? 0)
+}
+
 interface PickedFeedOptions {
   measure: Measure
   clock: Clock
@@ -136,9 +145,14 @@ export class PickedFeed extends MeasuredFeed {
   }
 
   protected ended(columns: ResultColumns): void {
+    const nowMs = this.clock.monotonicMs()
+    const zeroMs = this.clock.epochMs() - nowMs
     for (let at = 0; at < columns.count; at += 1) {
       const index = columns.indexes[at]!
-      this.options.gate.end(this.#out.get(index) ?? '')
+      const host = this.#out.get(index) ?? NO_HOST
+      // A lane that is new loads and connects before it sends what it was handed: the host is to be spared from then on.
+      this.options.gate.startedLate(host, Math.min(sentAt(columns, at) - zeroMs, nowMs))
+      this.options.gate.end(host)
       this.#out.delete(index)
     }
     this.options.onEnded(columns)

@@ -67,7 +67,7 @@ export interface LaneStatus {
 
 /** What lanes of one kind cost on this machine. */
 export interface LaneCosts {
-  /** From its start until it can take jobs; null where none has been started yet. */
+  /** From its start until it can take jobs, the shortest that was seen; null where none has been started yet. */
   startMs: number | null
   /** A message there and its answer back, the shortest that was seen; null where none has been started yet. */
   roundTripMs: number | null

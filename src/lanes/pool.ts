@@ -173,7 +173,10 @@ class LocalLanePool implements LanePool {
     this.#measurement ??= this.#newMeasurement()
     const measurement = this.#measurement
     try {
-      return await measurement.run()
+      const measures = await measurement.run()
+      this.#noteStart('THREAD', measures.THREAD.startMs)
+      this.#noteStart('PROCESS', measures.PROCESS.startMs)
+      return measures
     } finally {
       if (this.#measurement === measurement) this.#measurement = null
     }
@@ -260,7 +263,7 @@ class LocalLanePool implements LanePool {
         onMessage: (message) => {
           lane.receive(message)
           if (message.kind !== 'ready') return
-          this.#noteCosts(lane, performance.now() - startedMs)
+          this.#noteStarted(lane, performance.now() - startedMs)
           resolve(lane)
         },
         onEnd: (ending) => {
@@ -276,12 +279,16 @@ class LocalLanePool implements LanePool {
     })
   }
 
-  /** The first of each kind tells: what is measured later is measured beside work. */
-  #noteCosts(lane: LocalLane, startMs: number): void {
-    const costs = this.#costs[lane.kind]
-    if (costs.startMs !== null) return
-    costs.startMs = startMs
-    void this.#measureMessages(lane, ROUND_TRIPS)
+  #noteStarted(lane: LocalLane, startMs: number): void {
+    this.#noteStart(lane.kind, startMs)
+    // The first of each kind tells, and then those that are idle.
+    if (this.#costs[lane.kind].roundTripMs === null) void this.#measureMessages(lane, ROUND_TRIPS)
+  }
+
+  /** The shortest of all counts: beside work, or where nothing of it has run yet, a start takes longer, and never less than it takes. */
+  #noteStart(kind: LaneKind, startMs: number): void {
+    const costs = this.#costs[kind]
+    costs.startMs = Math.min(costs.startMs ?? Number.POSITIVE_INFINITY, startMs)
   }
 
   /** The shortest of all counts: what had to wait for something else, as while other lanes start, tells nothing of messages. */

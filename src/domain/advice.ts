@@ -29,15 +29,20 @@ export interface ProbeFigures {
   left: number
   /** Since the first one started. */
   elapsedMs: number
-  /** The mean service time of those that ended last; of one that has not ended yet, what it has taken so far. */
+  /**
+   * The mean service time of those that ended last, without what they waited for a core, where that is known; of one that has not
+   * ended yet, what it has taken so far.
+   */
   serviceMs: number
+  /** How long each of them waited for a core besides, where that is known. */
+  coreWaitMs?: number
   /** The longest one. */
   slowestMs: number
   /** From one start to the next on the same lane, where that is known: of short tasks more than the service time. */
   pitchMs?: number
   /** Of many tasks the longest tells of accidents alone: what nearly all of them took. */
   highMs?: number
-  /** CPU time over service time; of one that waits, how much of it kept its event loop busy. Null where it was not measured. */
+  /** CPU time over that service time; of one that waits, how much of it kept its event loop busy. Null where it was not measured. */
   cpuShare: number | null
   /** Whether a task has left the event loop to others before it ended: what never does cannot share one. */
   yields: boolean
@@ -79,6 +84,8 @@ const FIRST_HAND_OVERS = 4
 const LONG_BESIDE_HAND_OVER = 10
 /** A task that takes so many times what a message takes is long beside it. */
 const MANY_MESSAGES = 5
+/** A wait for a core is told of where it is more than this share of a task: a little of it there always is. */
+const MIN_TOLD_CORE_WAIT = 0.1
 /** Shorter waits are over before anything could be gained by them. */
 const MIN_WAIT_MS = 1
 
@@ -167,14 +174,17 @@ export function adviseTooLate(probe: ProbeFigures): StrategyAdvice {
   return { ...adviceOf(probeExecution(), reasons), probe }
 }
 
-function taskReason({ tasks, serviceMs, cpuShare }: ProbeFigures, occasion: Occasion): string {
+function taskReason({ tasks, serviceMs, cpuShare, coreWaitMs = 0 }: ProbeFigures, occasion: Occasion): string {
   const isPlan = occasion === 'PLAN'
   if (tasks === 0)
     return `The first task ${isPlan ? 'that was tried ' : ''}has taken ${shownMs(serviceMs)} and goes on.`
   const share = cpuShare === null ? '' : `, ${Math.round(Math.min(1, cpuShare) * 100)} % of it on the CPU`
-  if (isPlan) return `${counted(tasks, 'task')} tried: ${shownMs(serviceMs)}${tasks > 1 ? ' each' : ''}${share}.`
-  if (tasks === 1) return `The first task took ${shownMs(serviceMs)}${share}.`
-  return `The first ${tasks} tasks took ${shownMs(serviceMs)} each at last${share}.`
+  const each = tasks > 1 ? ' each' : ''
+  const wait =
+    coreWaitMs > MIN_TOLD_CORE_WAIT * serviceMs ? `, besides ${shownMs(coreWaitMs)} of waiting for a core` : ''
+  if (isPlan) return `${counted(tasks, 'task')} tried: ${shownMs(serviceMs)}${each}${share}${wait}.`
+  if (tasks === 1) return `The first task took ${shownMs(serviceMs)}${share}${wait}.`
+  return `The first ${tasks} tasks took ${shownMs(serviceMs)} each at last${share}${wait}.`
 }
 
 /** What goes on is one of those that are left, and its time so far is the least that it takes. */

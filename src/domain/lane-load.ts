@@ -23,6 +23,14 @@ export function loadSince(before: LaneLoad, now: LaneLoad): LaneLoad {
   return { busyMs: now.busyMs - before.busyMs, coreWaitMs: waited }
 }
 
+/**
+ * How long tasks waited for a core that took so long and used so much CPU time, of what their lane waited meanwhile. That may be more:
+ * the lane waits before it begins them, too. Where their CPU time is not known, nothing is.
+ */
+export function coreWaitWithin(load: LaneLoad | null | undefined, serviceMs: number, cpuMs: number): number {
+  return cpuMs > 0 ? Math.max(0, Math.min(load?.coreWaitMs ?? 0, serviceMs - cpuMs)) : 0
+}
+
 /** What is known of a part is not known of the whole. */
 function addKnown(a: number | null, b: number | null): number | null {
   return a === null || b === null ? null : a + b

@@ -11,8 +11,10 @@ import {
   type ProbeFigures,
   type StrategyAdvice,
 } from '../domain/advice.js'
+import { coreWaitWithin } from '../domain/lane-load.js'
 import { Outcome, type ResultColumns } from '../domain/results.js'
 import type { LaneCosts } from '../lanes/lane.js'
+import type { ResultBlock } from '../lanes/protocol.js'
 import { Alarm } from './alarm.js'
 import { handOutCosts } from './lane-costs.js'
 import { chosenFrom, type LivePlan } from './plan.js'
@@ -73,6 +75,8 @@ export class StrategyChoice {
   #slowestMs = 0
   #serviceMs = 0
   #cpuMs = 0
+  /** Of the tasks' time, what they waited for a core. */
+  #coreWaitMs = 0
   #lagMs = 0
   /** What the last task took that had a lane to itself. */
   #aloneMs: number | null = null
@@ -111,22 +115,25 @@ export class StrategyChoice {
   end(): void {
     this.stop()
     if (this.#advice !== null || this.#startedMs === null) return
-    this.#advice = adviseTooLate(this.#figures(this.#setting.left(), this.#meanMs, this.#cpuShare))
+    this.#advice = adviseTooLate(this.#ownFigures(this.#setting.left()))
     this.#setting.onChosen(this.#advice)
   }
 
   /** Some have ended, on a lane that has so many in service at once. */
-  observe(columns: ResultColumns, { laneCpuMs, slots }: { laneCpuMs: number; slots: number }): void {
+  observe({ columns, laneCpuMs, laneLoad }: ResultBlock, slots: number): void {
     this.#cpuMs += laneCpuMs
     this.#noteLast(columns, slots)
+    const beforeMs = this.#serviceMs
     for (let at = 0; at < columns.count; at += 1) {
       if (columns.outcomes[at] !== Outcome.NOT_STARTED) this.#count(columns.serviceMs[at]!)
     }
+    // Of several at once a lane's wait is not each one's.
+    if (slots === 1) this.#coreWaitMs += coreWaitWithin(laneLoad, this.#serviceMs - beforeMs, laneCpuMs)
     if (this.#isOver) return
     const left = this.#setting.left()
     if (this.#setting.plan.strategy === 'ASYNC') this.#reconsider(left)
     else if (this.isOpen && (this.#isTelling || left <= 0)) {
-      this.#take(this.#figures(left, this.#meanMs, this.#cpuShare))
+      this.#take(this.#ownFigures(left))
     }
   }
 
@@ -241,11 +248,19 @@ export class StrategyChoice {
 
   /** Of lanes it says more than the task itself where that is short. */
   get #cpuShare(): number | null {
-    return this.#cpuMs > 0 && this.#serviceMs > 0 ? Math.min(1, this.#cpuMs / this.#serviceMs) : null
+    const ownMs = this.#serviceMs - this.#coreWaitMs
+    return this.#cpuMs > 0 && ownMs > 0 ? Math.min(1, this.#cpuMs / ownMs) : null
   }
 
   get #elapsedMs(): number {
     return this.#setting.clock.monotonicMs() - (this.#startedMs ?? 0)
+  }
+
+  /** By those that have ended, without what they waited for a core. */
+  #ownFigures(left: number): ProbeFigures {
+    const coreWaitMs = this.#serviceMs > 0 ? (this.#meanMs * this.#coreWaitMs) / this.#serviceMs : 0
+    const figures = this.#figures(left, this.#meanMs - coreWaitMs, this.#cpuShare)
+    return coreWaitMs > 0 ? { ...figures, coreWaitMs } : figures
   }
 
   #figures(left: number, serviceMs: number, cpuShare: number | null): ProbeFigures {

@@ -5,6 +5,7 @@ import type { FailedTrial, Trials } from '../domain/batch-advice.js'
 import type { TaskError } from '../domain/errors.js'
 import { cellsAt } from '../domain/fetch-column.js'
 import { busyMsOf, type FetchCost } from '../domain/forecast.js'
+import { coreWaitWithin } from '../domain/lane-load.js'
 import { Outcome, type ResultColumns } from '../domain/results.js'
 import { distributionFromValues } from '../domain/timing.js'
 import type { InService, LaneCosts } from '../lanes/lane.js'
@@ -34,6 +35,8 @@ interface Trial {
   serviceMs: number
   /** NaN where it was not measured. */
   cpuMs: number
+  /** Its part of what its lane waited for a core; nothing where that is not known. */
+  coreWaitMs: number
   /** Of a new connection. */
   connectMs: number
   /** The number of the grant that it came with. */
@@ -96,7 +99,8 @@ export class Measure {
     else for (const index of indexes) this.items.add(index)
   }
 
-  add({ columns, laneCpuMs }: ResultBlock): void {
+  add(block: ResultBlock): void {
+    const { columns, laneCpuMs } = block
     this.#laneCpuMs += laneCpuMs
     for (const { at, error } of columns.errors) {
       const index = columns.indexes[at]!
@@ -105,8 +109,11 @@ export class Measure {
       if (columns.outcomes[at] === Outcome.FAILED && !isTold) this.fail(index, error)
     }
     const before = this.#trials.length
+    const waitShare = coreWaitShareOf(block)
     for (let at = 0; at < columns.count; at += 1) {
-      if (columns.outcomes[at] === Outcome.SUCCEEDED) this.#trials.push(trialAt(columns, at, this.#grants))
+      if (columns.outcomes[at] === Outcome.SUCCEEDED) {
+        this.#trials.push(trialAt(columns, at, { grant: this.#grants, waitShare }))
+      }
     }
     const ended = this.#trials.length - before
     if (ended > 0 && laneCpuMs > 0) this.#leastBusyMs = Math.min(this.#leastBusyMs, laneCpuMs / ended)
@@ -127,19 +134,23 @@ export class Measure {
     for (const { startedAt } of tasks) this.#unfinishedMs = Math.max(this.#unfinishedMs ?? 0, nowMs - startedAt)
   }
 
-  /** Of computes; null where nothing tells. */
+  /** Of computes, of which a lane has one in service at a time; null where nothing tells. */
   computeFigures({ left, costs, overheadMs }: Surroundings): ProbeFigures | null {
     const telling = this.#telling.map(({ serviceMs }) => serviceMs)
+    const waitedMs = sumOf(this.#telling.map(({ coreWaitMs }) => coreWaitMs))
     // What goes on takes at least as long as it has.
     if (this.#unfinishedMs !== null) telling.push(this.#unfinishedMs)
     if (telling.length === 0) return null
     const times = distributionFromValues(Float64Array.from(telling).sort())
-    const serviceMs = times.moments.mean
+    // What else the machine does now is no matter of the tasks: it is in the slowest alone.
+    const coreWaitMs = waitedMs / telling.length
+    const serviceMs = times.moments.mean - coreWaitMs
     return {
       tasks: this.tasks,
       left,
       elapsedMs: this.#elapsedMs,
       serviceMs,
+      ...(coreWaitMs > 0 && { coreWaitMs }),
       slowestMs: times.moments.max,
       pitchMs: serviceMs + this.#gapMs,
       ...(telling.length >= MANY_TASKS && { highMs: times.percentile(HIGH_QUANTILE) }),
@@ -198,7 +209,7 @@ export class Measure {
   get #measuredShare(): number | null {
     const measured = this.#telling.filter(({ cpuMs, serviceMs }) => cpuMs >= 0 && serviceMs > 0)
     const shareOf = (cpuMs: number, trials: readonly Trial[]) =>
-      Math.min(1, cpuMs / sumOf(trials.map(({ serviceMs }) => serviceMs)))
+      Math.min(1, cpuMs / sumOf(trials.map(({ serviceMs, coreWaitMs }) => serviceMs - coreWaitMs)))
     if (measured.length > 0) return shareOf(sumOf(measured.map(({ cpuMs }) => cpuMs)), measured)
     return this.#laneCpuMs > 0 && this.totalMs > 0 ? shareOf(this.#laneCpuMs, this.#trials) : this.#busyShare
   }
@@ -215,12 +226,25 @@ export class Measure {
   }
 }
 
-function trialAt(columns: ResultColumns, at: number, grant: number): Trial {
+/** Which share of their time the tasks of a block waited for a core. */
+function coreWaitShareOf({ columns, laneCpuMs, laneLoad }: ResultBlock): number {
+  const totalMs = sumOf([...columns.serviceMs.subarray(0, columns.count)])
+  return totalMs > 0 ? coreWaitWithin(laneLoad, totalMs, laneCpuMs) / totalMs : 0
+}
+
+function trialAt(
+  columns: ResultColumns,
+  at: number,
+  { grant, waitShare }: { grant: number; waitShare: number },
+): Trial {
   const fetch = cellsAt(columns.fetches, at)
+  const serviceMs = columns.serviceMs[at]!
+  const cpuMs = columns.cpuMs?.[at] ?? Number.NaN
   return {
     startedAt: columns.startedAt[at]!,
-    serviceMs: columns.serviceMs[at]!,
-    cpuMs: columns.cpuMs?.[at] ?? Number.NaN,
+    serviceMs,
+    cpuMs,
+    coreWaitMs: Math.max(0, Math.min(waitShare * serviceMs, serviceMs - (cpuMs >= 0 ? cpuMs : 0))),
     connectMs: (fetch?.dnsMs ?? 0) + (fetch?.connectMs ?? 0) + (fetch?.tlsMs ?? 0),
     grant,
   }

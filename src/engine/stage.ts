@@ -236,7 +236,7 @@ export class StageExecution implements ScheduledRun, SessionListener {
   onResults(session: LaneSession, block: ResultBlock): void {
     this.#stillborn = 0
     this.#granter.observe(block.columns)
-    this.#choice?.observe(block.columns, { laneCpuMs: block.laneCpuMs, slots: session.slots })
+    this.#choice?.observe(block, session.slots)
     const { columns, laneCpuMs, laneLoad, reduction, unreadable } = block
     const heldUntilMs = unreadable === undefined ? null : this.#granter.postpone(unreadable)
     this.#take(columns, { lane: session.lane.name, laneCpuMs, laneLoad, reduction, heldUntilMs })

@@ -1,4 +1,5 @@
 import type { TaskError } from '../../src/domain/errors.js'
+import type { LaneLoad } from '../../src/domain/lane-load.js'
 import type { ReductionState } from '../../src/domain/reduction.js'
 import type { Outcome, ResultColumns } from '../../src/domain/results.js'
 import type { LaneKind } from '../../src/domain/strategy.js'
@@ -117,7 +118,7 @@ export class FakeLane implements Lane {
   end(
     places: readonly number[],
     verdictOf: (held: Held) => Verdict,
-    extra: { laneCpuMs?: number; reduction?: ReductionState; unreadable?: string } = {},
+    extra: { laneCpuMs?: number; laneLoad?: LaneLoad; reduction?: ReductionState; unreadable?: string } = {},
   ): void {
     const ended = places.map((place) => this.held[place]!)
     for (const one of ended) this.held.splice(this.held.indexOf(one), 1)

@@ -173,6 +173,13 @@ describe('adviseCompute for a plan', () => {
     expect(busy).toMatchObject({ strategy: 'ASYNC', expectedWallMs: 100 * 16 })
   })
 
+  it('tells a wait for a core apart, but for a little of it', () => {
+    const first = (coreWaitMs: number) =>
+      adviseCompute(optionsOf(), { ...tried, serviceMs: 39, coreWaitMs }, 'PLAN').reasons[0]
+    expect(first(67)).toBe('7 tasks tried: 39 ms each, 100 % of it on the CPU, besides 67 ms of waiting for a core.')
+    expect(first(1)).toBe('7 tasks tried: 39 ms each, 100 % of it on the CPU.')
+  })
+
   it('says what is known of a task that goes on', () => {
     const advice = plan({ tasks: 0, serviceMs: 1_400, slowestMs: 1_400, cpuShare: null })
     expect(advice).toMatchObject({ strategy: 'THREADS', expectedWallMs: null, expectedWallHighMs: null })

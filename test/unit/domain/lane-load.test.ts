@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { addLoad, type LaneLoad, loadSince, NO_LOAD } from '../../../src/domain/lane-load.js'
+import { addLoad, coreWaitWithin, type LaneLoad, loadSince, NO_LOAD } from '../../../src/domain/lane-load.js'
 
 const ms = fc.integer({ min: 0, max: 1_000_000 })
 const load: fc.Arbitrary<LaneLoad> = fc.record({ busyMs: ms, coreWaitMs: fc.option(ms) })
@@ -34,5 +34,21 @@ describe('loadSince', () => {
         expect(since.coreWaitMs).toBe(before.coreWaitMs === null ? null : more.coreWaitMs)
       }),
     )
+  })
+})
+
+describe('coreWaitWithin', () => {
+  const load = (coreWaitMs: number | null) => ({ busyMs: 100, coreWaitMs })
+
+  it('is no more than the tasks were off the CPU', () => {
+    expect(coreWaitWithin(load(67), 106, 39)).toBe(67)
+    expect(coreWaitWithin(load(80), 106, 39)).toBe(67)
+    expect(coreWaitWithin(load(5), 106, 110)).toBe(0)
+  })
+
+  it('is nothing where the platform does not tell', () => {
+    expect(coreWaitWithin(load(null), 106, 39)).toBe(0)
+    expect(coreWaitWithin(undefined, 106, 39)).toBe(0)
+    expect(coreWaitWithin(load(67), 106, 0)).toBe(0)
   })
 })

@@ -233,6 +233,26 @@ describe('AUTO of a compute run', () => {
     expect(world.rows(key)).toHaveLength(200)
   })
 
+  it('takes what has waited for a core to compute', async () => {
+    const advised = async (coreWaitMs: number) => {
+      const world = new World()
+      const key = await world.compute({ items: 200, options: AUTO })
+      const probing = world.pool.busy[0]!
+      probing.wait(null)
+      await world.pass(0.5)
+      probing.end([0], () => took(100), { laneCpuMs: 30, laneLoad: { busyMs: 100, coreWaitMs } })
+      await world.settle()
+      const decision = await decisionOf(world, key)
+      await finish(world, took(10))
+      return decision
+    }
+    expect(await advised(60)).toMatchObject({
+      effective: 'THREADS',
+      probe: { serviceMs: 40, coreWaitMs: 60, cpuShare: 0.75 },
+    })
+    expect(await advised(0)).toMatchObject({ effective: 'ASYNC', probe: { serviceMs: 100, cpuShare: 0.3 } })
+  })
+
   it('stays with one event loop, however busy, where a task alone would wait for longer than that', async () => {
     const world = new World()
     const key = await world.compute({ items: 200, options: AUTO })

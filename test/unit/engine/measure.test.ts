@@ -92,6 +92,27 @@ describe('Measure of computes', () => {
     expect(measured([20, 20, 20], 0.1).computeFigures(known)?.cpuShare).toBeCloseTo(0.1)
   })
 
+  it('takes off what tasks waited for a core, but of the slowest', () => {
+    const figuresOf = (coreWaitMs: number | null, cpuMs: number | null = 39) => {
+      const measure = new Measure()
+      measure.waits(null)
+      for (const index of [0, 1, 2]) {
+        measure.granted({ first: index, count: 1, indexes: [index], inputs: null, attempts: null })
+        const told = block([{ index, startedMs: index * 110, serviceMs: 106 }], 39, cpuMs === null ? null : [cpuMs])
+        measure.add({ ...told, laneLoad: { busyMs: 106, coreWaitMs } })
+      }
+      return measure.computeFigures(known)
+    }
+    const waited = { serviceMs: 40, coreWaitMs: 66, slowestMs: 106, cpuShare: 39 / 40 }
+    expect(figuresOf(66)).toMatchObject(waited)
+    expect(figuresOf(66, null)).toMatchObject(waited)
+    expect(figuresOf(90)).toMatchObject({ serviceMs: 39, coreWaitMs: 67, cpuShare: 1 })
+    for (const notKnown of [null, 0]) {
+      expect(figuresOf(notKnown)).toMatchObject({ serviceMs: 106, cpuShare: 39 / 106 })
+      expect(figuresOf(notKnown)).not.toHaveProperty('coreWaitMs')
+    }
+  })
+
   it('knows of a task that goes on what it has taken, and whether it waits', () => {
     const measure = new Measure()
     measure.waits(null)

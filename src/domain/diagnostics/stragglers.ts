@@ -24,8 +24,6 @@ const thresholds = {
   maxShareOfConcurrency: 0.5,
   /** And of all tasks: more are what is usual. One there may always be. */
   maxShareOfTasks: 0.1,
-  /** Tasks in service at once until then, on average: where one comes after the other, nobody else waits for the last. */
-  minConcurrencyBefore: 1.2,
 }
 
 /**
@@ -39,6 +37,8 @@ export function wantsLastTasks({ isOver, endsRun, concurrency, service, wallMs }
 
 /** Items that the evidence names. */
 const MAX_NAMED = 20
+/** Starts are kept as epoch times, whose doubles are exact to a quarter of this. */
+const ROUNDING_MS = 0.001
 
 export const STRAGGLERS: DiagnosticRule = {
   code: 'STRAGGLERS',
@@ -100,8 +100,7 @@ function tailOf(figures: StageFigures): Tail | null {
   const slow = tasks.slice(0, usual)
   const tailMs = Math.min(wallMs, lastEndMs - tasks[usual]!.endedMs)
   if (tailMs < Math.max(thresholds.minTailMs, thresholds.minTailShare * wallMs)) return null
-  const beforeMs = service.sum - inServiceMs(slow, lastEndMs - tailMs)
-  if (beforeMs < thresholds.minConcurrencyBefore * (wallMs - tailMs)) return null
+  if (!wereAtOnce(tasks)) return null
   return { slow, slowestMs: Math.max(...slow.map(ownMs)), medianMs, tailMs }
 }
 
@@ -116,9 +115,21 @@ function ownTimeOf(figures: StageFigures): (task: LastTask) => number {
   return ({ serviceMs, cpuMs }) => (cpuMs === null ? serviceMs : Math.max(cpuMs, serviceMs - coreWaitMs))
 }
 
-/** How long they were in service from then on, added up. */
-function inServiceMs(tasks: readonly LastTask[], fromMs: number): number {
-  return tasks.reduce((sum, { endedMs, serviceMs }) => sum + Math.min(serviceMs, Math.max(0, endedMs - fromMs)), 0)
+/**
+ * Whether two of them were ever in service at once: where one comes after the other, nobody else waits for the last. How many there
+ * were on average would not tell: short tasks leave their lanes idle between one and the next, and the more so on a busy machine.
+ */
+function wereAtOnce(tasks: readonly LastTask[]): boolean {
+  let busyUntilMs = Number.NEGATIVE_INFINITY
+  for (const task of [...tasks].sort((a, b) => startedMs(a) - startedMs(b))) {
+    if (startedMs(task) + ROUNDING_MS < busyUntilMs) return true
+    busyUntilMs = task.endedMs
+  }
+  return false
+}
+
+function startedMs({ endedMs, serviceMs }: LastTask): number {
+  return endedMs - serviceMs
 }
 
 function medianOf(values: number[]): number {

@@ -62,7 +62,7 @@ const straggling = () => {
     { service: { ...service, sum: 2_000 }, cpuMs: 2_000, firstStartMs: 0, lastEndMs: 1_500 },
   )
 }
-const LAST = Array.from({ length: 39 }, (_, index) => ({ index, endedMs: 10 * index, serviceMs: 10, cpuMs: 10 }))
+const LAST = Array.from({ length: 39 }, (_, index) => ({ index, endedMs: 10 * index, serviceMs: 20, cpuMs: 20 }))
 const STRAGGLER = { index: 39, endedMs: 1_500, serviceMs: 1_000, cpuMs: 1_000 }
 
 describe('Diagnoses', () => {

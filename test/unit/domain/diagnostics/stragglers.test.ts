@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { LastTask, StageFigures } from '../../../../src/domain/diagnostic.js'
 import { STRAGGLERS, wantsLastTasks } from '../../../../src/domain/diagnostics/stragglers.js'
 import { addMoment, emptyMoments } from '../../../../src/domain/timing.js'
-import { stageFigures } from '../../../support/stage-figures.js'
+import { equalTimes, stageFigures } from '../../../support/stage-figures.js'
 
 /** One task after the other on its lane. */
 interface Lane {
@@ -131,10 +131,44 @@ describe('STRAGGLERS', () => {
     expect(STRAGGLERS.find({ ...one, strategy: 'ASYNC', concurrency: 16 })).toBeNull()
   })
 
-  it('takes an average of 1.2 tasks in service until then', () => {
-    const gap = ran([{ serviceMs: times(30, 10) }, { serviceMs: [...times(30, 10), 600] }])
-    expect(STRAGGLERS.find({ ...gap, wallMs: 1_100 })).not.toBeNull()
-    expect(STRAGGLERS.find({ ...gap, wallMs: 1_101 })).toBeNull()
+  it('is nothing where two lanes were never busy at once', () => {
+    // The other one always had another run's work.
+    const lent = ran([{ serviceMs: [...times(40, 2), 600] }], { lanes: 2, concurrency: 2 })
+    expect(STRAGGLERS.find(lent)).toBeNull()
+    const apart = (ms: number) => {
+      const lastTasks = lent.lastTasks!.map((task) =>
+        task.index === 1 ? { ...task, endedMs: task.endedMs - ms } : task,
+      )
+      return { ...lent, lastTasks }
+    }
+    // What a clock rounds is not at once.
+    expect(STRAGGLERS.find(apart(0.0005))).toBeNull()
+    expect(STRAGGLERS.find(apart(0.5))).not.toBeNull()
+  })
+
+  it('does not mind how long lanes were idle between short tasks', () => {
+    // As beside other work: 40 tasks of 2 ms took 100 ms on two lanes, and then one took 640.
+    const head = Array.from({ length: 40 }, (_, index) => ({
+      index,
+      endedMs: 5 * Math.floor(index / 2) + 2 + (index % 2),
+      serviceMs: 2,
+      cpuMs: 2,
+    }))
+    const lastTasks = [...head, { index: 40, endedMs: 743, serviceMs: 640, cpuMs: 640 }]
+    const service = emptyMoments()
+    for (const { serviceMs } of lastTasks) addMoment(service, serviceMs)
+    const figures = {
+      wallMs: 743,
+      lastEndMs: 743,
+      service,
+      cpuMs: 720,
+      load: { busyMs: 720, coreWaitMs: 0 },
+      lastTasks,
+    }
+    expect(STRAGGLERS.find(stageFigures(figures))?.evidence).toMatchObject({ items: [40], slowestMs: 640, tailMs: 645 })
+    // Equal ones with lanes as idle.
+    const equal = { wallMs: 98, lastEndMs: 98, service: equalTimes(40, 2), lastTasks: head }
+    expect(STRAGGLERS.find(stageFigures(equal))).toBeNull()
   })
 
   it('does not blame a task that computed no more than the others, and had no core', () => {

@@ -1,6 +1,7 @@
 /** What a launch would do, before it is launched: checked as one, counted, tried with a few tasks, and advised on. Nothing is kept. */
 
 import type { CountRequest, ItemCount, ItemCounter, ItemUse } from '../counting/counter.js'
+import { counted } from '../domain/advice.js'
 import type { BatchSpec, StageSpec } from '../domain/batch.js'
 import { adviseBatch, type PlannedStage } from '../domain/batch-advice.js'
 import type { BatchPlan } from '../domain/plan.js'
@@ -198,8 +199,11 @@ function addItemProblems(problems: Problems, { problems: told, problemCount }: I
 
 function unsentNotes({ unsafe }: ItemCount, total: number): string[] {
   if (unsafe === 0) return []
+  const requests = `${unsafe} of ${counted(total, 'request')}`
   return [
-    `${unsafe} of ${total} requests have a method that may change something where they go: none of them is sent for a plan.`,
+    unsafe === 1
+      ? `${requests} has a method that may change something where it goes: it is not sent for a plan.`
+      : `${requests} have a method that may change something where they go: none of them is sent for a plan.`,
   ]
 }
 

@@ -345,6 +345,19 @@ describe('a plan of fetches', () => {
     expect(world.pool.lanes[0]?.grants).toHaveLength(1)
   })
 
+  it.each([
+    [1, '1 of 1 request'],
+    [2, '1 of 2 requests'],
+  ])('speaks of one such method of %d as of one', async (total, count) => {
+    world = new World()
+    const requests = [{ url: 'http://a.example/1', method: 'POST' }, { url: 'http://a.example/2' }].slice(0, total)
+    const planning = await ask({ fetch: { source: { requests } } })
+    await endAll(took(10))
+    expect(planning.plan?.advice?.reasons).toContain(
+      `${count} has a method that may change something where it goes: it is not sent for a plan.`,
+    )
+  })
+
   it('keeps to what may be in flight over all runs', async () => {
     world = new World({ maxInFlight: 1 })
     const planning = await ask(fetchUrls(['http://a.example/', 'http://b.example/', 'http://c.example/']))

@@ -37,10 +37,10 @@ export function pageRequest(args: PageArgs, form: CursorForm): PageRequest {
   return request
 }
 
-/** A count from 0 to `max`; BAD_USER_INPUT for another. */
+/** A whole number from `min`, 0 if left out, to `max`; BAD_USER_INPUT for another. */
 export function sizeWithin(name: string, value: number, max: number, min = 0): number {
   if (value >= min && value <= max) return value
-  throw badUserInput(`${name}: ${value} is out of range: expected ${min} to ${max}`)
+  throw badUserInput(`${name}: ${value} is out of range: expected ${min === max ? min : `${min} to ${max}`}`)
 }
 
 /** The position that a cursor stands for; BAD_USER_INPUT for what is no cursor of this list and order. */

@@ -7,7 +7,7 @@ import type { Page, TaskFilter, TaskOrder } from '../store/store.js'
 import { builder } from './builder.js'
 import type { ApiContext } from './context.js'
 import { present } from './filters.js'
-import { type Connection, type CursorForm, type PageArgs, pageRequest, toConnection } from './pages.js'
+import { type Connection, type CursorForm, type PageArgs, pageRequest, sizeWithin, toConnection } from './pages.js'
 import { RunType, type TaskNode, TaskType, taskNodes } from './refs.js'
 import { TaskStatusType } from './task.js'
 
@@ -25,7 +25,7 @@ const TaskFilterInput = builder.inputType('TaskFilter', {
   description: 'Which tasks: those that match all that is given.',
   fields: (t) => ({
     status: t.field({ type: [TaskStatusType], description: 'Of one of these statuses. No task is SKIPPED.' }),
-    stage: t.int({ description: 'Of this stage, from 0.' }),
+    stage: t.int({ description: 'Of this stage, from 0; one that the run has not is BAD_USER_INPUT.' }),
     lane: t.string({ description: 'Whose last attempt ran on this lane.' }),
     host: t.string({
       description: "Fetched from this host, as URL.host has it: with its port where that is not the scheme's own.",
@@ -63,16 +63,20 @@ async function taskPage(
   const order = args.orderBy ?? 'INDEX'
   const form = taskCursorForm(run.record.key, order)
   const request = pageRequest(args, form)
-  const filter = storedFilter(args.filter)
+  const filter = storedFilter(args.filter, run.record.spec.stages.length)
   const page: Page<TaskNode> = withNodes(await store.tasks(run.record.id, filter, order, request), (records) =>
     taskNodes(engine, run, records),
   )
   return toConnection(page, form, { node: (node) => node, count: () => store.countTasks(run.record.id, filter) })
 }
 
-/** What was skipped has no row: to ask for it finds nothing. */
-function storedFilter(filter: TaskFilterArg | null | undefined): TaskFilter {
+/**
+ * What was skipped has no row: to ask for it finds nothing. BAD_USER_INPUT for a stage that the run has not: an empty list would look
+ * like one whose tasks have not ended.
+ */
+function storedFilter(filter: TaskFilterArg | null | undefined, stages: number): TaskFilter {
   const { status, ...rest } = present(filter ?? {})
+  if (rest.stage !== undefined) sizeWithin('filter.stage', rest.stage, stages - 1)
   return status ? { ...rest, status: status.filter(isStored) } : rest
 }
 

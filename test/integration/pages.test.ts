@@ -265,7 +265,6 @@ describe('pages of tasks', () => {
     ['another error', { errorCode: 'BODY_TOO_LARGE' }, ({ index }) => index % 4 === 3, 15],
     ['an error that is none', { errorCode: 'NONE' }, () => false, 0],
     ['stage', { stage: 0 }, () => true, 60],
-    ['another stage', { stage: 1 }, () => false, 0],
     ['several at once', { status: ['FAILED'], errorCode: 'DECODING', stage: 0 }, ({ index }) => index % 4 === 2, 15],
   ])('are filtered by %s', async (_what, filter, matches, count) => {
     const everything = (await tasksPage({ first: 1000 })).edges.map(({ node }) => node)
@@ -312,6 +311,11 @@ describe('a page that cannot be is BAD_USER_INPUT', () => {
   it.each(cases)('%s', async (_what, window) => {
     expect(await api.refusal(RUNS, { ...window })).toEqual(['BAD_USER_INPUT'])
     expect(await api.refusal(TASKS, { id: wide, ...window })).toEqual(['BAD_USER_INPUT'])
+  })
+
+  it('a stage that the run has not', async () => {
+    for (const stage of [-1, 1, 99])
+      expect(await api.refusal(TASKS, { id: wide, filter: { stage } })).toEqual(['BAD_USER_INPUT'])
   })
 
   it('a cursor of another list or another order', async () => {

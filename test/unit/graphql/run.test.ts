@@ -106,6 +106,20 @@ describe('Query.run', () => {
 })
 
 describe('Run.tasks', () => {
+  it.each([
+    [3, -1, '0 to 2'],
+    [3, 3, '0 to 2'],
+    [1, 1, '0'],
+  ])('of a run of %d stages knows no stage %d', async (count, stage, expected) => {
+    const services = testServices()
+    const stages = Array.from({ length: count }, () => FETCH_STAGE)
+    const { key } = services.runs.add({ spec: batchSpec({ kind: count > 1 ? 'PIPELINE' : 'FETCH', stages }) })
+    const query = ask(`tasks(filter: { stage: ${stage} }) { nodes { id } }`)
+    const { codes, messages } = await execute(services, query, { id: runId(key) })
+    expect(codes).toEqual(['BAD_USER_INPUT'])
+    expect(messages).toEqual([`filter.stage: ${stage} is out of range: expected ${expected}`])
+  })
+
   it('tells everything about a task', async () => {
     const services = testServices()
     const source = { kind: 'list', form: 'requests', count: 1 } as const

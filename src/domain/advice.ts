@@ -29,12 +29,9 @@ export interface ProbeFigures {
   left: number
   /** Since the first one started. */
   elapsedMs: number
-  /**
-   * The mean service time of those that ended last, without what they waited for a core, where that is known; of one that has not
-   * ended yet, what it has taken so far.
-   */
+  /** The mean service time of those that ended last; of one that has not ended yet, what it has taken so far. */
   serviceMs: number
-  /** How long each of them waited for a core besides, where that is known. */
+  /** Of that, how long each of them waited for a core, where that is known. */
   coreWaitMs?: number
   /** The longest one. */
   slowestMs: number
@@ -42,7 +39,10 @@ export interface ProbeFigures {
   pitchMs?: number
   /** Of many tasks the longest tells of accidents alone: what nearly all of them took. */
   highMs?: number
-  /** CPU time over that service time; of one that waits, how much of it kept its event loop busy. Null where it was not measured. */
+  /**
+   * CPU time over service time, without the wait for a core; of one that waits, how much of it kept its event loop busy. Null where it
+   * was not measured.
+   */
   cpuShare: number | null
   /** Whether a task has left the event loop to others before it ended: what never does cannot share one. */
   yields: boolean
@@ -178,13 +178,14 @@ function taskReason({ tasks, serviceMs, cpuShare, coreWaitMs = 0 }: ProbeFigures
   const isPlan = occasion === 'PLAN'
   if (tasks === 0)
     return `The first task ${isPlan ? 'that was tried ' : ''}has taken ${shownMs(serviceMs)} and goes on.`
-  const share = cpuShare === null ? '' : `, ${Math.round(Math.min(1, cpuShare) * 100)} % of it on the CPU`
+  const isHeldUp = coreWaitMs > MIN_TOLD_CORE_WAIT * serviceMs
+  const wait = isHeldUp ? `, ${shownMs(coreWaitMs)} of it waiting for a core` : ''
+  const what = isHeldUp ? 'of the rest' : 'of it'
+  const share = cpuShare === null ? '' : `, ${Math.round(Math.min(1, cpuShare) * 100)} % ${what} on the CPU`
   const each = tasks > 1 ? ' each' : ''
-  const wait =
-    coreWaitMs > MIN_TOLD_CORE_WAIT * serviceMs ? `, besides ${shownMs(coreWaitMs)} of waiting for a core` : ''
-  if (isPlan) return `${counted(tasks, 'task')} tried: ${shownMs(serviceMs)}${each}${share}${wait}.`
-  if (tasks === 1) return `The first task took ${shownMs(serviceMs)}${share}${wait}.`
-  return `The first ${tasks} tasks took ${shownMs(serviceMs)} each at last${share}${wait}.`
+  if (isPlan) return `${counted(tasks, 'task')} tried: ${shownMs(serviceMs)}${each}${wait}${share}.`
+  if (tasks === 1) return `The first task took ${shownMs(serviceMs)}${wait}${share}.`
+  return `The first ${tasks} tasks took ${shownMs(serviceMs)} each at last${wait}${share}.`
 }
 
 /** What goes on is one of those that are left, and its time so far is the least that it takes. */

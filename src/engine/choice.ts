@@ -115,7 +115,7 @@ export class StrategyChoice {
   end(): void {
     this.stop()
     if (this.#advice !== null || this.#startedMs === null) return
-    this.#advice = adviseTooLate(this.#ownFigures(this.#setting.left()))
+    this.#advice = adviseTooLate(this.#figuresOfEnded(this.#setting.left()))
     this.#setting.onChosen(this.#advice)
   }
 
@@ -133,7 +133,7 @@ export class StrategyChoice {
     const left = this.#setting.left()
     if (this.#setting.plan.strategy === 'ASYNC') this.#reconsider(left)
     else if (this.isOpen && (this.#isTelling || left <= 0)) {
-      this.#take(this.#ownFigures(left))
+      this.#take(this.#figuresOfEnded(left))
     }
   }
 
@@ -256,11 +256,11 @@ export class StrategyChoice {
     return this.#setting.clock.monotonicMs() - (this.#startedMs ?? 0)
   }
 
-  /** By those that have ended, without what they waited for a core. */
-  #ownFigures(left: number): ProbeFigures {
-    const coreWaitMs = this.#serviceMs > 0 ? (this.#meanMs * this.#coreWaitMs) / this.#serviceMs : 0
-    const figures = this.#figures(left, this.#meanMs - coreWaitMs, this.#cpuShare)
-    return coreWaitMs > 0 ? { ...figures, coreWaitMs } : figures
+  /** By those that have ended. */
+  #figuresOfEnded(left: number): ProbeFigures {
+    const figures = this.#figures(left, this.#meanMs, this.#cpuShare)
+    if (this.#coreWaitMs === 0) return figures
+    return { ...figures, coreWaitMs: (this.#meanMs * this.#coreWaitMs) / this.#serviceMs }
   }
 
   #figures(left: number, serviceMs: number, cpuShare: number | null): ProbeFigures {

@@ -142,9 +142,8 @@ export class Measure {
     if (this.#unfinishedMs !== null) telling.push(this.#unfinishedMs)
     if (telling.length === 0) return null
     const times = distributionFromValues(Float64Array.from(telling).sort())
-    // What else the machine does now is no matter of the tasks: it is in the slowest alone.
     const coreWaitMs = waitedMs / telling.length
-    const serviceMs = times.moments.mean - coreWaitMs
+    const serviceMs = times.moments.mean
     return {
       tasks: this.tasks,
       left,

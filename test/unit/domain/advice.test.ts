@@ -175,9 +175,9 @@ describe('adviseCompute for a plan', () => {
 
   it('tells a wait for a core apart, but for a little of it', () => {
     const first = (coreWaitMs: number) =>
-      adviseCompute(optionsOf(), { ...tried, serviceMs: 39, coreWaitMs }, 'PLAN').reasons[0]
-    expect(first(67)).toBe('7 tasks tried: 39 ms each, 100 % of it on the CPU, besides 67 ms of waiting for a core.')
-    expect(first(1)).toBe('7 tasks tried: 39 ms each, 100 % of it on the CPU.')
+      adviseCompute(optionsOf(), { ...tried, serviceMs: 106, coreWaitMs }, 'PLAN').reasons[0]
+    expect(first(67)).toBe('7 tasks tried: 106 ms each, 67 ms of it waiting for a core, 100 % of the rest on the CPU.')
+    expect(first(1)).toBe('7 tasks tried: 106 ms each, 100 % of it on the CPU.')
   })
 
   it('says what is known of a task that goes on', () => {

@@ -248,7 +248,7 @@ describe('AUTO of a compute run', () => {
     }
     expect(await advised(60)).toMatchObject({
       effective: 'THREADS',
-      probe: { serviceMs: 40, coreWaitMs: 60, cpuShare: 0.75 },
+      probe: { serviceMs: 100, coreWaitMs: 60, cpuShare: 0.75 },
     })
     expect(await advised(0)).toMatchObject({ effective: 'ASYNC', probe: { serviceMs: 100, cpuShare: 0.3 } })
   })

@@ -92,7 +92,7 @@ describe('Measure of computes', () => {
     expect(measured([20, 20, 20], 0.1).computeFigures(known)?.cpuShare).toBeCloseTo(0.1)
   })
 
-  it('takes off what tasks waited for a core, but of the slowest', () => {
+  it('leaves out of the CPU share what tasks waited for a core', () => {
     const figuresOf = (coreWaitMs: number | null, cpuMs: number | null = 39) => {
       const measure = new Measure()
       measure.waits(null)
@@ -103,10 +103,10 @@ describe('Measure of computes', () => {
       }
       return measure.computeFigures(known)
     }
-    const waited = { serviceMs: 40, coreWaitMs: 66, slowestMs: 106, cpuShare: 39 / 40 }
+    const waited = { serviceMs: 106, coreWaitMs: 66, slowestMs: 106, cpuShare: 39 / 40 }
     expect(figuresOf(66)).toMatchObject(waited)
     expect(figuresOf(66, null)).toMatchObject(waited)
-    expect(figuresOf(90)).toMatchObject({ serviceMs: 39, coreWaitMs: 67, cpuShare: 1 })
+    expect(figuresOf(90)).toMatchObject({ serviceMs: 106, coreWaitMs: 67, cpuShare: 1 })
     for (const notKnown of [null, 0]) {
       expect(figuresOf(notKnown)).toMatchObject({ serviceMs: 106, cpuShare: 39 / 106 })
       expect(figuresOf(notKnown)).not.toHaveProperty('coreWaitMs')

@@ -54,7 +54,7 @@ export const STRAGGLERS: DiagnosticRule = {
     const items = slow.map(({ index }) => index).slice(0, MAX_NAMED)
     const who = slow.length === 1 ? `The last task (item ${items[0]}) took` : `The last ${slow.length} tasks took up to`
     return {
-      message: `${who} ${shownMs(slowestMs)}, ${rough(slowestMs / medianMs)} times the median of ${shownMs(medianMs)}: for ${shownMs(tailMs)}, ${percent(tailShare)} of ${stage === null ? 'the run' : 'its time'}, there was nothing else left to do. ${helpOf(figures)}`,
+      message: `${who} ${shownMs(slowestMs)}, ${rough(slowestMs / medianMs)} times the median of ${shownMs(medianMs)}: for ${shownMs(tailMs)}, ${percent(tailShare)} of ${stage === null ? 'the run' : 'its time'}, there was nothing else left to do. ${helpOf(figures, tail)}`,
       evidence: {
         stragglers: slow.length,
         items,
@@ -70,9 +70,12 @@ export const STRAGGLERS: DiagnosticRule = {
   },
 }
 
-function helpOf({ kind }: StageFigures): string {
-  return kind === 'FETCH'
-    ? 'A shorter timeoutMs, with a retry, or slow origins first in the source would help.'
+function helpOf({ kind }: StageFigures, { areFirst }: Tail): string {
+  if (kind === 'FETCH') {
+    return `A shorter timeoutMs, with a retry${areFirst ? ',' : ', or slow origins first in the source'} would help.`
+  }
+  return areFirst
+    ? 'Large items cut into smaller ones would help.'
     : 'Large items first in the source, or cut into smaller ones, would help.'
 }
 
@@ -84,6 +87,8 @@ interface Tail {
   medianMs: number
   /** From the end of the last task that was not slow to that of the last one. */
   tailMs: number
+  /** The slow ones began with the run: nothing is gained by having them first. */
+  areFirst: boolean
 }
 
 /** Null where the run did not end with a few slow tasks, or not for long. */
@@ -101,7 +106,13 @@ function tailOf(figures: StageFigures): Tail | null {
   const tailMs = Math.min(wallMs, lastEndMs - tasks[usual]!.endedMs)
   if (tailMs < Math.max(thresholds.minTailMs, thresholds.minTailShare * wallMs)) return null
   if (!wereAtOnce(tasks)) return null
-  return { slow, slowestMs: Math.max(...slow.map(ownMs)), medianMs, tailMs }
+  return {
+    slow,
+    slowestMs: Math.max(...slow.map(ownMs)),
+    medianMs,
+    tailMs,
+    areFirst: slow.every(isFirstOf(figures, tasks)),
+  }
 }
 
 /**
@@ -126,6 +137,19 @@ function wereAtOnce(tasks: readonly LastTask[]): boolean {
     busyUntilMs = task.endedMs
   }
   return false
+}
+
+/**
+ * Which tasks were among as many as may be in flight, in the source or by their starts. By starts alone those that were tried again
+ * would be late, as only the last attempt is known here.
+ */
+function isFirstOf({ concurrency, service }: StageFigures, tasks: readonly LastTask[]): (task: LastTask) => boolean {
+  const starts = Float64Array.from(tasks, startedMs).sort()
+  // Those that were not read ended before these, and most of them started before, too.
+  const unread = service.count - tasks.length
+  const places = Math.min(concurrency, service.count) - unread
+  const latestMs = starts[places - 1] ?? Number.NEGATIVE_INFINITY
+  return (task) => task.index < concurrency || startedMs(task) <= latestMs
 }
 
 function startedMs({ endedMs, serviceMs }: LastTask): number {

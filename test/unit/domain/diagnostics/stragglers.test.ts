@@ -61,7 +61,9 @@ describe('STRAGGLERS', () => {
         concurrency: 2,
       },
     })
-    expect(STRAGGLERS.find(ran(lanes, { kind: 'FETCH' }))?.message).toContain('A shorter timeoutMs, with a retry,')
+    expect(STRAGGLERS.find(ran(lanes, { kind: 'FETCH' }))?.message).toContain(
+      '. A shorter timeoutMs, with a retry, or slow origins first in the source would help.',
+    )
   })
 
   it('is nothing of a stage beside which another one goes on, and of the last one a share of its own time', () => {
@@ -75,6 +77,31 @@ describe('STRAGGLERS', () => {
       items: [0],
       tailMs: 1_600,
     })
+  })
+
+  it('does not advise to have first what began with the run', () => {
+    const help = (figures: StageFigures) => STRAGGLERS.find(figures)?.message.split('to do. ')[1]
+    const cut = 'Large items cut into smaller ones would help.'
+    const firstOrCut = 'Large items first in the source, or cut into smaller ones, would help.'
+    const first = ran([{ serviceMs: [2_000] }, { serviceMs: times(40, 10) }])
+    expect(help(first)).toBe(cut)
+    expect(help({ ...first, kind: 'FETCH' })).toBe('A shorter timeoutMs, with a retry, would help.')
+    // Wherever it is in the source.
+    expect(help(ran([{ serviceMs: times(40, 10) }, { serviceMs: [2_000] }]))).toBe(cut)
+    expect(help(ran([{ serviceMs: times(40, 10) }, { serviceMs: [10, 2_000] }]))).toBe(firstOrCut)
+    // One that was tried again was first in the source, though its last attempt was not.
+    const again = ran([{ serviceMs: [10, 2_000] }, { serviceMs: times(40, 10) }])
+    expect(help(again)).toBe(cut)
+    // One of two could have begun earlier.
+    const quick = times(6, 0).map(() => ({ serviceMs: times(10, 10) }))
+    expect(help(ran([...quick, { serviceMs: [500] }, { serviceMs: [700] }]))).toBe(cut)
+    expect(help(ran([...quick, { serviceMs: [500] }, { serviceMs: [...times(3, 10), 700] }]))).toBe(firstOrCut)
+  })
+
+  it('does not take the first of those that were read for the first of all', () => {
+    const figures = ran([{ serviceMs: times(40, 10) }, { serviceMs: [10, 2_000] }])
+    const lastTasks = figures.lastTasks!.filter(({ index, endedMs }) => index > 1 && endedMs > 20)
+    expect(STRAGGLERS.find({ ...figures, lastTasks })?.message).toContain('Large items first in the source')
   })
 
   it('names several, latest end first', () => {

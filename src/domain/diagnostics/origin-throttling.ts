@@ -29,7 +29,8 @@ export const ORIGIN_THROTTLING: DiagnosticRule = {
     const refused = refusedOf(worst)
     const refusedShare = refused / attempts
     const bearable = bearableOf(figures, worst)
-    const wait = maxRetryAfterMs === null ? '' : `, asking for ${shownMs(maxRetryAfterMs)} at most until the next`
+    // A Retry-After of 0 asks for no wait.
+    const wait = maxRetryAfterMs ? `, asking for ${shownMs(maxRetryAfterMs)} at most until the next` : ''
     return {
       message: `${host} refused ${refused} of ${counted(attempts, 'attempt')}, ${percent(refusedShare)} (${reasonsOf(worst)})${wait}${alsoOf(others)}. ${helpOf(worst, bearable)}`,
       evidence: {

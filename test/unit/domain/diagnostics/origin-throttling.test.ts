@@ -46,6 +46,12 @@ describe('ORIGIN_THROTTLING', () => {
     })
   })
 
+  it('does not speak of a wait where none was asked for', () => {
+    const finding = find({ ...tally(200, { HTTP_429: 100 }), maxRetryAfterMs: 0 })
+    expect(finding?.message).toMatch(/^a\.example refused 100 of 200 attempts, 50 % \(status 429: 100\)\. /)
+    expect(finding?.evidence).toMatchObject({ maxRetryAfterMs: 0 })
+  })
+
   it('takes three refusals, and a twentieth of the attempts', () => {
     expect(find(tally(10, { HTTP_429: 3 }))).not.toBeNull()
     expect(find(tally(2, { HTTP_429: 2 }))).toBeNull()

@@ -11,7 +11,7 @@ import {
   type StrategyAdvice,
   shownMs,
 } from './advice.js'
-import type { AskedStrategy } from './batch.js'
+import { type AskedStrategy, stageLabel } from './batch.js'
 import type { TaskErrorCode } from './errors.js'
 import { type FetchCost, type FetchForecast, type FetchLoad, fetchForecast } from './forecast.js'
 import type { EffectiveStrategy, Execution } from './strategy.js'
@@ -208,7 +208,7 @@ function advisePipeline(
   return {
     ...executionOf(advice as StrategyAdvice),
     reasons: [
-      ...stages.flatMap(({ name }, at) => advices[at]!.reasons.map((reason) => `${name}: ${reason}`)),
+      ...stages.flatMap((_, at) => advices[at]!.reasons.map((reason) => `${stageLabel(stages, at)}: ${reason}`)),
       pace,
       ...notes,
     ],

@@ -106,6 +106,20 @@ interface ComputeWork {
 /** A step that every item goes through. In batches of one stage all but the work is the batch's own. */
 export type StageSpec = (FetchWork | ComputeWork) & Partial<PipelineStage>
 
+/** The number of a stage, from 1, where another one has its name too; null where the name alone tells which one it is. */
+export function stageNumber(stages: readonly Named[], at: number): number | null {
+  return stages.filter(({ name }) => name === stages[at]?.name).length > 1 ? at + 1 : null
+}
+
+/** What messages call a stage: `fetch`, or `stage 1 (fetch)` where another one has that name too. */
+export function stageLabel(stages: readonly Named[], at: number): string {
+  const number = stageNumber(stages, at)
+  const name = stages[at]?.name ?? ''
+  return number === null ? name : `stage ${number} (${name})`
+}
+
+type Named = Pick<StageSpec, 'name'>
+
 export type RunKind = StageKind | 'PIPELINE'
 
 /** A batch, ready to be run. Stored whole with its run; headers are in the clear here and masked in what the API shows. */

@@ -45,6 +45,8 @@ export interface LastTask {
 export interface StageFigures {
   /** Its name, where the run has several; null where it is all of the run. */
   stage: string | null
+  /** From 1, where another stage has its name too; null where the name tells which one it is. */
+  stageNumber: number | null
   kind: StageKind
   strategy: EffectiveStrategy
   /** AUTO chose it, not whoever launched the run. */

@@ -35,11 +35,25 @@ export function diagnose(figures: StageFigures): Diagnostic[] {
     const { code, severity } = rule
     const finding = mayAsk(rule, figures) ? rule.find(figures) : null
     if (finding === null) return []
-    const { stage } = figures
-    const message = stage === null ? finding.message : `Stage "${stage}": ${finding.message}`
-    const evidence = stage === null ? finding.evidence : { stage, ...finding.evidence }
-    return [{ code, severity, message, evidence: rounded(evidence) as Diagnostic['evidence'] }]
+    const evidence = { ...placeOf(figures), ...finding.evidence }
+    return [
+      {
+        code,
+        severity,
+        message: titleOf(figures) + finding.message,
+        evidence: rounded(evidence) as Diagnostic['evidence'],
+      },
+    ]
   })
+}
+
+function titleOf({ stage, stageNumber }: StageFigures): string {
+  if (stage === null) return ''
+  return stageNumber === null ? `Stage "${stage}": ` : `Stage ${stageNumber} ("${stage}"): `
+}
+
+function placeOf({ stage, stageNumber }: StageFigures): Diagnostic['evidence'] {
+  return { ...(stage !== null && { stage }), ...(stageNumber !== null && { stageNumber }) }
 }
 
 function mayAsk({ asked }: DiagnosticRule, { isOver, service, wallMs }: StageFigures): boolean {

@@ -1,5 +1,6 @@
 /** What held runs back: gathers the figures that the rules go by. */
 
+import { stageNumber } from '../domain/batch.js'
 import type { Diagnostic, StageFigures } from '../domain/diagnostic.js'
 import { diagnose, wantsLastTasks } from '../domain/diagnostics.js'
 import { isFinalRunStatus, type RunRecord, stageStates } from '../domain/run.js'
@@ -58,6 +59,7 @@ function figuresOf(record: RunRecord, index: number, cores: number): StageFigure
   const { firstStartMs, lastEndMs, service, cpuMs, load = null } = times
   return {
     stage: spec.stages.length > 1 ? stage.name : null,
+    stageNumber: stageNumber(spec.stages, index),
     kind: stage.kind,
     strategy,
     isChosen: (stage.strategy ?? spec.strategy) === 'AUTO',

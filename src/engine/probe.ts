@@ -2,7 +2,7 @@
 
 import type { PickedItem } from '../counting/counter.js'
 import type { BatchSpec, FetchOptions, FetchRequest, Json, StageSpec } from '../domain/batch.js'
-import { isUnsendable, stageTimeoutMs, toFetchRequest } from '../domain/batch.js'
+import { isUnsendable, stageLabel, stageTimeoutMs, toFetchRequest } from '../domain/batch.js'
 import { fetchAt } from '../domain/fetch-column.js'
 import { handOver, linkAfter, readHandedOver, readRequestHandedOver } from '../domain/hand-over.js'
 import { urlOf } from '../domain/request-key.js'
@@ -161,9 +161,10 @@ export class Prober {
     { stage, index, input }: { stage: number; index: number; input: unknown },
   ): Promise<ResultColumns | null> {
     const { spec, measures, gates, untilMs, notes } = trial
-    const { kind, name } = spec.stages[stage]!
+    const { kind } = spec.stages[stage]!
     if (kind === 'FETCH' && !isSafeMethod(toFetchRequest(input).method)) {
-      notes.push(`${name}: item ${index} is a ${toFetchRequest(input).method}, which is not sent for a plan.`)
+      const { method } = toFetchRequest(input)
+      notes.push(`${stageLabel(spec.stages, stage)}: item ${index} is a ${method}, which is not sent for a plan.`)
       return null
     }
     let columns: ResultColumns | null = null

@@ -13,6 +13,7 @@ export function equalTimes(count: number, eachMs: number): Moments {
 export function stageFigures(changes: Partial<StageFigures> = {}): StageFigures {
   return {
     stage: null,
+    stageNumber: null,
     kind: 'COMPUTE',
     strategy: 'THREADS',
     isChosen: false,

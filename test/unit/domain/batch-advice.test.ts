@@ -187,6 +187,13 @@ describe('adviseBatch of a pipeline', () => {
     expect(advice.reasons.filter((reason) => reason.startsWith('resize: '))).toHaveLength(5)
   })
 
+  it('numbers the stages whose names do not tell which is which', () => {
+    const { reasons } = advise([fetches(100), slow(100), fetches(100)])
+    const starts = ['stage 1 (fetch): ', 'resize: ', 'stage 3 (fetch): ']
+    for (const start of starts) expect(reasons.some((reason) => reason.startsWith(start))).toBe(true)
+    expect(reasons.some((reason) => reason.startsWith('fetch: '))).toBe(false)
+  })
+
   it('expects the slowest stage, and the way of an item through the others', () => {
     const [alone] = [advise([slow(100)]).expectedWallMs!]
     expect(advise([fetches(100), slow(100)]).expectedWallMs).toBeCloseTo(alone + 40)

@@ -39,6 +39,13 @@ describe('diagnose', () => {
     expect(diagnostic?.message).toMatch(/^Stage "parse": One event loop was busy 100 %/)
     expect(diagnostic?.evidence).toMatchObject({ stage: 'parse', tasks: 100 })
     expect(diagnose(held())[0]?.evidence).not.toHaveProperty('stage')
+    expect(diagnostic?.evidence).not.toHaveProperty('stageNumber')
+  })
+
+  it('numbers the stage where its name does not tell which one it is', () => {
+    const [diagnostic] = diagnose(held({ stage: 'fetch', stageNumber: 2 }))
+    expect(diagnostic?.message).toMatch(/^Stage 2 \("fetch"\): One event loop was busy 100 %/)
+    expect(diagnostic?.evidence).toMatchObject({ stage: 'fetch', stageNumber: 2 })
   })
 
   it('gives figures with the digits that matter', () => {
@@ -99,6 +106,7 @@ const host = fc
   )
 const anyRecord: fc.Arbitrary<StageFigures> = fc.record({
   stage: fc.constantFrom(null, 'one'),
+  stageNumber: fc.constantFrom(null, 2),
   kind: fc.constantFrom('FETCH', 'COMPUTE'),
   strategy: fc.constantFrom('SEQUENTIAL', 'ASYNC', 'THREADS', 'PROCESSES'),
   isChosen: fc.boolean(),
@@ -124,6 +132,7 @@ const anyFigures = anyRecord.map((figures) => ({
 
 /** Names of numbers that need no unit: they are counts. */
 const COUNTS = [
+  'stageNumber',
   'tasks',
   'lanes',
   'cores',

@@ -197,6 +197,12 @@ describe('Diagnoses', () => {
       ['Stage "fetch": a', 'a'],
       ['Stage "parse": b', 'b'],
     ])
+    const alike = batchSpec({ kind: 'PIPELINE', stages: [FETCH, FETCH] })
+    const numbered = await diagnoses.of(held({ spec: alike, refusals, status: 'RUNNING', stages: [stage, stage] }))
+    expect(numbered.map(({ message }) => message.split(' refused')[0])).toEqual([
+      'Stage 1 ("fetch"): a',
+      'Stage 2 ("fetch"): b',
+    ])
     expect(
       await codes(diagnoses, held({ spec: batchSpec({ stages: [FETCH] }), refusals, effectiveStrategy: 'SEQUENTIAL' })),
     ).toEqual(['ORIGIN_THROTTLING'])

@@ -30,6 +30,8 @@ export interface ComparedRun {
   failedTasks: number
   /** Whether it has ended without having run to its end: cancelled, ended by failFast, or unable to go on. */
   isCutShort: boolean
+  /** Whether it has ended as it could not go on: Run.failure says why. */
+  hasFailure: boolean
   /** Whether the server ended while it ran: that is in its wall time. */
   wasInterrupted: boolean
 }

@@ -25,15 +25,32 @@ interface Rival extends Entrant {
   p: number
 }
 
-/** Null until there is a row. */
+/** Null until there is a row, or all runs have ended without one. */
 export function comparisonVerdict(strategies: readonly AskedStrategy[], runs: readonly ComparedRun[]): string | null {
   const measured = measuredRuns(runs)
   const [fastest, ...others] = entrantsOf(strategies, runs, measured)
-  if (!fastest) return null
+  if (!fastest) return nothingToCompare(runs)
   const sentences = [...outcomeOf(fastest, others), ...caveatsOf(strategies, runs, measured)]
   const ended = runs.filter(({ status }) => isFinalRunStatus(status)).length
   const soFar = ended < runs.length ? `So far, after ${ended} of ${runs.length} runs: ` : ''
   return `${soFar}${sentences.join(' ')}`
+}
+
+/** Why there is no row though all runs have ended; null while one may still come. */
+function nothingToCompare(runs: readonly ComparedRun[]): string | null {
+  if (runs.length === 0 || !runs.every(({ status }) => isFinalRunStatus(status))) return null
+  const cancelled = runs.filter(({ status }) => status === 'CANCELLED')
+  const stuck = runs.filter((run) => run.hasFailure && !cancelled.includes(run))
+  const failedFast = runs.filter((run) => run.isCutShort && !cancelled.includes(run) && !stuck.includes(run))
+  const untimed = runs.length - cancelled.length - stuck.length - failedFast.length
+  const of = (count: number) => `${count} of ${counted(runs.length, 'run')}`
+  const reasons = [
+    failedFast.length > 0 && `failFast ended ${of(failedFast.length)}`,
+    cancelled.length > 0 && `${of(cancelled.length)} ${cancelled.length === 1 ? 'was' : 'were'} cancelled`,
+    stuck.length > 0 && `${of(stuck.length)} could not go on`,
+    untimed > 0 && `no task of ${of(untimed)} was timed`,
+  ].filter((reason) => reason !== false)
+  return `Nothing to compare: ${listed(reasons)}.`
 }
 
 /** The fastest first. */
@@ -65,21 +82,37 @@ function outcomeOf(fastest: Entrant, others: readonly Entrant[]): string[] {
   const equals = rivals.filter((rival) => rival.p > ALPHA && !few.includes(rival))
   if (equals.length > 0) return [...equallyFast(fastest, equals, rivals), ...tooFew(few)]
   const sentences = [`${fastest.strategy} ${few.length > 0 ? 'was' : 'is'} the fastest: ${timeOf([fastest])}.`]
+  if (isToldAlready(fastest, others)) return [...sentences, chanceOf(fastest, runnerUp)]
   if (few.includes(runnerUp)) return [...sentences, slowerThisTime(fastest, runnerUp)]
   return [...sentences, slowerFor(fastest, runnerUp), ...tooFew(few)]
 }
 
-function slowerFor(fastest: Entrant, { strategy, ratio, p, wallsMs }: Rival): string {
-  const runs = runsOf([fastest, { wallsMs }])
-  return `${strategy} takes ${shownRatio(ratio)} times as long; with ${runs} that is more than chance (${shownP(p)}).`
+/** The first sentence then says of the only other one how much slower it is. */
+function isToldAlready(fastest: Entrant, others: readonly Entrant[]): boolean {
+  return fastest.speedup !== null && others.length === 1 && others[0]?.strategy === 'SEQUENTIAL'
 }
 
-function slowerThisTime(fastest: Entrant, { strategy, ratio, wallsMs }: Rival): string {
-  const isOneEach = fastest.wallsMs.length === 1 && wallsMs.length === 1
-  const chance = isOneEach
-    ? 'one run each tells nothing of chance'
-    : `${runsOf([fastest, { wallsMs }])} are too few to tell that from chance`
-  return `${strategy} took ${shownRatio(ratio)} times as long; ${chance}.`
+function slowerFor(fastest: Entrant, rival: Rival): string {
+  return `${rival.strategy} takes ${shownRatio(rival.ratio)} times as long; ${sureOf(fastest, rival)}.`
+}
+
+function slowerThisTime(fastest: Entrant, rival: Rival): string {
+  return `${rival.strategy} took ${shownRatio(rival.ratio)} times as long; ${unsureOf(fastest, rival)}.`
+}
+
+function chanceOf(fastest: Entrant, rival: Rival): string {
+  const chance = rival.p > ALPHA ? unsureOf(fastest, rival) : sureOf(fastest, rival)
+  return `${chance.charAt(0).toUpperCase()}${chance.slice(1)}.`
+}
+
+function sureOf(fastest: Entrant, rival: Rival): string {
+  return `with ${runsOf([fastest, rival])} that is more than chance (${shownP(rival.p)})`
+}
+
+function unsureOf(fastest: Entrant, rival: Rival): string {
+  const isOneEach = fastest.wallsMs.length === 1 && rival.wallsMs.length === 1
+  if (isOneEach) return 'one run each tells nothing of chance'
+  return `${runsOf([fastest, rival])} are too few to tell that from chance`
 }
 
 /** Of those that no difference could have been told of, whatever they took. */

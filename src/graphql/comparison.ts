@@ -74,7 +74,7 @@ ComparisonType.implement({
     verdict: t.string({
       nullable: true,
       description:
-        'The fastest strategy, by how much, and how sure that is: the p of a two-sided rank-sum test between it and the others. Null until there is a row; until the last run has ended it says so far.',
+        'The fastest strategy, by how much, and how sure that is: the p of a two-sided rank-sum test between it and the others. Null until there is a row; until the last run has ended it says so far. Where all runs have ended without a row, it says what became of them.',
       resolve: async (comparison) => comparisonVerdict(comparison.record.strategies, await comparison.runs()),
     }),
     createdAt: t.field({

@@ -25,7 +25,8 @@ const COLUMNS = 'c."id", c."key", c."name", c."createdAt", c."strategies", c."ro
 /** In the order of ComparedCells. A run that was ended by failFast, or could not go on, did not run to its end. */
 const COMPARED = `"key", "status", "sequence", "strategy", "concurrency", "failed", "interrupted",
   CASE WHEN json_extract("times", '$.lastEndMs') IS NOT NULL THEN "durationMs" END,
-  "status" = 'CANCELLED' OR "failure" IS NOT NULL OR ("failed" > 0 AND json_extract("spec", '$.failFast'))`
+  "status" = 'CANCELLED' OR "failure" IS NOT NULL OR ("failed" > 0 AND json_extract("spec", '$.failFast')),
+  "failure" IS NOT NULL`
 
 type ComparedCells = [
   key: RunKey,
@@ -37,6 +38,7 @@ type ComparedCells = [
   interrupted: number,
   wallMs: number | null,
   isCutShort: number,
+  hasFailure: number,
 ]
 
 export class ComparisonRows {
@@ -85,17 +87,20 @@ export class ComparisonRows {
       .all<ComparedCells>(`SELECT ${COMPARED} FROM "Run" WHERE "comparisonId" = @comparisonId ORDER BY "id"`, {
         comparisonId,
       })
-      .map(([key, status, sequence, strategy, concurrency, failedTasks, interrupted, wallMs, isCutShort]) => ({
-        key,
-        status,
-        sequence,
-        strategy,
-        concurrency,
-        wallMs,
-        failedTasks,
-        isCutShort: isCutShort === 1,
-        wasInterrupted: interrupted === 1,
-      }))
+      .map(
+        ([key, status, sequence, strategy, concurrency, failedTasks, interrupted, wallMs, isCutShort, hasFailure]) => ({
+          key,
+          status,
+          sequence,
+          strategy,
+          concurrency,
+          wallMs,
+          failedTasks,
+          isCutShort: isCutShort === 1,
+          hasFailure: hasFailure === 1,
+          wasInterrupted: interrupted === 1,
+        }),
+      )
   }
 
   /** The block that an index of the list is in which the run shares with the others of its comparison; null where there is none. */

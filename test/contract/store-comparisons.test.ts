@@ -156,7 +156,7 @@ describe.each(stores)('store %s', (_name, create) => {
       await end(third, { status: 'FAILED', failure, times: third.times })
       await store.noteInterrupted([first.id, fourth.id])
       const compared = await store.comparedRuns(comparison.id)
-      const plain = { sequence: 0, failedTasks: 0, isCutShort: false, wasInterrupted: false }
+      const plain = { sequence: 0, failedTasks: 0, isCutShort: false, hasFailure: false, wasInterrupted: false }
       expect(compared).toEqual([
         {
           ...plain,
@@ -186,6 +186,7 @@ describe.each(stores)('store %s', (_name, create) => {
           concurrency: 2,
           wallMs: null,
           isCutShort: true,
+          hasFailure: true,
         },
         {
           ...plain,

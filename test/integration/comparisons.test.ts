@@ -179,7 +179,7 @@ describe('a comparison', () => {
     expect(failing.verdict).toContain('Tasks failed in 1 run of ASYNC and 1 run of THREADS')
     const failFast = { fetch: { ...batch.fetch, options: { failFast: true } } }
     const cut = await followComparison(api, await startComparison(api, { batch: failFast, strategies: ['SEQUENTIAL'] }))
-    expect(cut).toMatchObject({ status: 'FAILED', rows: [], verdict: null })
+    expect(cut).toMatchObject({ status: 'FAILED', rows: [], verdict: 'Nothing to compare: failFast ended 1 of 1 run.' })
   })
 })
 

@@ -22,6 +22,7 @@ export function ended(strategy: AskedStrategy, wallMs: number, changes: Partial<
     wallMs,
     failedTasks: 0,
     isCutShort: false,
+    hasFailure: false,
     wasInterrupted: false,
     ...changes,
   }
@@ -40,6 +41,7 @@ const someRun: fc.Arbitrary<ComparedRun> = fc
     concurrency: fc.option(fc.integer({ min: 1, max: 64 })),
     failedTasks: fc.constantFrom(0, 0, 3),
     isCutShort: fc.boolean(),
+    hasFailure: fc.boolean(),
     wasInterrupted: fc.boolean(),
   })
   .map(({ strategy, wallMs, ...changes }) => ended(strategy, 0, { wallMs, ...changes }))

@@ -85,6 +85,7 @@ export function comparedRun(run: RunRecord, wasInterrupted = false): ComparedRun
     wallMs: isTimed ? times.lastEndMs! - times.firstStartMs! : null,
     failedTasks: counts.failed,
     isCutShort: status === 'CANCELLED' || failure !== null || (spec.failFast && counts.failed > 0),
+    hasFailure: failure !== null,
     wasInterrupted,
   }
 }

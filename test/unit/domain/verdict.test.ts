@@ -16,10 +16,44 @@ const took = (strategy: AskedStrategy, ...wallsMs: number[]) => wallsMs.map((wal
 const about = (strategy: AskedStrategy, medianMs: number) =>
   took(strategy, ...[-2, -1, 0, 1, 2].map((at) => medianMs + at))
 
+const FAILED_FAST: Partial<ComparedRun> = { status: 'FAILED', isCutShort: true, failedTasks: 1 }
+const CANCELLED: Partial<ComparedRun> = { status: 'CANCELLED', isCutShort: true }
+const STUCK: Partial<ComparedRun> = { status: 'FAILED', isCutShort: true, hasFailure: true }
+const UNTIMED: Partial<ComparedRun> = { wallMs: null }
+
 describe('comparisonVerdict', () => {
   it('is none before there is anything to go by', () => {
     expect(verdictOf([queued('THREADS')])).toBeNull()
-    expect(verdictOf([ended('THREADS', 5, { isCutShort: true, status: 'FAILED' })])).toBeNull()
+    expect(verdictOf([ended('THREADS', 5, FAILED_FAST), queued('ASYNC')])).toBeNull()
+    expect(verdictOf([])).toBeNull()
+  })
+
+  it.each<[string, Partial<ComparedRun>[]]>([
+    ['failFast ended 2 of 2 runs', [FAILED_FAST, FAILED_FAST]],
+    ['1 of 1 run was cancelled', [CANCELLED]],
+    ['2 of 2 runs were cancelled', [CANCELLED, CANCELLED]],
+    ['1 of 1 run could not go on', [STUCK]],
+    ['no task of 1 of 1 run was timed', [UNTIMED]],
+    [
+      'failFast ended 1 of 4 runs, 1 of 4 runs was cancelled, 1 of 4 runs could not go on and no task of 1 of 4 runs was timed',
+      [FAILED_FAST, CANCELLED, STUCK, UNTIMED],
+    ],
+  ])('says that there is nothing to compare once it is over: %s', (why, changes) => {
+    const runs = changes.map((change) => ended('THREADS', 5, change))
+    expect(verdictOf(runs)).toBe(`Nothing to compare: ${why}.`)
+  })
+
+  it('says once how many times as fast it is as SEQUENTIAL, where that is the only other one', () => {
+    const first = 'THREADS is the fastest: 50 ms, 2 times as fast as SEQUENTIAL. '
+    expect(verdictOf([...about('SEQUENTIAL', 100), ...about('THREADS', 50)])).toBe(
+      `${first}With 5 runs each that is more than chance (p = 0.008).`,
+    )
+    expect(verdictOf([...took('SEQUENTIAL', 100), ...took('THREADS', 50)])).toBe(
+      `${first.replace(' is ', ' was ')}One run each tells nothing of chance.`,
+    )
+    expect(verdictOf([...took('SEQUENTIAL', 100, 100), ...took('THREADS', 50, 50)])).toBe(
+      `${first.replace(' is ', ' was ')}2 runs each are too few to tell that from chance.`,
+    )
   })
 
   it('names the fastest, by how much, and how sure that is', () => {
@@ -119,8 +153,11 @@ describe('comparisonVerdict', () => {
             .filter((run) => run.strategy === strategy)
             .map(({ wallMs }) => wallMs)
         const rows = comparisonRows(STRATEGIES, runs)
-        expect(verdict === null).toBe(rows.length === 0)
-        if (rows.length === 0) return
+        const isOver = runs.length > 0 && runs.every(({ status }) => isFinalRunStatus(status))
+        if (rows.length === 0) {
+          expect(verdict?.startsWith('Nothing to compare: ') ?? false).toBe(isOver)
+          return
+        }
         const [fastest, ...others] = [...rows].sort((a, b) => a.wallMs.percentile(0.5) - b.wallMs.percentile(0.5))
         const isSure = others.every(({ strategy }) => rankSumP(walls(fastest!.strategy), walls(strategy)) <= 0.05)
         expect(verdict!.includes(`${fastest!.strategy} is the fastest`)).toBe(others.length > 0 && isSure)

@@ -96,6 +96,10 @@ export class ProbeRun implements ScheduledRun, SessionListener {
     return this.work.laneKind
   }
 
+  get workKind(): StageKind {
+    return this.work.kind
+  }
+
   get want(): number {
     return this.#demand.want
   }

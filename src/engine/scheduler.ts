@@ -5,7 +5,7 @@
 
 import type { Clock } from '../clock.js'
 import type { RunKey } from '../domain/ids.js'
-import type { LaneKind } from '../domain/strategy.js'
+import type { LaneKind, StageKind } from '../domain/strategy.js'
 import type { Lane, LanePool } from '../lanes/lane.js'
 import { Alarm } from './alarm.js'
 import { allocateLanes, byStageTurn, type Claim, type StageTurn } from './fairness.js'
@@ -25,6 +25,8 @@ export interface ScheduledRun {
   readonly key: RunKey
   readonly priority: number
   readonly laneKind: LaneKind
+  /** What it does with them. */
+  readonly workKind: StageKind
   /** Lanes that it could use now, those it holds included. */
   readonly want: number
   readonly held: number
@@ -305,7 +307,9 @@ export class Scheduler {
     if (this.#endWait(seat)) this.#beginTurn(seat)
     seat.starting += 1
     this.#starting += 1
-    const lane = await this.options.pool.acquire(run.laneKind).catch((error: unknown) => this.#startFailed(seat, error))
+    const lane = await this.options.pool
+      .acquire(run.laneKind, run.workKind)
+      .catch((error: unknown) => this.#startFailed(seat, error))
     seat.starting -= 1
     this.#starting -= 1
     if (lane) this.#hand(lane, seat)

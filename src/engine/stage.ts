@@ -4,7 +4,7 @@ import type { StageSpec } from '../domain/batch.js'
 import type { TaskError } from '../domain/errors.js'
 import type { RunKey } from '../domain/ids.js'
 import type { ResultColumns } from '../domain/results.js'
-import { type LaneKind, slotsOfLane } from '../domain/strategy.js'
+import { type LaneKind, type StageKind, slotsOfLane } from '../domain/strategy.js'
 import type { InFlightTask } from '../domain/task.js'
 import type { Lane } from '../lanes/lane.js'
 import type { ResultBlock } from '../lanes/protocol.js'
@@ -107,6 +107,10 @@ export class StageExecution implements ScheduledRun, SessionListener {
 
   get laneKind(): LaneKind {
     return this.options.plan.live.laneKind
+  }
+
+  get workKind(): StageKind {
+    return this.#work.kind
   }
 
   get held(): number {

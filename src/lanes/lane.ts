@@ -8,7 +8,7 @@
  */
 
 import type { TaskError } from '../domain/errors.js'
-import type { LaneKind } from '../domain/strategy.js'
+import type { LaneKind, StageKind } from '../domain/strategy.js'
 import type { LaneMeasures } from '../domain/strategy-cost.js'
 import type { Grant, JobSpec, LaneWork, ResultBlock } from './protocol.js'
 
@@ -77,8 +77,11 @@ export interface LaneCosts {
 
 /** The lanes of one server. */
 export interface LanePool {
-  /** A lane of this kind, warm if there is one; started if there is none. Rejects when the pool is closed or the lane cannot start. */
-  acquire(kind: LaneKind): Promise<Lane>
+  /**
+   * A lane of this kind, warm if there is one, best one that has done such work before; started if there is none. Rejects when the
+   * pool is closed or the lane cannot start.
+   */
+  acquire(kind: LaneKind, work?: StageKind): Promise<Lane>
   /** There may soon be a use for so many: those that are not there are started, unless all that there may be are. */
   warm(kind: LaneKind, count: number): void
   /**

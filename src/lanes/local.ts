@@ -2,7 +2,7 @@
 
 import type { TaskError } from '../domain/errors.js'
 import { Outcome } from '../domain/results.js'
-import type { LaneKind } from '../domain/strategy.js'
+import type { LaneKind, StageKind } from '../domain/strategy.js'
 import type { Carrier, Ending } from './carrier.js'
 import { createClaims, isUsedUp, takeBack } from './claims.js'
 import type { InService, Lane, LaneListener } from './lane.js'
@@ -20,6 +20,9 @@ export class LocalLane implements Lane {
   #job = 0
   #strays = 0
   #tasksDone = 0
+  /** What it is at its best with: it has the code of fetches, and perhaps connections; or it was prepared for computes, too. */
+  #hasFetched = false
+  #isPreparedToCompute = false
   #wish: EndWish = null
   #fault: string | null = null
   /** What was lent and may not have started, oldest first. */
@@ -57,6 +60,11 @@ export class LocalLane implements Lane {
     return this.#strays === 0
   }
 
+  /** Whether it is one to take for such work rather than another one. */
+  suits(work: StageKind): boolean {
+    return work === 'FETCH' ? this.#hasFetched : !this.#hasFetched || this.#isPreparedToCompute
+  }
+
   open(job: JobSpec, listener: LaneListener): void {
     if (this.#outstanding > 0) throw new Error(`${this.name} still owes ${this.#outstanding} results of its former job`)
     if (this.#death) {
@@ -67,6 +75,7 @@ export class LocalLane implements Lane {
     }
     this.#listener = listener
     this.#job = job.job
+    this.#hasFetched ||= job.work.kind === 'FETCH'
     this.#lent = []
     this.#carrier.send({ kind: 'open', job, slate: this.#carrier.slate.prepare(job.slots) })
   }
@@ -128,6 +137,8 @@ export class LocalLane implements Lane {
 
   /** See LanePool.prepare; to be called while it has no job. */
   prepare(works: readonly LaneWork[]): Promise<void> {
+    this.#hasFetched ||= works.some(({ kind }) => kind === 'FETCH')
+    this.#isPreparedToCompute ||= works.some(({ kind }) => kind === 'COMPUTE')
     return new Promise((resolve, reject) => {
       this.#preparing = { resolve, reject }
       if (this.#death) reject(new Error(this.#death.error.message))

@@ -1,7 +1,7 @@
 /** The lanes of one server: threads and processes, started when they are wanted and kept warm for the next run. */
 
 import { systemClock } from '../clock.js'
-import type { LaneKind } from '../domain/strategy.js'
+import type { LaneKind, StageKind } from '../domain/strategy.js'
 import type { LaneMeasures } from '../domain/strategy-cost.js'
 import type { CarrierOptions, CarrierSource } from './carrier.js'
 import type { Lane, LaneCosts, LanePool, LaneStatus } from './lane.js'
@@ -92,9 +92,9 @@ class LocalLanePool implements LanePool {
     this.#prober = setInterval(() => this.#probe(), options.probeMs ?? PROBE_MS).unref()
   }
 
-  async acquire(kind: LaneKind): Promise<Lane> {
+  async acquire(kind: LaneKind, work: StageKind = 'COMPUTE'): Promise<Lane> {
     if (this.#closing) throw new Error('the lane pool is closed')
-    const warm = this.#takeIdle(kind)
+    const warm = this.#takeIdle(kind, work)
     if (warm) {
       this.#busy.add(warm)
       return warm
@@ -132,8 +132,10 @@ class LocalLanePool implements LanePool {
   async prepare(kind: LaneKind, count: number, works: readonly LaneWork[]): Promise<void> {
     // What else is being started takes the machine from whoever runs meanwhile.
     await Promise.allSettled(this.#warming.map(({ lane }) => lane))
+    // Those that will be taken for it then.
+    const work = works.every((one) => one.kind === 'FETCH') ? 'FETCH' : 'COMPUTE'
     const prepared = Array.from({ length: count }, async () => {
-      const lane = await this.acquire(kind)
+      const lane = await this.acquire(kind, work)
       try {
         if (lane instanceof LocalLane) await lane.prepare(works)
       } finally {
@@ -204,9 +206,14 @@ class LocalLanePool implements LanePool {
     })
   }
 
-  /** The lane that was used last: its caches are warm, and the others get to end. */
-  #takeIdle(kind: LaneKind): LocalLane | null {
-    const place = this.#idle.findLastIndex(({ lane }) => lane.kind === kind && lane.isClean)
+  /**
+   * The lane that was used last: its caches are warm, and the others get to end. Those that have fetched do so again, where there are
+   * others for computes: they have connections, and the code of fetches takes as much memory as half a lane.
+   */
+  #takeIdle(kind: LaneKind, work: StageKind): LocalLane | null {
+    const isUsable = ({ lane }: IdleLane) => lane.kind === kind && lane.isClean
+    const suiting = this.#idle.findLastIndex((one) => isUsable(one) && one.lane.suits(work))
+    const place = suiting < 0 ? this.#idle.findLastIndex(isUsable) : suiting
     return place < 0 ? null : this.#removeIdle(place)
   }
 

@@ -73,6 +73,27 @@ describe.each<LaneKind>(['THREAD', 'PROCESS'])('a pool of lanes of kind %s', (ki
       await brief.close()
     })
 
+    it('gives lanes that have fetched to fetches, and others to computes, as far as there are', async () => {
+      const mixed = testPool({ keepWarm: 3 })
+      const lanes = await Promise.all([mixed.acquire(kind, 'FETCH'), mixed.acquire(kind), mixed.acquire(kind)])
+      const fetch = { bodyPolicy: 'DISCARD' as const, maxBytes: 1, maxRedirects: 0, headers: [], okStatuses: null }
+      lanes[0]!.open(computeJob({ work: { kind: 'FETCH', fetch, storesFor: null } }), new Listener())
+      lanes[1]!.open(computeJob(), new Listener())
+      for (const lane of lanes) mixed.release(lane)
+      const names = async (...works: ('FETCH' | 'COMPUTE')[]) => {
+        const taken = await Promise.all(works.map((work) => mixed.acquire(kind, work)))
+        for (const lane of taken) mixed.release(lane)
+        return taken.map(({ name }) => name)
+      }
+      const [fetcher, second, third] = lanes.map(({ name }) => name)
+      expect(await names('FETCH')).toEqual([fetcher])
+      expect(await names('COMPUTE', 'COMPUTE')).toEqual([third, second])
+      // There is no other one left.
+      expect(await names('COMPUTE', 'COMPUTE', 'COMPUTE')).toEqual([second, third, fetcher])
+      expect(await names('FETCH', 'FETCH')).toEqual([fetcher, third])
+      await mixed.close()
+    })
+
     it('warms as many as may stay, for whoever asks first', async () => {
       const warming = testPool({ keepWarm: 2, maxLanes: 4 })
       expect(warming.costs(kind)).toEqual({ startMs: null, roundTripMs: null, idle: 0 })

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { describe, expect, it } from 'vitest'
-import type { LaneKind } from '../../src/domain/strategy.js'
+import type { LaneKind, StageKind } from '../../src/domain/strategy.js'
 import { computeJob, eventually, grantOf, LANE_ENTRY, Listener, testPool } from '../support/lanes.js'
 
 /** Answers everything; counts the connections that are open, and all there were. */
@@ -51,6 +51,26 @@ describe.each<LaneKind>(['THREAD', 'PROCESS'])('prepared lanes of kind %s', (kin
     pool.warm(kind, 3)
     await pool.prepare(kind, 1, works)
     expect(pool.statuses()).toHaveLength(3)
+    await pool.close()
+  })
+
+  it('go to what they were prepared for before all others do', async () => {
+    const pool = testPool({ keepWarm: 4, maxLanes: 4 })
+    const lanes = await Promise.all([1, 2, 3, 4].map(() => pool.acquire(kind)))
+    // Two have fetched.
+    for (const lane of lanes.slice(2)) lane.open(computeJob({ work: FETCH_WORK }), new Listener())
+    for (const lane of lanes) pool.release(lane)
+    const taken = async (work: StageKind) => {
+      const two = await Promise.all([pool.acquire(kind, work), pool.acquire(kind, work)])
+      for (const lane of two) pool.release(lane)
+      return two.map(({ name }) => name).sort()
+    }
+    const computing = lanes.slice(0, 2).map(({ name }) => name)
+    const fetching = lanes.slice(2).map(({ name }) => name)
+    await pool.prepare(kind, 2, [{ kind: 'FETCH' }])
+    expect([await taken('FETCH'), await taken('COMPUTE')]).toEqual([fetching, computing])
+    await pool.prepare(kind, 2, works)
+    expect([await taken('COMPUTE'), await taken('FETCH')]).toEqual([computing, computing])
     await pool.close()
   })
 

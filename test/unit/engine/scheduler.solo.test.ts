@@ -53,6 +53,7 @@ class Run implements ScheduledRun {
   readonly key: RunKey
   readonly priority: number
   readonly laneKind = 'THREAD'
+  readonly workKind = 'COMPUTE'
   readonly lanes: Lane[] = []
   retiring = 0
 

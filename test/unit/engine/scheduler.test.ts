@@ -12,6 +12,7 @@ let runs = 0
 /** A run, or a stage of one, that gives its lanes back when the test says so. */
 class Run implements ScheduledRun {
   readonly key: RunKey
+  readonly workKind = 'COMPUTE'
   readonly lanes: Lane[] = []
   readonly gaveUp: string[] = []
   retiring = 0

@@ -6,7 +6,7 @@ import type { RunKey } from '../domain/ids.js'
 import type { ResultColumns } from '../domain/results.js'
 import { type LaneKind, type StageKind, slotsOfLane } from '../domain/strategy.js'
 import type { InFlightTask } from '../domain/task.js'
-import type { Lane } from '../lanes/lane.js'
+import type { Lane, LaneCosts } from '../lanes/lane.js'
 import type { ResultBlock } from '../lanes/protocol.js'
 import { Alarm } from './alarm.js'
 import { Attempts } from './attempts.js'
@@ -326,7 +326,7 @@ export class StageExecution implements ScheduledRun, SessionListener {
         plan: this.execution,
         options,
         clock,
-        costs: () => laneCosts('THREAD'),
+        costs: () => this.#share(laneCosts('THREAD')),
         overheadMs: () => recorder.rowMs,
         left: () => this.left,
         inServiceMs: () => this.#sessions.longestInServiceMs(clock.epochMs()),
@@ -339,6 +339,11 @@ export class StageExecution implements ScheduledRun, SessionListener {
       },
       decision,
     )
+  }
+
+  /** Lanes that are idle are there for all stages of a pipeline: where one takes them, others start theirs. */
+  #share(costs: LaneCosts): LaneCosts {
+    return this.run.record.stages === null ? costs : { ...costs, idle: 0 }
   }
 
   /** The plan has changed: what has not begun is handed out anew. */

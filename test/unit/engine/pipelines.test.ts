@@ -110,6 +110,21 @@ describe('a pipeline', () => {
     expect([second.moments.count, second.percentile(1)]).toEqual([4, 2])
   })
 
+  it('takes no lanes for a stage under AUTO that others have more use for', async () => {
+    const world = new Pipelines()
+    const short: Verdict = { outcome: Outcome.SUCCEEDED, output: '1', serviceMs: 0.3 }
+    const alone = await world.compute({ function: 'first', items: 200, options: { strategy: 'AUTO' } })
+    await world.end(world.lanesOf('first')[0], short, 20)
+    expect(world.record(alone).effectiveStrategy).toBe('THREADS')
+    await world.endEverything(alone)
+    const key = await world.launch(2, 200, { strategy: 'AUTO' })
+    await world.end(world.lanesOf('first')[0], short, 20)
+    // To start one takes longer than it would save.
+    expect(world.record(key).stages?.[0]).toMatchObject({ effectiveStrategy: 'SEQUENTIAL', lanes: 1 })
+    await world.end(world.lanesOf('second')[0], { ...short, serviceMs: 30 }, 1)
+    expect(world.record(key).stages?.[1]).toMatchObject({ effectiveStrategy: 'THREADS', lanes: 2 })
+  })
+
   it('tells of as many running tasks as its stages do, also while a new plan is on its way to the disk', async () => {
     const world = new Pipelines()
     const key = await world.launch(2, 10, { strategy: 'AUTO' })

@@ -2,7 +2,14 @@
 
 import type { TaskError } from '../domain/errors.js'
 import { FetchColumnBuilder, fetchAt } from '../domain/fetch-column.js'
-import { type BlockError, detached, type Outcome, outputAt, type ResultColumns } from '../domain/results.js'
+import {
+  type BlockError,
+  detached,
+  type Outcome,
+  type OutputColumn,
+  outputAt,
+  type ResultColumns,
+} from '../domain/results.js'
 import { type FetchDetail, STORED_TASK_STATUS, type TaskRecord } from '../domain/task.js'
 
 export interface Answer {
@@ -11,6 +18,8 @@ export interface Answer {
   output: string | null
   error: TaskError | null
   fetch: FetchDetail | null
+  /** What it hands over to the next stage, see ResultColumns.handedOver; null where that is to be made of the answer. */
+  handedOver: string | null
 }
 
 /** Characters of a detail's texts are few beside this. */
@@ -18,12 +27,18 @@ const CHARS_OF_A_DETAIL = 256
 
 export function answerAt(columns: ResultColumns, at: number, error: TaskError | null): Answer {
   const outcome = columns.outcomes[at] as Outcome
-  const output = outputAt(columns.outputs, at)
-  return { outcome, output: output && detached(output), error, fetch: fetchAt(columns.fetches, at) }
+  const [output, handedOver] = [outputAt(columns.outputs, at), outputAt(columns.handedOver, at)]
+  return {
+    outcome,
+    output: output && detached(output),
+    error,
+    fetch: fetchAt(columns.fetches, at),
+    handedOver: handedOver && detached(handedOver),
+  }
 }
 
 export function answerOf({ status, output, error, fetch }: TaskRecord): Answer {
-  return { outcome: STORED_TASK_STATUS.indexOf(status) as Outcome, output, error, fetch }
+  return { outcome: STORED_TASK_STATUS.indexOf(status) as Outcome, output, error, fetch, handedOver: null }
 }
 
 /** Answers at hand, those asked for last. */
@@ -58,32 +73,32 @@ export class AnswerCache {
   }
 }
 
-function charsOf({ output }: Answer): number {
-  return (output?.length ?? 0) + CHARS_OF_A_DETAIL
+function charsOf({ output, handedOver }: Answer): number {
+  return (output?.length ?? 0) + (handedOver?.length ?? 0) + CHARS_OF_A_DETAIL
 }
 
 /** Gathers rows of items that were never sent: attempts 0, no times. */
 export class SharedRows {
   readonly #indexes: number[] = []
   readonly #outcomes: Outcome[] = []
-  readonly #ends: number[] = []
   readonly #errors: BlockError[] = []
   readonly #fetches = new FetchColumnBuilder()
-  #text = ''
+  readonly #outputs = new Texts()
+  readonly #handedOver = new Texts()
   #hasFetch = false
 
   constructor(private readonly limits: { rows: number; chars: number }) {}
 
   get isFull(): boolean {
-    return this.#indexes.length >= this.limits.rows || this.#text.length >= this.limits.chars
+    return this.#indexes.length >= this.limits.rows || this.#outputs.chars + this.#handedOver.chars >= this.limits.chars
   }
 
-  add(index: number, { outcome, output, error, fetch }: Answer): void {
+  add(index: number, { outcome, output, error, fetch, handedOver }: Answer): void {
     if (error) this.#errors.push({ at: this.#indexes.length, error, retryAfterMs: null })
     this.#indexes.push(index)
     this.#outcomes.push(outcome)
-    this.#text += output ?? ''
-    this.#ends.push(this.#text.length)
+    this.#outputs.add(output)
+    this.#handedOver.add(handedOver)
     this.#fetches.add(fetch)
     this.#hasFetch ||= fetch !== null
   }
@@ -98,10 +113,30 @@ export class SharedRows {
       startedAt: new Float64Array(count),
       serviceMs: new Float64Array(count),
       cpuMs: null,
-      outputs: this.#text === '' ? null : { text: this.#text, ends: Uint32Array.from(this.#ends) },
-      handedOver: null,
+      outputs: this.#outputs.column(),
+      handedOver: this.#handedOver.column(),
       errors: this.#errors,
       fetches: this.#hasFetch ? this.#fetches.take() : null,
     }
+  }
+}
+
+/** Gathers texts end to end. */
+class Texts {
+  #text = ''
+  readonly #ends: number[] = []
+
+  get chars(): number {
+    return this.#text.length
+  }
+
+  add(text: string | null): void {
+    this.#text += text ?? ''
+    this.#ends.push(this.#text.length)
+  }
+
+  /** Null where there is none. */
+  column(): OutputColumn | null {
+    return this.#text === '' ? null : { text: this.#text, ends: Uint32Array.from(this.#ends) }
   }
 }

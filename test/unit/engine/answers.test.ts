@@ -3,9 +3,16 @@ import { fetchAt } from '../../../src/domain/fetch-column.js'
 import { Outcome, outputAt } from '../../../src/domain/results.js'
 import { type Answer, AnswerCache, answerAt, SharedRows } from '../../../src/engine/answers.js'
 import { columnsOf } from '../../support/engine-parts.js'
+import { outputColumn } from '../../support/outputs.js'
 import { fetchDetail } from '../../support/store.js'
 
-const answer = (output: string | null): Answer => ({ outcome: Outcome.SUCCEEDED, output, error: null, fetch: null })
+const answer = (output: string | null): Answer => ({
+  outcome: Outcome.SUCCEEDED,
+  output,
+  error: null,
+  fetch: null,
+  handedOver: null,
+})
 
 describe('AnswerCache', () => {
   it('forgets those that were asked for the longest ago', () => {
@@ -52,6 +59,26 @@ describe('SharedRows', () => {
     expect([0, 1, 2].map((at) => outputAt(shared.outputs, at))).toEqual(['"ü\u{1f9f5}"', null, '"ü\u{1f9f5}"'])
     expect(fetchAt(shared.fetches, 2)).toEqual(fetchDetail)
     expect(fetchAt(shared.fetches, 1)).toEqual({ ...fetchDetail, sha256: null, status: null })
+  })
+
+  it('has what the lane has handed over, for everyone who shares the answer', () => {
+    const told = columnsOf([
+      { index: 4, output: '{"a":1}' },
+      { index: 5, output: '{"a":2}' },
+    ])
+    const columns = { ...told, handedOver: outputColumn(['1', null]) }
+    const rows = new SharedRows({ rows: 10, chars: 1_000 })
+    rows.add(10, answerAt(columns, 0, null))
+    rows.add(11, answerAt(columns, 1, null))
+    rows.add(12, answerAt(columns, 0, null))
+    const shared = rows.columns()
+    expect([0, 1, 2].map((at) => outputAt(shared.handedOver, at))).toEqual(['1', null, '1'])
+    const full = new SharedRows({ rows: 10, chars: 8 })
+    full.add(1, answerAt(columns, 0, null))
+    expect(full.isFull).toBe(true)
+    const none = new SharedRows({ rows: 10, chars: 8 })
+    none.add(1, answerAt(told, 0, null))
+    expect(none.columns().handedOver).toBeNull()
   })
 
   it('is full where its outputs are long', () => {

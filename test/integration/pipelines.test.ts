@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startOrigin as startEncyclopedia } from '../../src/demo/origin.js'
 import { type ApiClient, drain, type Variables } from '../support/api.js'
+import { blocksOf } from '../support/markdown.js'
 import { type Origin, startOrigin } from '../support/origin.js'
 import { jsonDocument } from '../support/origin-routes.js'
 import { FUNCTIONS_DIR, startTestServer, type TestServer } from '../support/server.js'
@@ -250,6 +253,30 @@ describe('a pipeline of fetches and computes', () => {
     })
     const other = await api.launchPipeline({ ...input, stages: [compute('same')], options })
     expect(other.userErrors).toMatchObject([{ code: 'IDEMPOTENCY_CONFLICT' }])
+  })
+})
+
+describe('the example of docs/pipelines.md', () => {
+  it('runs against the origin that is there to try things with', async () => {
+    const encyclopedia = await startEncyclopedia()
+    const page = readFileSync(new URL('../../docs/pipelines.md', import.meta.url), 'utf8')
+    const [launch = '', query = ''] = blocksOf(page, 'graphql')
+    const url = 'http://127.0.0.1:4001'
+    expect(launch).toContain(url)
+    const { launchPipeline } = await api.ask<{ launchPipeline: { run: { id: string }; userErrors: unknown[] } }>(
+      launch.replaceAll(url, encyclopedia.url),
+    )
+    expect(launchPipeline.userErrors).toEqual([])
+    const { id } = launchPipeline.run
+    expect(await api.ended(id)).toBe('SUCCEEDED')
+    type Answer = { run: { stages: { name: string; progress: Counts }[]; tasks: { nodes: TaskNode[] } } }
+    const { run } = await api.ask<Answer>(query, { id })
+    expect(run.stages.map(({ name, progress }) => [name, progress.succeeded])).toEqual([
+      ['pages', 300],
+      ['words', 300],
+    ])
+    expect(run.tasks.nodes[0]).toMatchObject({ stage: 1, index: 0, input: expect.stringMatching(/^A heddle is/) })
+    await encyclopedia.close()
   })
 })
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { ApiClient } from '../support/api.js'
 import { drain, take } from '../support/api.js'
 import {
@@ -200,10 +200,13 @@ describe('beside a comparison', () => {
     for (const run of [computes, later]) {
       expect(await api.run(run, 'status progress { running }')).toEqual({ status: 'QUEUED', progress: { running: 0 } })
     }
-    const { system } = await api.ask<{ system: { lanes: { busy: boolean }[]; runningTasks: number } }>(
-      '{ system { runningTasks lanes { busy } } }',
-    )
-    expect([system.runningTasks, system.lanes.filter(({ busy }) => busy).length]).toEqual([1, 1])
+    // The origin may hear of a request before the server hears from the lane that sent it.
+    await vi.waitFor(async () => {
+      const { system } = await api.ask<{ system: { lanes: { busy: boolean }[]; runningTasks: number } }>(
+        '{ system { runningTasks lanes { busy } } }',
+      )
+      expect([system.runningTasks, system.lanes.filter(({ busy }) => busy).length]).toEqual([1, 1])
+    })
     expect(origin.requests('/hold/later')).toBe(0)
     origin.release('/hold/compared')
     origin.release('/hold/later')

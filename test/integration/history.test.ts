@@ -11,7 +11,7 @@ const FILTERS = [
   '{ status: [SUCCEEDED, CANCELLED] }',
   '{ status: [SKIPPED] }',
   '{ stage: 0 }',
-  '{ stage: 1 }',
+  '{ stage: LAST_STAGE }',
   '{ errorCode: "HTTP_STATUS" }',
   '{ lane: "thread-1" }',
   '{ host: "HOST" }',
@@ -75,6 +75,15 @@ async function launchAll(api: ApiClient): Promise<void> {
     'ended early',
     await fetch([...held('never', 20), at('/missing')].reverse(), { failFast: true, concurrency: 3 }),
   )
+  const pages = {
+    source: { urls: paths.map(at) },
+    stages: [
+      { fetch: { name: 'pages', strategy: 'ASYNC', fetch: { bodyPolicy: 'JSON' } } },
+      { compute: { name: 'names', strategy: 'THREADS', function: 'anything', inputFrom: '/name' } },
+    ],
+    options: { labels, retry, name: 'pipeline' },
+  }
+  ids.set('pipeline', await api.start(api.launchPipeline(pages)))
   ids.set('nothing succeeded', await fetch([at('/missing')], { strategy: 'SEQUENTIAL' }))
   const many = { function: 'same', source: { range: { from: 0, to: 100_500 } }, reduce: 'SUM', options: { labels } }
   ids.set('many', await api.start(api.launchCompute(many)))
@@ -95,6 +104,7 @@ function idOf(name: string): string {
 /** Everything that the API tells of a run. */
 async function documentOf(name: string): Promise<Record<string, unknown>> {
   const host = new URL(origin.url).host
+  const { stages } = await server.api.run<{ stages: object[] }>(idOf(name), 'stages { name }')
   const task = everythingOf(schema, 'Task', { 'Task.run': 'run { id }' })
   const run = everythingOf(schema, 'Run', {
     'Run.comparison': 'comparison { id }',
@@ -108,9 +118,8 @@ async function documentOf(name: string): Promise<Record<string, unknown>> {
     `${order}: tasks(first: 100, orderBy: ${order}) { ${page} }`,
     `${order}_LAST: tasks(last: 3, orderBy: ${order}) { ${page} }`,
   ])
-  const filtered = FILTERS.map(
-    (filter, at) => `filter${at}: tasks(first: 100, filter: ${filter.replace('HOST', host)}) { ${page} }`,
-  )
+  const filters = FILTERS.map((filter) => filter.replace('HOST', host).replace('LAST_STAGE', `${stages.length - 1}`))
+  const filtered = filters.map((filter, at) => `filter${at}: tasks(first: 100, filter: ${filter}) { ${page} }`)
   return server.api.run(idOf(name), [run, ...lists, ...filtered].join('\n'))
 }
 
@@ -193,6 +202,7 @@ describe('the history of a run', () => {
     ['sum', 'PARTIAL'],
     ['collection', 'SUCCEEDED'],
     ['ended early', 'FAILED'],
+    ['pipeline', 'PARTIAL'],
     ['nothing succeeded', 'FAILED'],
     ['many', 'SUCCEEDED'],
     ['cut off', 'PARTIAL'],

@@ -19,7 +19,7 @@ interface Capacity {
   chars: number
 }
 
-export const FLOW: Capacity = { items: 1_024, mostItems: 8_192, chars: 4 * 1024 * 1024 }
+export const FLOW: Capacity = { items: 1_024, mostItems: 4_096, chars: 1024 * 1024 }
 /** Of a stage with limits per host: those of a busy one must not keep all others waiting. */
 export const GATED_FLOW: Capacity = { items: 10_000, mostItems: 10_000, chars: 8 * 1024 * 1024 }
 /** There is room for so many times what the stage before can have in service at once, so that as much can wait as comes. */

@@ -196,7 +196,7 @@ describe('the room of a flow', () => {
 
   it('is for so much text, by the length of the last items', () => {
     const { flow, end } = setup()
-    const text = 'x'.repeat(1_000_000)
+    const text = 'x'.repeat(250_000)
     flow.arrive(0, text, STARTED_AT)
     expect(flow.room).toBe(4)
     for (const index of upTo(4, 1)) flow.arrive(index, text, STARTED_AT)
@@ -309,7 +309,7 @@ describe('what rests', () => {
 
   it('is kept in no more text than there is room for', async () => {
     const { flow, disk, reads } = setup()
-    for (const index of upTo(8)) flow.arrive(index, 'x'.repeat(1_000_000), STARTED_AT)
+    for (const index of upTo(8)) flow.arrive(index, 'x'.repeat(250_000), STARTED_AT)
     flow.take(8)
     for (const index of upTo(8)) flow.delay(index, 2, 100)
     flow.release(100)

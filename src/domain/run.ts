@@ -133,8 +133,12 @@ export interface RunRecord extends ExecutionState {
   /** How often hosts refused, of those that tell most; null before a fetch has come back, and of computes. */
   refusals: readonly HostTally[] | null
   failure: TaskError | null
+  /** It is to end CANCELLED, also where the server ends before. */
+  isCancelRequested: boolean
   createdAt: Date
   startedAt: Date | null
+  /** When it was resumed last: its items have been waiting since then. */
+  resumedAt: Date | null
   finishedAt: Date | null
 }
 
@@ -160,7 +164,9 @@ export type RunState = Pick<
   | 'reduction'
   | 'refusals'
   | 'failure'
+  | 'isCancelRequested'
   | 'startedAt'
+  | 'resumedAt'
   | 'finishedAt'
 >
 

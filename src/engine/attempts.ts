@@ -80,8 +80,8 @@ export class Attempts {
     return verdicts
   }
 
-  /** The run ends: what waits for another attempt has failed, as its last one says. */
-  abandon(runStartedAt: number): AbandonedBlock[] {
+  /** The run ends: what waits for another attempt has failed, as its last one says, or was cancelled with the run. */
+  abandon(runStartedAt: number, isCancelled: boolean): AbandonedBlock[] {
     const byLane = new Map<string, [number, Attempt[]][]>()
     for (const entry of this.#earlier) {
       const { lane } = entry[1].at(-1)!
@@ -93,7 +93,7 @@ export class Attempts {
     const blocks: AbandonedBlock[] = []
     for (const [lane, entries] of byLane) {
       for (let from = 0; from < entries.length; from += MAX_ABANDONED_ROWS) {
-        blocks.push(toBlock(lane, entries.slice(from, from + MAX_ABANDONED_ROWS), runStartedAt))
+        blocks.push(toBlock(lane, entries.slice(from, from + MAX_ABANDONED_ROWS), { runStartedAt, isCancelled }))
       }
     }
     return blocks
@@ -148,11 +148,20 @@ export class Attempts {
   }
 }
 
-function toBlock(lane: string, entries: readonly [number, Attempt[]][], runStartedAt: number): AbandonedBlock {
+function toBlock(
+  lane: string,
+  entries: readonly [number, Attempt[]][],
+  { runStartedAt, isCancelled }: { runStartedAt: number; isCancelled: boolean },
+): AbandonedBlock {
+  const outcome = isCancelled ? Outcome.CANCELLED : Outcome.FAILED
   const tasks = entries.map(([index, attempts]) => {
     const { number, startedMs, serviceMs, error } = attempts.at(-1)!
-    return { index, attempt: number, outcome: Outcome.FAILED, startedAt: runStartedAt + startedMs, serviceMs, error }
+    const startedAt = runStartedAt + startedMs
+    return { index, attempt: number, outcome, startedAt, serviceMs, error: isCancelled ? null : error }
   })
-  const histories = entries.map(([, attempts], at) => ({ at, attempts })).filter(({ attempts }) => attempts.length > 1)
+  // Why a cancelled one was to be tried again, its attempts alone tell.
+  const histories = entries
+    .map(([, attempts], at) => ({ at, attempts }))
+    .filter(({ attempts }) => isCancelled || attempts.length > 1)
   return { lane, columns: toColumns(tasks), histories }
 }

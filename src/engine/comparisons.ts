@@ -5,18 +5,20 @@ import { shuffle } from 'simple-statistics'
 import type { Clock } from '../clock.js'
 import { type RunKey, toComparisonKey, toRunKey } from '../domain/ids.js'
 import { Problems } from '../domain/problems.js'
-import { doneOf, type RunRecord } from '../domain/run.js'
+import { doneOf, type RunCounts, type RunRecord } from '../domain/run.js'
+import { assertTransition } from '../domain/run-states.js'
 import { Turns } from '../domain/turns.js'
 import type { EventBus } from '../events/bus.js'
 import type { FunctionCatalog } from '../functions/function.js'
 import type { LanePool } from '../lanes/lane.js'
-import type { CreatedComparison, NewComparison, Store } from '../store/store.js'
+import type { Commit, CreatedComparison, NewComparison, Store } from '../store/store.js'
 import { Alarm } from './alarm.js'
 import { type CheckedComparison, checkComparison } from './comparison-checks.js'
 import type { ComparisonOutcome, LaunchComparisonInput } from './engine.js'
 import type { FetchBudget } from './fetch-budget.js'
 import { laneNeeds } from './lane-needs.js'
 import { fileOf, idempotencyOf } from './launch.js'
+import { stateOf } from './ledger.js'
 import type { LaunchLimits } from './limits.js'
 import type { PlanLimits } from './plan.js'
 import type { QueueLimit } from './queue-limit.js'
@@ -24,7 +26,7 @@ import type { Scheduler } from './scheduler.js'
 import type { Solo } from './solos.js'
 
 interface Options {
-  store: Pick<Store, 'createComparison' | 'earlierComparison' | 'noteInterrupted'>
+  store: Pick<Store, 'createComparison' | 'earlierComparison' | 'noteInterrupted' | 'commit'>
   lanes: Pick<LanePool, 'prepare'>
   scheduler: Pick<Scheduler, 'reserve' | 'vacate'>
   fetches: Pick<FetchBudget, 'isolate'>
@@ -45,7 +47,7 @@ const RETRY_MS = 1_000
 /** A comparison that has not ended. */
 interface Underway extends Solo {
   readonly id: number
-  /** Runs that have not ended, in their order; never none. */
+  /** Runs that have not ended, in their order: none while the last one that waited is being cancelled. */
   readonly left: RunRecord[]
   /** Whether the first of them is being carried out. */
   isRunning: boolean
@@ -117,9 +119,22 @@ export class Comparisons {
     const underway = comparisonId === null ? undefined : this.#underway.get(comparisonId)
     if (underway?.key !== key) return
     underway.left.shift()
-    this.#letGo(underway)
-    if (underway.left.length > 0) this.options.scheduler.reserve(underway)
-    else this.#underway.delete(underway.id)
+    this.#goOn(underway)
+  }
+
+  /** Ends a run that waits for its turn CANCELLED: answers when that is on disk. False where none of this key waits. */
+  async cancelWaiting(key: RunKey): Promise<boolean> {
+    for (const underway of this.#underway.values()) {
+      const at = underway.left.findIndex((run) => run.key === key)
+      if (at < (underway.isRunning ? 1 : 0)) continue
+      const [run] = underway.left.splice(at, 1)
+      // Its lanes may be on their way: what has been begun for it finds that it is gone.
+      if (underway.left.length === 0 && this.#measuring !== underway) this.#end(underway)
+      await this.options.store.commit([toCancelled(run!, this.options.clock.now())])
+      this.options.bus.runChanged(key)
+      return true
+    }
+    return false
   }
 
   /**
@@ -180,13 +195,14 @@ export class Comparisons {
 
   #begin(id: number, left: RunRecord[]): void {
     const { scheduler, clock } = this.options
+    const first = left[0]!.key
     const underway: Underway = {
       id,
       left,
       isRunning: false,
       priority: left[0]!.spec.priority,
       get key(): RunKey {
-        return left[0]!.key
+        return left[0]?.key ?? first
       },
       begin: () => void this.#measure(underway),
       retry: new Alarm(clock, () => scheduler.reserve(underway)),
@@ -206,6 +222,10 @@ export class Comparisons {
     fetches.isolate(run.key)
     await this.#prepareLanes(run)
     if (this.#stopped) return
+    if (underway.left[0] !== run) {
+      this.#goOn(underway)
+      return
+    }
     underway.isRunning = true
     try {
       await execute(run)
@@ -226,6 +246,20 @@ export class Comparisons {
     }
   }
 
+  /** It is the others' turn. */
+  #goOn(underway: Underway): void {
+    this.#letGo(underway)
+    if (underway.left.length > 0) this.options.scheduler.reserve(underway)
+    else this.#underway.delete(underway.id)
+  }
+
+  /** Nothing is left of it, and it never had its turn. */
+  #end(underway: Underway): void {
+    underway.retry.set(null)
+    this.#underway.delete(underway.id)
+    this.options.scheduler.vacate(underway, true)
+  }
+
   #letGo(underway: Underway): void {
     underway.isRunning = false
     this.#measuring = null
@@ -233,6 +267,28 @@ export class Comparisons {
     // Those who wait for room ask for lanes again, before it is seen who goes on.
     this.options.fetches.isolate(null)
     this.options.scheduler.vacate(underway, underway.left.length === 0)
+  }
+}
+
+/** As it ends that was never begun. */
+function toCancelled(run: RunRecord, now: Date): Commit {
+  const state = stateOf(run)
+  const cancelled = (counts: RunCounts): RunCounts => ({ ...counts, cancelled: counts.total - doneOf(counts) })
+  assertTransition(run.status, 'cancel', 'CANCELLED')
+  return {
+    runId: run.id,
+    state: {
+      ...state,
+      status: 'CANCELLED',
+      isCancelRequested: true,
+      counts: cancelled(state.counts),
+      stages: state.stages?.map((stage) => ({ ...stage, counts: cancelled(stage.counts) })) ?? null,
+      sequence: state.sequence + 1,
+      finishedAt: now,
+    },
+    blocks: [],
+    sketches: null,
+    stageSketches: [],
   }
 }
 

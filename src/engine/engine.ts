@@ -3,7 +3,7 @@
 import type { BodyPolicy, Header, Json, Label, Reducer } from '../domain/batch.js'
 import type { ComparedRun, ComparisonRecord } from '../domain/comparison.js'
 import type { Diagnostic } from '../domain/diagnostic.js'
-import type { RunKey } from '../domain/ids.js'
+import type { ComparisonKey, RunKey } from '../domain/ids.js'
 import type { BatchPlan } from '../domain/plan.js'
 import type { UserError } from '../domain/problems.js'
 import type { Progress, RunRecord } from '../domain/run.js'
@@ -145,6 +145,13 @@ export type ComparisonOutcome =
 /** What became of a deletion. */
 export type DeleteOutcome = { deletedRun: RunKey; userErrors: [] } | { deletedRun: null; userErrors: UserError[] }
 
+/** What became of a change to a run. */
+export interface ControlOutcome {
+  /** As it is now. */
+  run: RunView | null
+  userErrors: readonly UserError[]
+}
+
 export interface Engine {
   /** Checks, writes down, and only then answers. `space`: of the idempotency keys, '' without tokens. */
   launchFetch(input: LaunchFetchInput, space: string): Promise<LaunchOutcome>
@@ -154,6 +161,14 @@ export interface Engine {
 
   /** Says what a launch would do. Nothing is launched, nothing is written down; files that came with it are not kept. */
   planBatch(batch: BatchInput, call: PlanCall): Promise<BatchPlan>
+
+  /** Ends it CANCELLED: answers when it is, or after three seconds as it is by then. */
+  cancelRun(key: RunKey): Promise<ControlOutcome>
+  /** No new task of it starts from the answer on, also after a restart. */
+  pauseRun(key: RunKey): Promise<ControlOutcome>
+  resumeRun(key: RunKey): Promise<ControlOutcome>
+  /** Cancels those of its runs that have not ended. */
+  cancelComparison(key: ComparisonKey): Promise<ComparisonOutcome>
 
   /** Takes an ended run away, with its tasks and the bodies that no other run holds. Answers when its bodies are gone. */
   deleteRun(key: RunKey): Promise<DeleteOutcome>

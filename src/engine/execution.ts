@@ -2,16 +2,16 @@
 
 import type { TaskError } from '../domain/errors.js'
 import type { RunKey } from '../domain/ids.js'
-import type { ExecutionState, RunRecord } from '../domain/run.js'
+import type { ExecutionState, RunRecord, RunStatus } from '../domain/run.js'
 import type { InFlightTask } from '../domain/task.js'
 import type { EventBus } from '../events/bus.js'
-import { type Entry, Ledger, type TimeBase, timeBaseOf } from './ledger.js'
+import { type Entry, epochMsOf, Ledger, type TimeBase, timeBaseOf } from './ledger.js'
 import { type PlanLimits, runExecution, type StagePlan } from './plan.js'
 import { Meters } from './rate.js'
 import { StageExecution } from './stage.js'
 import { NOTHING_RECOVERED, type StageRecovery } from './stage-items.js'
 import type { Phase, StagedRun, StageSetting } from './staged-run.js'
-import { RunStates } from './states.js'
+import { type Ending, RunStates } from './states.js'
 
 /** What a run's execution shares with the others. */
 export interface ExecutionSetting extends StageSetting {
@@ -27,7 +27,8 @@ export class RunExecution implements StagedRun {
   readonly #states: RunStates
   #phase: Phase = 'waiting'
   #failure: TaskError | null = null
-  #times: TimeBase = { runStartedAt: 0, readyAt: 0 }
+  #isCancelled = false
+  #times: TimeBase = { runStartedAt: 0, readyAt: 0, resumedAt: null }
 
   /** `plans`: one a stage; `recovery`: likewise, where the run was taken up. */
   constructor(
@@ -50,7 +51,10 @@ export class RunExecution implements StagedRun {
       ending: () => this.#ending(),
       onEnded: () => setting.onEnded(this),
     })
-    if (record.startedAt) this.#times = timeBaseOf({ createdAt: record.createdAt, startedAt: record.startedAt }, clock)
+    const resumedAt = record.resumedAt && epochMsOf(record.resumedAt, clock)
+    if (record.startedAt) this.#times = { ...timeBaseOf({ ...record, startedAt: record.startedAt }, clock), resumedAt }
+    else this.#times = { ...this.#times, resumedAt }
+    if (record.status === 'PAUSED') this.#phase = 'paused'
     const stages: StageExecution[] = []
     for (const [index, plan] of plans.entries()) {
       const previous = stages.at(-1) ?? null
@@ -78,6 +82,20 @@ export class RunExecution implements StagedRun {
     return this.#times
   }
 
+  get isCancelled(): boolean {
+    return this.#isCancelled
+  }
+
+  /** Whether nothing of it starts any more: all that is handed out is in service. */
+  get isStill(): boolean {
+    return this.stages.every(({ isStill }) => isStill)
+  }
+
+  /** Whether all that has ended is on disk, and shown. */
+  get isWritten(): boolean {
+    return this.#states.isWritten
+  }
+
   get held(): number {
     return this.stages.reduce((sum, { held }) => sum + held, 0)
   }
@@ -102,8 +120,54 @@ export class RunExecution implements StagedRun {
 
   /** After a restart: what the end of the server cut off is done now. */
   takeUp(): void {
-    if (this.record.spec.failFast && this.record.counts.failed > 0) this.#end()
+    if (this.record.isCancelRequested) this.cancel()
+    else if (this.record.spec.failFast && this.record.counts.failed > 0) this.#end()
     else this.endIfDrained()
+  }
+
+  /** As it will be when what is on its way to the disk is there. */
+  get status(): RunStatus {
+    return this.#states.status
+  }
+
+  /** Whether it ends as soon as what is in service lets go. */
+  get isEnding(): boolean {
+    return this.#phase === 'ending' || this.#states.isFinal
+  }
+
+  /** Nothing more is handed out until it is resumed; what is in service goes on to its end. To be called where PAUSE can happen. */
+  pause(): void {
+    this.#states.enter('pause', 'PAUSED')
+    if (this.#phase !== 'leaving') {
+      this.#phase = 'paused'
+      for (const stage of this.stages) stage.pause()
+    }
+    this.setting.recorder.touch(this.#states)
+    this.endIfDrained()
+  }
+
+  /** Goes on where it was. To be called where RESUME can happen. */
+  resume(): void {
+    const { clock, recorder } = this.setting
+    const { startedAt } = this.ledger.recorded
+    this.#states.enter('resume', startedAt ? 'RUNNING' : 'QUEUED')
+    this.#states.change({ resumedAt: clock.now() })
+    this.#times = { ...this.#times, resumedAt: clock.epochMs() }
+    recorder.touch(this.#states)
+    if (this.#phase !== 'paused') return
+    this.meters.resume(this.ledger.recorded)
+    this.#phase = this.held > 0 ? 'running' : 'waiting'
+    for (const stage of this.stages) stage.resume()
+  }
+
+  /** It ends CANCELLED, whatever happens to the server meanwhile: what is in service is aborted, and what waits never starts. */
+  cancel(): void {
+    if (this.#states.isFinal || this.#isCancelled) return
+    this.#states.change({ isCancelRequested: true })
+    this.setting.recorder.touch(this.#states)
+    if (this.#isOver || this.#phase === 'ending') return
+    this.#isCancelled = true
+    this.#end()
   }
 
   /** From now on it may have lanes. */
@@ -126,7 +190,7 @@ export class RunExecution implements StagedRun {
 
   /** The server is leaving: nothing more is granted, what ends in time is recorded, the rest runs after the next start. */
   leave(): void {
-    if (this.#phase !== 'waiting' && this.#phase !== 'running') return
+    if (this.#phase === 'ending' || this.#phase === 'leaving') return
     this.#phase = 'leaving'
     for (const stage of this.stages) stage.leave()
   }
@@ -148,8 +212,10 @@ export class RunExecution implements StagedRun {
     this.#phase = 'running'
     if (this.ledger.recorded.startedAt) return
     const startedAt = this.setting.clock.now()
-    this.#times = timeBaseOf({ createdAt: this.record.createdAt, startedAt }, this.setting.clock)
-    this.#states.change({ status: 'RUNNING', startedAt })
+    const { resumedAt } = this.#times
+    this.#times = { ...timeBaseOf({ createdAt: this.record.createdAt, startedAt }, this.setting.clock), resumedAt }
+    this.#states.enter('start', 'RUNNING')
+    this.#states.change({ startedAt })
     for (const [stage, { live, decision }] of this.plans.entries()) {
       const { strategy, lanes, concurrency } = live
       this.#notePlan(stage, { effectiveStrategy: strategy, lanes, concurrency, decision })
@@ -158,6 +224,7 @@ export class RunExecution implements StagedRun {
   }
 
   add(entry: Entry): void {
+    this.#states.handOver()
     this.setting.recorder.add(this.#states, entry)
   }
 
@@ -167,7 +234,7 @@ export class RunExecution implements StagedRun {
   }
 
   taskFailed(): void {
-    if (this.record.spec.failFast && this.#phase === 'running') this.#end()
+    if (this.record.spec.failFast && (this.#phase === 'running' || this.#phase === 'paused')) this.#end()
   }
 
   showRunning(): void {
@@ -209,10 +276,10 @@ export class RunExecution implements StagedRun {
   }
 
   /** With the rows handed over so far the run has ended, where nothing else is to come. */
-  #ending(): { failure: TaskError | null; isCutShort: boolean } | null {
+  #ending(): Ending | null {
     if (!this.#isDrained) return null
     const { failFast } = this.record.spec
     const isCutShort = this.#phase === 'ending' || (failFast && this.ledger.recorded.counts.failed > 0)
-    return { failure: this.#failure, isCutShort }
+    return { failure: this.#failure, isCutShort, isCancelled: this.#isCancelled }
   }
 }

@@ -4,6 +4,7 @@ import type { Clock } from '../clock.js'
 import type { Reducer } from '../domain/batch.js'
 import { bytesAt } from '../domain/fetch-column.js'
 import { addLoad, type LaneLoad, NO_LOAD } from '../domain/lane-load.js'
+import { readyAtOf } from '../domain/queue-wait.js'
 import { createReducer, type ReductionState } from '../domain/reduction.js'
 import { HostTallies, type HostTally, tallyHosts } from '../domain/refusals.js'
 import { Outcome, type ResultColumns } from '../domain/results.js'
@@ -58,12 +59,21 @@ export interface TimeBase {
   runStartedAt: number
   /** When the items became ready. */
   readyAt: number
+  /** When the run was resumed last; null: never. */
+  resumedAt: number | null
 }
 
 /** Lanes stamp with the monotonic clock of this process, and the wall clock may have been set since the launch. */
-export function timeBaseOf({ createdAt, startedAt }: { createdAt: Date; startedAt: Date }, clock: Clock): TimeBase {
-  const runStartedAt = clock.epochMs() - (clock.now().getTime() - startedAt.getTime())
-  return { runStartedAt, readyAt: runStartedAt - (startedAt.getTime() - createdAt.getTime()) }
+export function timeBaseOf(
+  { createdAt, startedAt }: { createdAt: Date; startedAt: Date },
+  clock: Clock,
+): Omit<TimeBase, 'resumedAt'> {
+  return { runStartedAt: epochMsOf(startedAt, clock), readyAt: epochMsOf(createdAt, clock) }
+}
+
+/** Of an instant by the wall clock. */
+export function epochMsOf(instant: Date, clock: Clock): number {
+  return clock.epochMs() - (clock.now().getTime() - instant.getTime())
 }
 
 /** What the books need of a block besides its columns. */
@@ -85,7 +95,7 @@ const CHARS_A_ROW = 512
 
 /** Reads the columns once, before they leave for the store. */
 export function toEntry(columns: ResultColumns, frame: BlockFrame): Entry {
-  const { runStartedAt, readyAt, readyAts } = frame
+  const { runStartedAt } = frame
   const earlier = frame.histories.length > 0 ? new Map(frame.histories.map(({ at, attempts }) => [at, attempts])) : null
   const serviceMs = new Float64Array(columns.count)
   const queueWaitMs = new Float64Array(columns.count)
@@ -112,7 +122,7 @@ export function toEntry(columns: ResultColumns, frame: BlockFrame): Entry {
     if (endMs > lastEndMs) lastEndMs = endMs
     if (outcome === Outcome.CANCELLED) continue
     serviceMs[timed] = attempts ? attempts.reduce((sum, one) => sum + one.serviceMs, 0) : columns.serviceMs[at]!
-    queueWaitMs[timed] = Math.max(0, startMs + runStartedAt - (readyAts?.[at] ?? readyAt))
+    queueWaitMs[timed] = Math.max(0, startMs + runStartedAt - readyAtOf(frame, at, startMs + runStartedAt))
     timed += 1
   }
   addColumn(service, serviceMs.subarray(0, timed))
@@ -277,14 +287,13 @@ function addEntry(state: Pick<StageState, 'counts' | 'times'>, entry: Entry): vo
   addTimes(state.times, entry)
 }
 
-/** What does not come through a stage never starts in the later ones. */
+/** What fails in a stage never starts in the later ones. What is cancelled does not either, but why is known at the run's end. */
 function addToStages(run: RunState, entry: Entry): void {
   const stages = stageStates(run)
   const { stage } = entry.block
   if (run.stages) addEntry(run.stages[stage]!, entry)
-  const lost = entry.failed + entry.cancelled
-  for (const later of stages.slice(stage + 1)) later.counts.skipped += lost
-  run.counts.skipped += lost * (stages.length - stage - 1)
+  for (const later of stages.slice(stage + 1)) later.counts.skipped += entry.failed
+  run.counts.skipped += entry.failed * (stages.length - stage - 1)
 }
 
 function addCounts(counts: RunCounts, entry: Entry): void {

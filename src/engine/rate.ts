@@ -18,7 +18,7 @@ export function latestOf(stages: readonly Eta[]): Eta {
 }
 
 export class RateMeter {
-  readonly #window = new ThroughputWindow()
+  #window = new ThroughputWindow()
   #startMs: number | null = null
   /** Tasks that had ended before this process took the run up. */
   #doneBefore = 0
@@ -33,6 +33,14 @@ export class RateMeter {
     this.#doneBefore = done
     this.#done = done
     this.#window.record(this.#startMs, done)
+  }
+
+  /** It goes on after a pause: what was before says nothing of how fast. */
+  resume(done: number): void {
+    if (this.#startMs === null) return
+    this.#startMs = null
+    this.#window = new ThroughputWindow()
+    this.start(done)
   }
 
   sample(done: number): void {
@@ -84,6 +92,11 @@ export class Meters {
   /** So does a stage: the items come to the later ones later. */
   startStage(stage: number, state: Measured): void {
     this.stages[stage]!.start(doneOf(stageStates(state)[stage]!.counts))
+  }
+
+  /** After a pause. */
+  resume(state: Measured): void {
+    this.#each(state, (meter, { counts }) => meter.resume(doneOf(counts)))
   }
 
   sample(state: Measured): void {

@@ -7,7 +7,7 @@ import type { ItemCounter } from '../counting/counter.js'
 import { type BatchSpec, functionsOf, type Json } from '../domain/batch.js'
 import type { ComparedRun, ComparisonRecord } from '../domain/comparison.js'
 import type { Diagnostic } from '../domain/diagnostic.js'
-import { type RunKey, toRunKey } from '../domain/ids.js'
+import { type ComparisonKey, type RunKey, toRunKey } from '../domain/ids.js'
 import type { BatchPlan } from '../domain/plan.js'
 import { type Path, Problems, type UserError } from '../domain/problems.js'
 import { doneOf, type RunRecord } from '../domain/run.js'
@@ -20,11 +20,13 @@ import type { FunctionCatalog } from '../functions/function.js'
 import type { LanePool } from '../lanes/lane.js'
 import type { CreatedRun, SourceFile, Store, TimeColumn } from '../store/store.js'
 import { Comparisons } from './comparisons.js'
+import { Controls } from './control.js'
 import { Deletions } from './deletion.js'
 import { Diagnoses } from './diagnoses.js'
 import type {
   BatchInput,
   ComparisonOutcome,
+  ControlOutcome,
   DeleteOutcome,
   Engine,
   EngineLoad,
@@ -93,6 +95,7 @@ export class Runs implements Engine {
   readonly #comparisons: Comparisons
   readonly #queue: QueueLimit
   readonly #planner: Planner
+  readonly #controls: Controls
   readonly #setting: ExecutionSetting
   #nextJob = 1
   #left: Promise<void> | null = null
@@ -128,6 +131,14 @@ export class Runs implements Engine {
       execute: (run) => this.#resume(run),
       onError,
     })
+    this.#controls = new Controls({
+      store,
+      clock,
+      comparisons: this.#comparisons,
+      live: (key) => this.#live.get(key) ?? null,
+      check: (execution) => this.#checkNeeds(execution),
+      view: (record) => this.view(record),
+    })
     this.#setting = {
       clock,
       random: options.random,
@@ -161,9 +172,10 @@ export class Runs implements Engine {
   async start(): Promise<void> {
     const { store, log } = this.options
     await this.#deletions.resume()
-    const unfinished = (await store.unfinishedRuns())
-      .filter(({ status }) => status !== 'PAUSED')
-      .map((record) => ({ ...record, sequence: record.sequence + SEQUENCE_LEAP }))
+    const unfinished = (await store.unfinishedRuns()).map((record) => ({
+      ...record,
+      sequence: record.sequence + SEQUENCE_LEAP,
+    }))
     if (unfinished.length === 0) return
     // On disk before anyone sees it: the next start leaps from there.
     await store.commit(
@@ -240,6 +252,22 @@ export class Runs implements Engine {
 
   planBatch(batch: BatchInput, call: PlanCall): Promise<BatchPlan> {
     return this.#planner.plan(batch, call)
+  }
+
+  cancelRun(key: RunKey): Promise<ControlOutcome> {
+    return this.#controls.cancelRun(key)
+  }
+
+  pauseRun(key: RunKey): Promise<ControlOutcome> {
+    return this.#controls.pauseRun(key)
+  }
+
+  resumeRun(key: RunKey): Promise<ControlOutcome> {
+    return this.#controls.resumeRun(key)
+  }
+
+  cancelComparison(key: ComparisonKey): Promise<ComparisonOutcome> {
+    return this.#controls.cancelComparison(key)
   }
 
   async deleteRun(key: RunKey): Promise<DeleteOutcome> {
@@ -375,7 +403,7 @@ export class Runs implements Engine {
   }
 
   async #resume(record: RunRecord): Promise<void> {
-    const { store, functions, log } = this.options
+    const { store } = this.options
     await this.#findFile(record)
     const recovery = await recoverStages(store, record)
     const execution = new RunExecution(record, this.#plans(record), this.#setting, recovery)
@@ -384,6 +412,13 @@ export class Runs implements Engine {
     if (this.#left) return
     this.#execute(execution)
     execution.takeUp()
+    if (record.status !== 'PAUSED') this.#checkNeeds(execution)
+  }
+
+  /** What a run needs, and is not there any more, has it fail. */
+  #checkNeeds(execution: RunExecution): void {
+    const { functions, log } = this.options
+    const { record } = execution
     const { source } = record.spec
     if (source.kind === 'file' && !this.#files.has(record.id)) {
       log.warn({ run: record.key }, 'a run cannot go on: nothing is known of its file')
@@ -413,7 +448,7 @@ export class Runs implements Engine {
   #plans(record: RunRecord): StagePlan[] {
     const plans = Array.from(record.spec.stages.keys(), (stage) => planStage(record, stage, this.options.limits))
     // What a comparison's run has for itself is not to be shared with lanes that start.
-    if (this.#comparisons.isMeasuring) return plans
+    if (this.#comparisons.isMeasuring || record.status === 'PAUSED') return plans
     for (const [kind, count] of lanesAhead(plans)) this.options.lanes.warm(kind, count)
     return plans
   }

@@ -84,6 +84,11 @@ export class LaneSession {
     return Math.min(this.#outstanding.size, this.job.slots)
   }
 
+  /** Whether all that it was granted is in service, and nothing is on its way. */
+  get isStill(): boolean {
+    return this.claimed === 0 || (this.filling === 0 && this.inService().length === this.#outstanding.size)
+  }
+
   /** Whether the lane can go back: a lane that we have ended is not for others. */
   get idle(): boolean {
     return this.claimed === 0 && this.#killedFor === null

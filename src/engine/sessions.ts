@@ -50,6 +50,12 @@ export class Sessions implements Iterable<LaneSession> {
     return busy
   }
 
+  /** Whether all that was handed to the lanes is in service. */
+  get isStill(): boolean {
+    for (const session of this.#held) if (!session.isStill) return false
+    return true
+  }
+
   /** In service on lanes that end what they have begun and get no more. */
   get leaving(): number {
     let leaving = 0

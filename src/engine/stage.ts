@@ -16,7 +16,7 @@ import { toColumns } from './columns.js'
 import { Demand } from './demand.js'
 import { Granter } from './granter.js'
 import { toJobSpec } from './job.js'
-import { type BlockFrame, toEntry } from './ledger.js'
+import { type BlockFrame, type TimeBase, toEntry } from './ledger.js'
 import { judgeDeath } from './obituary.js'
 import { concurrencyOf, type StagePlan } from './plan.js'
 import type { ScheduledRun } from './scheduler.js'
@@ -30,7 +30,7 @@ import type { Supply } from './supply.js'
 const MAX_STILLBORN_LANES = 5
 
 /** What a block of rows needs that is not the same for all of the stage. */
-type Frame = Omit<BlockFrame, 'stage' | 'runStartedAt' | 'readyAt' | 'readyAts'>
+type Frame = Omit<BlockFrame, 'stage' | 'readyAts' | keyof TimeBase>
 
 export class StageExecution implements ScheduledRun, SessionListener {
   /** The stage after it, which is told of what leaves this one. */
@@ -133,7 +133,7 @@ export class StageExecution implements ScheduledRun, SessionListener {
 
   /** Whether some of its items wait for a lane. */
   get waitsForLane(): boolean {
-    return this.#pending.ready > 0 && this.run.phase !== 'ending'
+    return this.#pending.ready > 0 && this.run.phase !== 'ending' && this.run.phase !== 'paused'
   }
 
   /** Nothing is in service, and nothing that is here will be. */
@@ -200,6 +200,24 @@ export class StageExecution implements ScheduledRun, SessionListener {
     this.run.showRunning()
   }
 
+  /** Whether everything that was handed out is in service: nothing more starts by itself. */
+  get isStill(): boolean {
+    return this.#granter.reading === 0 && this.#sessions.isStill
+  }
+
+  /** Nothing more is granted until it is resumed; what is in service may end. */
+  pause(): void {
+    this.#backoff.set(null)
+    for (const session of this.#sessions) this.#takeBack(session)
+    this.#sessions.recall()
+    this.#sessions.settleAll()
+    this.#demand.changed()
+  }
+
+  resume(): void {
+    this.#onDue()
+  }
+
   /** Nothing more is granted; what is in service may end. */
   leave(): void {
     this.#choice?.stop()
@@ -223,7 +241,8 @@ export class StageExecution implements ScheduledRun, SessionListener {
   /** The run has come to its end: what waits for another attempt has failed. */
   close(): void {
     this.#choice?.end()
-    for (const block of this.run.phase === 'ending' ? this.#attempts.abandon(this.run.times.runStartedAt) : []) {
+    if (this.run.phase !== 'ending') return
+    for (const block of this.#attempts.abandon(this.run.times.runStartedAt, this.run.isCancelled)) {
       this.#record(block.columns, { ...block, dropped: null, laneCpuMs: 0, reduction: null })
     }
   }
@@ -349,12 +368,17 @@ export class StageExecution implements ScheduledRun, SessionListener {
   /** The plan has changed: what has not begun is handed out anew. */
   #replan(): void {
     for (const session of this.#sessions) {
-      for (const { grant, started } of session.takeBack().reverse()) this.#pending.restore(grant, started)
+      this.#takeBack(session)
       session.isLast = session.slots !== slotsOfLane(this.execution, session.ordinal)
       if (session.isLast) session.recall()
     }
     this.#demand.changed()
     for (const session of this.#sessions) this.#fill(session)
+  }
+
+  /** What is on loan and has not begun. */
+  #takeBack(session: LaneSession): void {
+    for (const { grant, started } of session.takeBack().reverse()) this.#pending.restore(grant, started)
   }
 
   #fill(session: LaneSession): void {

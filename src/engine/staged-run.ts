@@ -29,14 +29,16 @@ export interface StageSetting {
   onWantChanged(stage: ScheduledRun): void
 }
 
-/** Ending: the rest is not to run. Leaving: the rest is to run after the next start. */
-export type Phase = 'waiting' | 'running' | 'ending' | 'leaving'
+/** Paused: the rest waits for a word. Ending: it is not to run. Leaving: it is to run after the next start. */
+export type Phase = 'waiting' | 'running' | 'paused' | 'ending' | 'leaving'
 
 /** A run, as its stages know it. */
 export interface StagedRun {
   readonly record: RunRecord
   readonly phase: Phase
   readonly times: TimeBase
+  /** Whether what has not ended by its end is cancelled. */
+  readonly isCancelled: boolean
   /** A lane is there for the stage: the first one of all starts the run. */
   begin(stage: number): void
   /** Has an entry written. */

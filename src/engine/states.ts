@@ -2,12 +2,28 @@
 
 import type { Clock } from '../clock.js'
 import type { TaskError } from '../domain/errors.js'
-import { doneOf, type ExecutionState, finalStatus, type RunRecord, type RunState, stageStates } from '../domain/run.js'
+import {
+  doneOf,
+  type ExecutionState,
+  finalStatus,
+  type RunRecord,
+  type RunState,
+  type RunStatus,
+  stageStates,
+} from '../domain/run.js'
+import { assertTransition, type RunEvent } from '../domain/run-states.js'
 import type { EventBus } from '../events/bus.js'
 import type { Commit } from '../store/store.js'
 import type { Entry, Ledger } from './ledger.js'
 import type { Meters } from './rate.js'
 import type { RecordedRun } from './recorder.js'
+
+/** How a run ends. */
+export interface Ending {
+  failure: TaskError | null
+  isCutShort: boolean
+  isCancelled: boolean
+}
 
 interface Options {
   record: RunRecord
@@ -18,7 +34,7 @@ interface Options {
   /** Tasks of a stage in service. */
   running(stage: number): number
   /** How the run ends with what has been handed over; null while it goes on. */
-  ending(): { failure: TaskError | null; isCutShort: boolean } | null
+  ending(): Ending | null
   onEnded(): void
 }
 
@@ -32,6 +48,8 @@ export class RunStates implements RecordedRun {
   #shown: number
   #shownRunning = 0
   #change: Partial<RunState> = {}
+  /** Handed over, and not known to be on disk. */
+  #unwritten = 0
   readonly #stageChanges = new Map<number, Partial<ExecutionState>>()
   #final = false
 
@@ -72,9 +90,20 @@ export class RunStates implements RecordedRun {
     return this.#final
   }
 
+  /** As it is written down next. */
+  get status(): RunStatus {
+    return this.#change.status ?? this.options.ledger.recorded.status
+  }
+
   /** Goes with the next state that is written. */
-  change(change: Partial<RunState>): void {
+  change(change: Partial<Omit<RunState, 'status'>>): void {
     Object.assign(this.#change, change)
+  }
+
+  /** Likewise. Throws where it cannot be. */
+  enter(event: RunEvent, status: RunStatus): void {
+    assertTransition(this.status, event, status)
+    this.#change.status = status
   }
 
   /** The same of one stage of a pipeline. */
@@ -91,6 +120,16 @@ export class RunStates implements RecordedRun {
     this.options.bus.runChanged(this.options.record.key)
   }
 
+  /** An entry is handed to the recorder. */
+  handOver(): void {
+    this.#unwritten += 1
+  }
+
+  /** Whether all that has ended is on disk, and shown. */
+  get isWritten(): boolean {
+    return this.#unwritten === 0
+  }
+
   advance(entries: readonly Entry[], queuedEntries: number): Pick<Commit, 'state' | 'sketches' | 'stageSketches'> {
     const { ledger, ending } = this.options
     const state = ledger.advance(entries, { ...this.#change, sequence: this.#next() }, this.#stageChanges)
@@ -105,6 +144,7 @@ export class RunStates implements RecordedRun {
   committed(entries: readonly Entry[]): void {
     const { ledger, meters, bus, record, onEnded } = this.options
     ledger.acknowledge(entries)
+    this.#unwritten -= entries.length
     this.#shown = this.#final ? ledger.visible.sequence : this.#next()
     this.#shownRunning = this.running
     if (this.#final) onEnded()
@@ -114,17 +154,24 @@ export class RunStates implements RecordedRun {
   }
 
   /** Completes the state that is being written: with the last rows, the run has ended. */
-  #finish(state: RunState, { failure, isCutShort }: { failure: TaskError | null; isCutShort: boolean }): void {
+  #finish(state: RunState, { failure, isCutShort, isCancelled }: Ending): void {
     const { meters, clock } = this.options
     const stages = stageStates(state)
     this.#final = true
     meters.sample(state)
     meters.finish(state)
-    // What has not ended by now never starts.
-    for (const { counts } of [state, ...stages]) counts.skipped += counts.total - doneOf(counts)
-    state.status = isCutShort ? 'FAILED' : finalStatus(stages.at(-1)!.counts)
+    // What has not ended by now never starts. Of a run of one stage the first one is the run itself.
+    for (const { counts } of [state, ...stages])
+      counts[isCancelled ? 'cancelled' : 'skipped'] += counts.total - doneOf(counts)
+    const status = isCutShort ? 'FAILED' : finalStatus(stages.at(-1)!.counts)
+    this.#setStatus(state, isCancelled ? 'cancel' : 'end', isCancelled ? 'CANCELLED' : status)
     state.failure = failure
     state.finishedAt = clock.now()
+  }
+
+  #setStatus(state: RunState, event: RunEvent, status: RunStatus): void {
+    assertTransition(state.status, event, status)
+    state.status = status
   }
 
   #next(): number {

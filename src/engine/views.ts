@@ -39,7 +39,8 @@ export class Views {
     const { startedAt } = current
     const elapsedMs = startedAt ? Math.max(0, this.clock.now().getTime() - startedAt.getTime()) : 0
     const { meters, sequence } = live
-    const progress = liveProgress(current, { running: live.running, meter: meters.run, elapsedMs, sequence })
+    const isPaused = current.status === 'PAUSED'
+    const progress = liveProgress(current, { running: live.running, meter: meters.run, elapsedMs, sequence, isPaused })
     if (current.stages === null) return { record: current, progress, stages: [progress] }
     const stages = current.stages.map((stage, at) =>
       liveProgress(stage, {
@@ -47,6 +48,7 @@ export class Views {
         meter: meters.stages[at]!,
         elapsedMs: sinceFirst(stage, elapsedMs),
         sequence,
+        isPaused,
       }),
     )
     return { record: current, progress: { ...progress, ...latestOf(stages) }, stages }
@@ -160,9 +162,14 @@ interface LiveFigures {
   meter: RateMeter
   elapsedMs: number
   sequence: number
+  /** Nobody knows for how long. */
+  isPaused: boolean
 }
 
-function liveProgress({ counts }: Pick<StageState, 'counts'>, { running, meter, ...told }: LiveFigures): Progress {
+function liveProgress(
+  { counts }: Pick<StageState, 'counts'>,
+  { running, meter, isPaused, ...told }: LiveFigures,
+): Progress {
   const done = doneOf(counts)
   return {
     ...counts,
@@ -171,7 +178,7 @@ function liveProgress({ counts }: Pick<StageState, 'counts'>, { running, meter, 
     done,
     fraction: done / counts.total,
     throughput: meter.perSecond(),
-    ...meter.estimate(counts.total - done),
+    ...(isPaused ? { etaMs: null, etaHighMs: null } : meter.estimate(counts.total - done)),
     ...told,
   }
 }

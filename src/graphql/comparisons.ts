@@ -35,7 +35,7 @@ const LaunchComparisonInput = builder.inputType('LaunchComparisonInput', {
   }),
 })
 
-const LaunchComparisonPayload = builder.objectRef<ComparisonOutcome>('LaunchComparisonPayload').implement({
+export const LaunchComparisonPayload = builder.objectRef<ComparisonOutcome>('LaunchComparisonPayload').implement({
   description: 'The comparison, or userErrors: never both. At most 100 userErrors, as of LaunchRunPayload.',
   fields: (t) => ({
     comparison: t.field({
@@ -46,7 +46,8 @@ const LaunchComparisonPayload = builder.objectRef<ComparisonOutcome>('LaunchComp
     }),
     userErrors: t.field({
       type: [UserErrorType],
-      description: 'Every problem of the input; nothing was launched where there is one.',
+      description:
+        'Every problem of the input, or why it cannot be cancelled; nothing was launched or changed where there is one.',
       resolve: ({ userErrors }) => userErrors,
     }),
   }),

@@ -201,6 +201,49 @@ query PlanSums {
     variables: null,
   },
   {
+    query: `# Have a run stand still: resumeRun has it go on, cancelRun ends it for good.
+# Fill in the id of a run.
+mutation PauseRun($id: ID!) {
+  pauseRun(id: $id) {
+    run {
+      status
+      progress {
+        done
+        running
+        queued
+      }
+    }
+    userErrors {
+      code
+      message
+    }
+  }
+}
+`,
+    variables: { id: RUN_ID },
+  },
+  {
+    query: `# End a run: what has succeeded stays, what is in flight is aborted.
+# Fill in the id of a run.
+mutation CancelRun($id: ID!) {
+  cancelRun(id: $id) {
+    run {
+      status
+      progress {
+        succeeded
+        cancelled
+      }
+    }
+    userErrors {
+      code
+      message
+    }
+  }
+}
+`,
+    variables: { id: RUN_ID },
+  },
+  {
     query: `# Take an ended run away, with its tasks and the bodies that no other run holds.
 # Fill in the id of a run.
 mutation DeleteRun($id: ID!) {

@@ -3,6 +3,7 @@
 import './body.js'
 import './comparison.js'
 import './comparisons.js'
+import './control.js'
 import './deletion.js'
 import './diagnostics.js'
 import './error-group.js'

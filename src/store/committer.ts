@@ -2,6 +2,7 @@
 
 import type Database from 'better-sqlite3'
 import { fetchAt } from '../domain/fetch-column.js'
+import { readyAtOf } from '../domain/queue-wait.js'
 import { Outcome, outputAt } from '../domain/results.js'
 import { isFinalRunStatus } from '../domain/run.js'
 import { STORED_TASK_STATUS, type TaskRecord } from '../domain/task.js'
@@ -169,7 +170,6 @@ class SpecialPlaces {
 
   #times(at: number, history: TaskRecord['history']): Pick<TaskRecord, 'startedMs' | 'queueWaitMs' | 'serviceMs'> {
     const { columns, runStartedAt } = this.block
-    const readyAt = this.block.readyAts?.[at] ?? this.block.readyAt
     const startedAt = columns.startedAt[at]!
     if (!history?.length && !(startedAt > 0)) {
       // What has another item's answer took no time; what was cancelled before it started has none.
@@ -178,7 +178,7 @@ class SpecialPlaces {
     const startedMs = history?.[0] ? history[0].startedMs : startedAt - runStartedAt
     return {
       startedMs,
-      queueWaitMs: Math.max(0, startedMs + (runStartedAt - readyAt)),
+      queueWaitMs: Math.max(0, startedMs + (runStartedAt - readyAtOf(this.block, at, startedMs + runStartedAt))),
       serviceMs: history?.length
         ? history.reduce((sum, attempt) => sum + attempt.serviceMs, 0)
         : columns.serviceMs[at]!,

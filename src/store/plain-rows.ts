@@ -2,6 +2,7 @@
 
 import type Database from 'better-sqlite3'
 import { cellsAt, type FetchCells } from '../domain/fetch-column.js'
+import { readyAtOf } from '../domain/queue-wait.js'
 import { outputAt, type ResultColumns } from '../domain/results.js'
 import { FETCH_COLUMNS } from './rows.js'
 import type { TaskBlock } from './store.js'
@@ -121,8 +122,8 @@ function fillTimes(
   { block, at, sequence }: { block: TaskBlock; at: number; sequence: number },
 ) {
   const { columns, runStartedAt } = block
-  const readyAt = block.readyAts?.[at] ?? block.readyAt
   const startedAt = columns.startedAt[at]!
+  const readyAt = readyAtOf(block, at, startedAt)
   // What has another item's answer never started.
   const hasStarted = columns.attempts[at] !== 0
   let cell = base

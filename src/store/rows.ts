@@ -40,7 +40,9 @@ export const RUN_STATE_COLUMNS = [
   'reduction',
   'refusals',
   'failure',
+  'cancelRequested',
   'startedAt',
+  'resumedAt',
   'finishedAt',
   'durationMs',
 ] as const
@@ -65,7 +67,9 @@ export function toRunStateRow(state: RunState): RunStateRow {
     reduction: JSON.stringify(state.reduction),
     refusals: state.refusals && JSON.stringify(state.refusals),
     failure: state.failure && JSON.stringify(state.failure),
+    cancelRequested: state.isCancelRequested ? 1 : 0,
     startedAt: startedAt?.getTime() ?? null,
+    resumedAt: state.resumedAt?.getTime() ?? null,
     finishedAt: finishedAt?.getTime() ?? null,
     durationMs: durationOf(state),
   }
@@ -127,8 +131,10 @@ export function toRunRecord(row: RunModel): RunRecord {
     reduction: JSON.parse(row.reduction) as Json,
     refusals: row.refusals === null ? null : (JSON.parse(row.refusals) as HostTally[]),
     failure: row.failure === null ? null : (JSON.parse(row.failure) as TaskError),
+    isCancelRequested: row.cancelRequested,
     createdAt: row.createdAt,
     startedAt: row.startedAt,
+    resumedAt: row.resumedAt,
     finishedAt: row.finishedAt,
   }
 }

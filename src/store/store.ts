@@ -96,6 +96,8 @@ export interface TaskBlock {
   readyAt: number
   /** Where each became ready at a time of its own, in later stages: by place. */
   readyAts: Float64Array | null
+  /** When the run was resumed last, epoch milliseconds: what started since then has waited since then at most; null: never. */
+  resumedAt: number | null
 }
 
 /** The sketches of a run's times, as bytes (domain/timing.ts makes and reads them). */

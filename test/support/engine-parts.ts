@@ -67,6 +67,8 @@ export function queuedRecord(
     reduction: null,
     refusals: null,
     failure: null,
+    isCancelRequested: false,
+    resumedAt: null,
     startedAt: null,
     finishedAt: null,
   }
@@ -143,6 +145,7 @@ export function entryOf(tasks: readonly ReportedTask[], frame: Partial<BlockFram
     reduction: null,
     runStartedAt: STARTED_AT,
     readyAts: null,
+    resumedAt: null,
     readyAt: STARTED_AT - 100,
     ...frame,
   })

@@ -11,6 +11,7 @@ import { addMoment, distributionFromValues } from '../../src/domain/timing.js'
 import type {
   BatchInput,
   ComparisonOutcome,
+  ControlOutcome,
   Engine,
   EngineLoad,
   LaunchOutcome,
@@ -47,6 +48,7 @@ export class FakeRuns {
   /** What was launched, and under which space. */
   readonly launches: { input: unknown; space: string }[] = []
   /** What was to be planned, and how it was asked for. */
+  readonly controls: { change: string; key: string }[] = []
   readonly plans: { batch: BatchInput; call: PlanCall }[] = []
   plan: BatchPlan | Promise<BatchPlan> | Error = {
     total: 0,
@@ -217,6 +219,12 @@ export class FakeRuns {
     return { record, progress, stages: record.spec.stages.map(() => progress) }
   }
 
+  #controlled(change: string, key: RunKey): ControlOutcome {
+    this.controls.push({ change, key })
+    const held = this.#runs.get(key)
+    return { run: held ? this.#view(held.record) : null, userErrors: [] }
+  }
+
   readonly #launch = async (input: unknown, space: string): Promise<LaunchOutcome> => {
     this.launches.push({ input, space })
     if (this.launchOutcome instanceof Error) throw this.launchOutcome
@@ -239,6 +247,13 @@ export class FakeRuns {
       this.plans.push({ batch, call })
       if (this.plan instanceof Error) throw this.plan
       return this.plan
+    },
+    cancelRun: async (key) => this.#controlled('cancelRun', key),
+    pauseRun: async (key) => this.#controlled('pauseRun', key),
+    resumeRun: async (key) => this.#controlled('resumeRun', key),
+    cancelComparison: async (key) => {
+      this.controls.push({ change: 'cancelComparison', key })
+      return this.comparisonOutcome
     },
     deleteRun: async (key) => {
       this.delete(key)

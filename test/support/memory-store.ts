@@ -7,6 +7,7 @@ import { fetchAt } from '../../src/domain/fetch-column.js'
 import { handOver, type StageLink } from '../../src/domain/hand-over.js'
 import type { RunKey } from '../../src/domain/ids.js'
 import { IndexSet } from '../../src/domain/indexset.js'
+import { readyAtOf } from '../../src/domain/queue-wait.js'
 import { outputAt } from '../../src/domain/results.js'
 import { doneOf, isFinalRunStatus, type RunRecord } from '../../src/domain/run.js'
 import type { Attempt, FetchDetail, TaskRecord } from '../../src/domain/task.js'
@@ -262,7 +263,7 @@ export class MemoryStore {
   }
 
   #write(runId: number, block: TaskBlock): void {
-    const { columns, dropped, firstSequence, histories, runStartedAt, readyAt, readyAts } = block
+    const { columns, dropped, firstSequence, histories, runStartedAt } = block
     const rows = this.rows.get(runId)!
     let sequence = firstSequence
     for (let at = 0; at < columns.count; at += 1) {
@@ -281,7 +282,9 @@ export class MemoryStore {
         startedMs,
         serviceMs: attempts ? attempts.reduce((sum, one) => sum + one.serviceMs, 0) : columns.serviceMs[at]!,
         queueWaitMs:
-          columns.attempts[at] === 0 ? null : Math.max(0, startedMs + (runStartedAt - (readyAts?.[at] ?? readyAt))),
+          columns.attempts[at] === 0
+            ? null
+            : Math.max(0, startedMs + (runStartedAt - readyAtOf(block, at, startedMs + runStartedAt))),
         lane: block.lane,
         errorCode: error?.code ?? null,
         error,

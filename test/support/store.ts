@@ -123,6 +123,8 @@ export const RUNNING: Omit<RunRecord, 'id'> = {
   reduction: null,
   refusals: null,
   failure: null,
+  isCancelRequested: false,
+  resumedAt: null,
   createdAt: new Date(0),
   startedAt: null,
   finishedAt: null,
@@ -200,6 +202,7 @@ export function block(
     runStartedAt: RUN_STARTED_AT,
     readyAt: RUN_STARTED_AT - 2,
     readyAts: null,
+    resumedAt: null,
     ...rest,
   }
 }

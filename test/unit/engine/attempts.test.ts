@@ -149,7 +149,7 @@ describe('Attempts.abandon', () => {
     judge([{ index: 2, error: AGAIN, attempt: 2 }], { lane: 'thread-2' })
     judge([{ index: 3, error: AGAIN }])
     judge([{ index: 3, attempt: 2 }])
-    const blocks = attempts.abandon(STARTED_AT)
+    const blocks = attempts.abandon(STARTED_AT, false)
     expect(blocks).toMatchObject([
       { lane: 'thread-1', columns: { count: 1, errors: [{ at: 0, error: AGAIN }] }, histories: [] },
       { lane: 'thread-2', histories: [{ at: 0, attempts: [{ number: 1 }, { number: 2 }] }] },
@@ -157,12 +157,12 @@ describe('Attempts.abandon', () => {
     const [first, second] = blocks.map(({ columns }) => columns)
     expect([first?.indexes[0], first?.attempts[0], first?.startedAt[0]]).toEqual([1, 1, STARTED_AT + 10])
     expect([second?.indexes[0], second?.attempts[0], second?.outcomes[0]]).toEqual([2, 2, Outcome.FAILED])
-    expect(attempts.abandon(STARTED_AT)).toEqual([])
+    expect(attempts.abandon(STARTED_AT, false)).toEqual([])
   })
 
   it('makes blocks that the writer takes in one go', () => {
     const { attempts, judge } = setup({ stages: [COMPUTE] })
     judge(Array.from({ length: 10_000 }, (_, index) => ({ index, error: AGAIN })))
-    expect(attempts.abandon(STARTED_AT).map(({ columns }) => columns.count)).toEqual([4096, 4096, 1808])
+    expect(attempts.abandon(STARTED_AT, false).map(({ columns }) => columns.count)).toEqual([4096, 4096, 1808])
   })
 })

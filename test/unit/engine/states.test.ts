@@ -3,7 +3,7 @@ import type { TaskError } from '../../../src/domain/errors.js'
 import type { RunRecord } from '../../../src/domain/run.js'
 import { Ledger } from '../../../src/engine/ledger.js'
 import { Meters } from '../../../src/engine/rate.js'
-import { RunStates } from '../../../src/engine/states.js'
+import { type Ending, RunStates } from '../../../src/engine/states.js'
 import { MemoryEventBus } from '../../../src/events/memory.js'
 import { ManualClock } from '../../support/clock.js'
 import { batchSpec, entryOf, runRecord } from '../../support/engine-parts.js'
@@ -13,7 +13,8 @@ const NEVER: TaskError = { code: 'FUNCTION_ERROR', message: 'no', retryable: fal
 function setup(changes: Partial<RunRecord> = {}) {
   const clock = new ManualClock()
   const spec = batchSpec({ source: { kind: 'range', from: 0, to: 10, step: 1, count: 10 } })
-  const record = runRecord({ spec, startedAt: clock.now(), ...changes })
+  const status = changes.startedAt === null ? 'QUEUED' : 'RUNNING'
+  const record = runRecord({ spec, status, startedAt: clock.now(), ...changes })
   const told: string[] = []
   const bus = new MemoryEventBus()
   bus.runChanged = () => void told.push('run')
@@ -21,7 +22,7 @@ function setup(changes: Partial<RunRecord> = {}) {
   const ledger = new Ledger(record, null)
   const meters = new Meters(clock, record)
   meters.start(record)
-  const run = { running: 0, ending: null as { failure: TaskError | null; isCutShort: boolean } | null, ended: 0 }
+  const run = { running: 0, ending: null as Ending | null, ended: 0 }
   const states = new RunStates({
     record,
     ledger,
@@ -70,7 +71,8 @@ describe('RunStates', () => {
 
   it('has nothing running before the start is on disk', () => {
     const { states, run, told, clock } = setup({ startedAt: null })
-    states.change({ status: 'RUNNING', startedAt: clock.now() })
+    states.enter('start', 'RUNNING')
+    states.change({ startedAt: clock.now() })
     run.running = 2
     states.showRunning()
     expect([states.running, told]).toEqual([0, []])
@@ -82,7 +84,8 @@ describe('RunStates', () => {
   it('writes a change once', () => {
     const { states, clock } = setup({ startedAt: null })
     const startedAt = clock.now()
-    states.change({ status: 'RUNNING', startedAt })
+    states.enter('start', 'RUNNING')
+    states.change({ startedAt })
     expect(states.advance([], 0).state).toMatchObject({ status: 'RUNNING', startedAt })
     expect(states.advance([], 0).state).toMatchObject({ status: 'RUNNING', startedAt })
   })
@@ -90,7 +93,7 @@ describe('RunStates', () => {
   it('ends with the last rows: everything is in that state, and it is the last that is shown', () => {
     const { states, run, clock } = setup()
     clock.advance(2000)
-    run.ending = { failure: null, isCutShort: false }
+    run.ending = { failure: null, isCutShort: false, isCancelled: false }
     const entries = [entryOf(Array.from({ length: 10 }, (_, index) => ({ index })))]
     expect(states.advance(entries.slice(0, 0), 1).state.finishedAt).toBeNull()
     states.committed([])
@@ -106,7 +109,7 @@ describe('RunStates', () => {
   it('counts as skipped what never ran, as failed what was cut short, and says why', () => {
     const { states, run, clock } = setup()
     clock.advance(1000)
-    run.ending = { failure: NEVER, isCutShort: true }
+    run.ending = { failure: NEVER, isCutShort: true, isCancelled: false }
     const { state } = states.advance([entryOf([{ index: 0 }, { index: 1, error: NEVER }])], 0)
     expect(state).toMatchObject({ status: 'FAILED', failure: NEVER, finalThroughput: 2 })
     expect(state.counts).toMatchObject({ total: 10, succeeded: 1, failed: 1, skipped: 8 })

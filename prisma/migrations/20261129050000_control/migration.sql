@@ -1,0 +1,3 @@
+-- AlterTable
+ALTER TABLE "Run" ADD COLUMN "cancelRequested" BOOLEAN NOT NULL DEFAULT false;
+ALTER TABLE "Run" ADD COLUMN "resumedAt" DATETIME;

@@ -62,6 +62,8 @@ export interface StageFigures {
   sharesPace: boolean
   /** Nothing more is to come of it. */
   isOver: boolean
+  /** The run stood still for a while, or does so now: that is in its wall time. */
+  wasPaused: boolean
   /** None of the run's tasks ended after its last one: what it waited for, the run waited for. */
   endsRun: boolean
   /** From the first start to the last end. */

@@ -56,8 +56,10 @@ function placeOf({ stage, stageNumber }: StageFigures): Diagnostic['evidence'] {
   return { ...(stage !== null && { stage }), ...(stageNumber !== null && { stageNumber }) }
 }
 
-function mayAsk({ asked }: DiagnosticRule, { isOver, service, wallMs }: StageFigures): boolean {
+function mayAsk({ asked }: DiagnosticRule, { isOver, wasPaused, service, wallMs }: StageFigures): boolean {
   if (asked === 'ALWAYS') return true
+  // How long it stood still is in its wall time.
+  if (wasPaused) return false
   // Without a task that took time there is nothing to judge by.
   if (service.count === 0 || wallMs <= 0) return false
   if (isOver) return true

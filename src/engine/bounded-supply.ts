@@ -32,6 +32,10 @@ export class BoundedSupply implements Supply {
     this.inner.start()
   }
 
+  hold(): void {
+    this.inner.hold()
+  }
+
   take(max: number): Batch | null {
     const count = Math.min(max, this.room())
     return count > 0 ? this.inner.take(count) : null

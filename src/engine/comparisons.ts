@@ -122,19 +122,33 @@ export class Comparisons {
     this.#goOn(underway)
   }
 
-  /** Ends a run that waits for its turn CANCELLED: answers when that is on disk. False where none of this key waits. */
-  async cancelWaiting(key: RunKey): Promise<boolean> {
-    for (const underway of this.#underway.values()) {
-      const at = underway.left.findIndex((run) => run.key === key)
-      if (at < (underway.isRunning ? 1 : 0)) continue
-      const [run] = underway.left.splice(at, 1)
+  /** Ends those of the runs CANCELLED that wait for their turn, all at once, and answers with their keys when that is on disk. */
+  async cancelWaiting(keys: ReadonlySet<RunKey>): Promise<RunKey[]> {
+    const cancelled = [...this.#underway.values()].flatMap((underway) => {
+      const runs = underway.left.slice(underway.isRunning ? 1 : 0).filter(({ key }) => keys.has(key))
+      return runs.length === 0 ? [] : [{ underway, runs }]
+    })
+    if (cancelled.length === 0) return []
+    // None of them is to begin meanwhile.
+    for (const { underway, runs } of cancelled) without(underway.left, runs)
+    const now = this.options.clock.now()
+    try {
+      await this.options.store.commit(cancelled.flatMap(({ runs }) => runs.map((run) => toCancelled(run, now))))
+    } catch (error) {
+      for (const { underway, runs } of cancelled) {
+        underway.left.push(...runs)
+        underway.left.sort((a, b) => a.id - b.id)
+        if (this.#measuring !== underway) this.options.scheduler.reserve(underway)
+      }
+      throw error
+    }
+    for (const { underway } of cancelled) {
       // Its lanes may be on their way: what has been begun for it finds that it is gone.
       if (underway.left.length === 0 && this.#measuring !== underway) this.#end(underway)
-      await this.options.store.commit([toCancelled(run!, this.options.clock.now())])
-      this.options.bus.runChanged(key)
-      return true
     }
-    return false
+    const ended = cancelled.flatMap(({ runs }) => runs.map(({ key }) => key))
+    for (const key of ended) this.options.bus.runChanged(key)
+    return ended
   }
 
   /**
@@ -214,8 +228,13 @@ export class Comparisons {
   /** No other run holds a lane, nor will. */
   async #measure(underway: Underway): Promise<void> {
     const { fetches, execute, onError, clock } = this.options
-    const run = underway.left[0]!
+    const run = underway.left[0]
     this.#measuring = underway
+    // All that was left of it is being cancelled.
+    if (run === undefined) {
+      this.#goOn(underway)
+      return
+    }
     const endTurn = await this.#turns.take(this.#leaving.signal).catch(() => null)
     if (endTurn === null) return
     this.#endTurn = endTurn
@@ -268,6 +287,10 @@ export class Comparisons {
     this.options.fetches.isolate(null)
     this.options.scheduler.vacate(underway, underway.left.length === 0)
   }
+}
+
+function without(left: RunRecord[], runs: readonly RunRecord[]): void {
+  for (const run of runs) left.splice(left.indexOf(run), 1)
 }
 
 /** As it ends that was never begun. */

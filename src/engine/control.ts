@@ -31,7 +31,15 @@ interface Options {
 }
 
 export class Controls {
+  /** Who waits for the end of a run. */
+  readonly #waiting = new Map<RunKey, Set<() => void>>()
+
   constructor(private readonly options: Options) {}
+
+  /** To be called when a run is under way no more. */
+  ended(key: RunKey): void {
+    for (const wake of [...(this.#waiting.get(key) ?? [])]) wake()
+  }
 
   /** Answers when it has ended, or after a while as it is: it will end, whatever happens to the server. */
   async cancelRun(key: RunKey): Promise<ControlOutcome> {
@@ -40,7 +48,7 @@ export class Controls {
     const { execution } = found
     if (execution === null) return this.#outcome(key)
     execution.cancel()
-    await this.#until(() => this.options.live(key) === null)
+    await this.#end(key)
     const outcome = await this.#outcome(key)
     const status = outcome.run?.record.status
     // It came to another end meanwhile.
@@ -56,9 +64,7 @@ export class Controls {
     if (execution === null) return this.#outcome(key)
     if (execution.record.comparisonId !== null) return refusal('INVALID_STATE', PART_OF_COMPARISON)
     execution.pause()
-    await this.#until(
-      () => execution.ledger.visible.status !== 'QUEUED' && execution.ledger.visible.status !== 'RUNNING',
-    )
+    await this.#written(execution, (status) => status !== 'QUEUED' && status !== 'RUNNING')
     // What has ended by then is told as well.
     await this.#until(() => execution.isStill && execution.isWritten)
     const { status } = execution.ledger.visible
@@ -74,7 +80,7 @@ export class Controls {
     if (execution === null) return this.#outcome(key)
     execution.resume()
     this.options.check(execution)
-    await this.#until(() => execution.ledger.visible.status !== 'PAUSED')
+    await this.#written(execution, (status) => status !== 'PAUSED')
     return this.#outcome(key)
   }
 
@@ -86,7 +92,8 @@ export class Controls {
     const runs = await store.comparedRuns(comparison.id)
     const left = runs.filter(({ status }) => !isFinalRunStatus(status))
     if (left.length === 0) return noComparison(comparisonId(key), comparisonStatus(runs))
-    await Promise.all(left.toReversed().map((run) => this.cancelRun(run.key)))
+    const waited = new Set(await this.options.comparisons.cancelWaiting(new Set(left.map((run) => run.key))))
+    await Promise.all(left.filter((run) => !waited.has(run.key)).map((run) => this.cancelRun(run.key)))
     return { comparison, userErrors: [] }
   }
 
@@ -100,7 +107,8 @@ export class Controls {
     for (;;) {
       const execution = live(key)
       if (execution) return this.#checked(execution, event)
-      if (event === RunEvent.CANCEL && (await comparisons.cancelWaiting(key))) return { execution: null }
+      if (event === RunEvent.CANCEL && (await comparisons.cancelWaiting(new Set([key]))).length > 0)
+        return { execution: null }
       const record = await store.run(key)
       if (record === null) return noRun(runId(key))
       if (isFinalRunStatus(record.status)) return impossible(event, record.status)
@@ -117,6 +125,30 @@ export class Controls {
     if (execution.isEnding)
       return refusal('INVALID_STATE', `the run is ${execution.status} and about to end: ${expected(event)}`)
     return canHappen(execution.status, event) ? { execution } : impossible(event, execution.status)
+  }
+
+  /** Resolves when the run has ended, or after MAX_WAIT_MS. */
+  async #end(key: RunKey): Promise<void> {
+    if (this.options.live(key) === null) return
+    const waiting = this.#waiting.get(key) ?? new Set()
+    this.#waiting.set(key, waiting)
+    await new Promise<void>((resolve) => {
+      const wake = () => {
+        cancelTimer()
+        waiting.delete(wake)
+        resolve()
+      }
+      const cancelTimer = this.options.clock.setTimer(wake, MAX_WAIT_MS)
+      waiting.add(wake)
+    })
+    if (waiting.size === 0) this.#waiting.delete(key)
+  }
+
+  /** Resolves when what was changed is on disk; rejects where it cannot be written for now. */
+  async #written(execution: RunExecution, holds: (status: RunStatus) => boolean): Promise<void> {
+    await this.#until(() => holds(execution.ledger.visible.status))
+    if (!holds(execution.ledger.visible.status))
+      throw new Error('the change of a run could not be written yet: it is tried again')
   }
 
   async #outcome(key: RunKey): Promise<ControlOutcome> {

@@ -28,6 +28,7 @@ export class RunExecution implements StagedRun {
   #phase: Phase = 'waiting'
   #failure: TaskError | null = null
   #isCancelled = false
+  #hasStarted: boolean
   #times: TimeBase = { runStartedAt: 0, readyAt: 0, resumedAt: null }
 
   /** `plans`: one a stage; `recovery`: likewise, where the run was taken up. */
@@ -51,6 +52,7 @@ export class RunExecution implements StagedRun {
       ending: () => this.#ending(),
       onEnded: () => setting.onEnded(this),
     })
+    this.#hasStarted = record.startedAt !== null
     const resumedAt = record.resumedAt && epochMsOf(record.resumedAt, clock)
     if (record.startedAt) this.#times = { ...timeBaseOf({ ...record, startedAt: record.startedAt }, clock), resumedAt }
     else this.#times = { ...this.#times, resumedAt }
@@ -149,8 +151,7 @@ export class RunExecution implements StagedRun {
   /** Goes on where it was. To be called where RESUME can happen. */
   resume(): void {
     const { clock, recorder } = this.setting
-    const { startedAt } = this.ledger.recorded
-    this.#states.enter('resume', startedAt ? 'RUNNING' : 'QUEUED')
+    this.#states.enter('resume', this.#hasStarted ? 'RUNNING' : 'QUEUED')
     this.#states.change({ resumedAt: clock.now() })
     this.#times = { ...this.#times, resumedAt: clock.epochMs() }
     recorder.touch(this.#states)
@@ -162,16 +163,19 @@ export class RunExecution implements StagedRun {
 
   /** It ends CANCELLED, whatever happens to the server meanwhile: what is in service is aborted, and what waits never starts. */
   cancel(): void {
-    if (this.#states.isFinal || this.#isCancelled) return
+    // It is about to end, in whichever way.
+    if (this.isEnding) return
     this.#states.change({ isCancelRequested: true })
     this.setting.recorder.touch(this.#states)
-    if (this.#isOver || this.#phase === 'ending') return
+    // The next start ends it.
+    if (this.#phase === 'leaving') return
     this.#isCancelled = true
     this.#end()
   }
 
   /** From now on it may have lanes. */
   enter(): void {
+    if (this.#phase === 'paused') return
     for (const stage of this.stages) stage.enter()
   }
 
@@ -210,7 +214,8 @@ export class RunExecution implements StagedRun {
     this.meters.startStage(stage, this.ledger.recorded)
     if (this.#phase !== 'waiting') return
     this.#phase = 'running'
-    if (this.ledger.recorded.startedAt) return
+    if (this.#hasStarted) return
+    this.#hasStarted = true
     const startedAt = this.setting.clock.now()
     const { resumedAt } = this.#times
     this.#times = { ...timeBaseOf({ createdAt: this.record.createdAt, startedAt }, this.setting.clock), resumedAt }

@@ -137,6 +137,8 @@ export class FlowSupply implements Supply {
 
   start(): void {}
 
+  hold(): void {}
+
   take(max: number): Batch | null {
     const again = this.#again.take(max)
     if (again) return this.#withInputs(again)

@@ -174,6 +174,10 @@ export class GatedSupply implements Supply {
     this.#wake()
   }
 
+  hold(): void {
+    this.#started = false
+  }
+
   take(max: number): Batch | null {
     const takenMs = this.options.clock.monotonicMs()
     const taken = this.#queues.take(max, takenMs)
@@ -282,7 +286,7 @@ export class GatedSupply implements Supply {
   }
 
   #wake(): void {
-    if (!this.#started || this.#stopped) return
+    if (!this.#goesOn) return
     this.#woken = true
     if (!this.#working) void this.#work()
   }
@@ -292,11 +296,15 @@ export class GatedSupply implements Supply {
     this.#working = true
     // Whoever has woken it is in the middle of something.
     await null
-    while (this.#woken && !this.#stopped) {
+    while (this.#woken && this.#goesOn) {
       this.#woken = false
-      while (!this.#stopped && (await this.#step())) await nextTurn()
+      while (this.#goesOn && (await this.#step())) await nextTurn()
     }
     this.#working = false
+  }
+
+  get #goesOn(): boolean {
+    return this.#started && !this.#stopped
   }
 
   /** Whether there may be more to do. */

@@ -60,6 +60,8 @@ export class PendingItems implements Supply {
   /** Indexes need not be read. */
   start(): void {}
 
+  hold(): void {}
+
   giveBack(index: number, attempt: number): void {
     this.#returned.push({ index, attempt })
   }

@@ -187,8 +187,10 @@ export class Runs implements Engine {
         stageSketches: [],
       })),
     )
-    for (const record of unfinished) if (record.comparisonId === null) await this.#resume(record)
-    await this.#comparisons.resume(unfinished.filter(({ comparisonId }) => comparisonId !== null))
+    // What is to end CANCELLED needs no lanes, and has no turn to wait for.
+    const isCompared = ({ comparisonId, isCancelRequested }: RunRecord) => comparisonId !== null && !isCancelRequested
+    for (const record of unfinished) if (!isCompared(record)) await this.#resume(record)
+    await this.#comparisons.resume(unfinished.filter(isCompared))
     log.info({ runs: unfinished.length }, 'took up the runs that were cut off')
   }
 
@@ -443,6 +445,7 @@ export class Runs implements Engine {
     this.#files.delete(execution.record.id)
     for (const stage of execution.stages) this.#scheduler.remove(stage)
     this.#comparisons.ended(execution.record)
+    this.#controls.ended(execution.key)
   }
 
   #plans(record: RunRecord): StagePlan[] {

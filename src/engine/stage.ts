@@ -208,6 +208,7 @@ export class StageExecution implements ScheduledRun, SessionListener {
   /** Nothing more is granted until it is resumed; what is in service may end. */
   pause(): void {
     this.#backoff.set(null)
+    this.#pending.hold()
     for (const session of this.#sessions) this.#takeBack(session)
     this.#sessions.recall()
     this.#sessions.settleAll()
@@ -215,6 +216,7 @@ export class StageExecution implements ScheduledRun, SessionListener {
   }
 
   resume(): void {
+    this.#pending.start()
     this.#onDue()
   }
 

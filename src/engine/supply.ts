@@ -33,6 +33,8 @@ export interface Supply {
   readonly mayWaitInLane: boolean
   /** From now on items may be read ahead. */
   start(): void
+  /** Until the next start nothing is read ahead, and nothing ends that needs no lane. */
+  hold(): void
   /** Takes up to `max` items, as many as are ready; null where none is. */
   take(max: number): Batch | null
   /** Items that were handed out have been started, some perhaps long after that. */

@@ -1,6 +1,6 @@
 /** Operations that launch something, plan it or take it away: tabs of GraphiQL. */
 
-import { type Example, RUN_ID } from './example.js'
+import { COMPARISON_ID, type Example, RUN_ID } from './example.js'
 
 export const LAUNCH_EXAMPLES: readonly Example[] = [
   {
@@ -221,6 +221,41 @@ mutation PauseRun($id: ID!) {
 }
 `,
     variables: { id: RUN_ID },
+  },
+  {
+    query: `# Have a paused run go on where it was.
+# Fill in the id of a run.
+mutation ResumeRun($id: ID!) {
+  resumeRun(id: $id) {
+    run {
+      status
+    }
+    userErrors {
+      code
+      message
+    }
+  }
+}
+`,
+    variables: { id: RUN_ID },
+  },
+  {
+    query: `# End what is left of a comparison.
+# Fill in the id of a comparison.
+mutation CancelComparison($id: ID!) {
+  cancelComparison(id: $id) {
+    comparison {
+      status
+      verdict
+    }
+    userErrors {
+      code
+      message
+    }
+  }
+}
+`,
+    variables: { id: COMPARISON_ID },
   },
   {
     query: `# End a run: what has succeeded stays, what is in flight is aborted.

@@ -164,9 +164,12 @@ export class ComputeJob implements Job {
   #pause(): void {
     this.#send()
     this.#paused = true
+    // Twice: what ran for long may have been heard of from a message, and the next ones are read only after the first.
     setImmediate(() => {
-      this.#paused = false
-      this.#startTurn()
+      setImmediate(() => {
+        this.#paused = false
+        this.#startTurn()
+      })
     })
   }
 

@@ -22,6 +22,7 @@ export function stageFigures(changes: Partial<StageFigures> = {}): StageFigures 
     cores: 2,
     sharesPace: false,
     isOver: true,
+    wasPaused: false,
     endsRun: true,
     wallMs: 500,
     lastEndMs: 500,

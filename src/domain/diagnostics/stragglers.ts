@@ -30,8 +30,8 @@ const thresholds = {
  * Whether the last tasks are worth reading. Of a stage that ended before another one they are not: there was something else to do,
  * and few of its tasks are among the run's last.
  */
-export function wantsLastTasks({ isOver, endsRun, concurrency, service, wallMs }: StageFigures): boolean {
-  if (!isOver || !endsRun || concurrency < 2 || service.count < thresholds.minTasks) return false
+export function wantsLastTasks({ isOver, wasPaused, endsRun, concurrency, service, wallMs }: StageFigures): boolean {
+  if (!isOver || wasPaused || !endsRun || concurrency < 2 || service.count < thresholds.minTasks) return false
   return wallMs >= thresholds.minTailMs && service.max >= thresholds.minTimesMedian * service.min
 }
 

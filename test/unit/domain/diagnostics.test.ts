@@ -67,6 +67,8 @@ describe('diagnose', () => {
     expect(codes(soFar(minTasks - 1, minWallMs))).toEqual([])
     expect(codes(soFar(minTasks, minWallMs - 1))).toEqual([])
     expect(codes({ ...soFar(minTasks - 1, minWallMs), isOver: true })).toEqual(['CPU_BOUND_ON_EVENT_LOOP'])
+    // Its wall time has a pause in it.
+    expect(codes({ ...soFar(minTasks - 1, minWallMs), isOver: true, wasPaused: true })).toEqual([])
   })
 
   it('judges nothing by times before there are any', () => {
@@ -115,6 +117,7 @@ const anyRecord: fc.Arbitrary<StageFigures> = fc.record({
   cores: fc.integer({ min: 1, max: 64 }),
   sharesPace: fc.boolean(),
   isOver: fc.boolean(),
+  wasPaused: fc.boolean(),
   endsRun: fc.boolean(),
   wallMs: ms,
   lastEndMs: fc.option(ms),

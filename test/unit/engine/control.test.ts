@@ -241,4 +241,71 @@ describe('pauseRun', () => {
     await endAll(world, key)
     expect(world.record(key)).toMatchObject({ status: 'SUCCEEDED', counts: { succeeded: 12 } })
   })
+
+  it('has the items stand still that wait for another one, over a crash too', async () => {
+    const world = new World()
+    const urls = Array.from({ length: 1000 }, () => 'http://a.example/same')
+    const { run } = await world.runs.launchFetch({ source: { urls }, fetch: { dedupe: true } }, '')
+    const { key } = run!.record
+    await world.settle()
+    const paused = answerOf(world, world.runs.pauseRun(key), () => giveBack(world))
+    for (const lane of world.pool.busy) lane.end([...lane.held.keys()], () => OK)
+    await paused
+    const { done } = (await world.view(key)).progress
+    expect(done).toBeLessThan(1000)
+    await world.pass(5_000)
+    await world.crash()
+    await world.pass(5_000)
+    expect(world.record(key)).toMatchObject({ status: 'PAUSED', counts: { succeeded: done } })
+    await answerOf(world, world.runs.resumeRun(key))
+    await endAll(world, key)
+    expect(world.record(key)).toMatchObject({ status: 'SUCCEEDED', counts: { succeeded: 1000 } })
+  })
+})
+
+describe('a run of a comparison', () => {
+  async function compared(world: World): Promise<[RunKey, RunKey]> {
+    const batch = { compute: { function: 'any', source: { range: { from: 0, to: 4, step: 1 } } } }
+    const { userErrors } = await world.runs.launchComparison(
+      { batch, strategies: ['THREADS', 'SEQUENTIAL'], rounds: 1 },
+      '',
+    )
+    expect(userErrors).toEqual([])
+    await world.settle()
+    const [first, second] = [...world.store.records.values()]
+    return [first!.key, second!.key]
+  }
+
+  it('that waits for its turn goes on to wait where its cancellation cannot be written', async () => {
+    const world = new World()
+    const [first, second] = await compared(world)
+    world.store.failCommits = 1
+    await expect(world.runs.cancelRun(second)).rejects.toThrow()
+    await endAll(world, first)
+    await endAll(world, second)
+    expect(world.record(second).status).toBe('SUCCEEDED')
+  })
+
+  it('that waits for its turn is never begun once it is cancelled', async () => {
+    const world = new World()
+    const [first, second] = await compared(world)
+    await answerOf(world, world.runs.cancelRun(second))
+    expect(world.record(second)).toMatchObject({ status: 'CANCELLED', startedAt: null, counts: { cancelled: 4 } })
+    await endAll(world, first)
+    expect(world.record(first).status).toBe('SUCCEEDED')
+    const next = await world.compute({ items: 1 })
+    await endAll(world, next)
+    expect(world.record(next).status).toBe('SUCCEEDED')
+  })
+
+  it('that was being cancelled waits for nobody after a crash', async () => {
+    const world = new World()
+    const [first] = await compared(world)
+    await world.compute({ items: 8, options: { priority: 5, strategy: 'THREADS' } })
+    void world.runs.cancelRun(first)
+    await world.settle()
+    expect(world.record(first).isCancelRequested).toBe(true)
+    await world.crash()
+    expect(world.record(first).status).toBe('CANCELLED')
+  })
 })

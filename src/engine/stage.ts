@@ -80,7 +80,7 @@ export class StageExecution implements ScheduledRun, SessionListener {
       pending: this.#pending,
       sessions: this.#sessions,
       fetches: setting.fetches,
-      goesOn: () => run.phase === 'waiting' || run.phase === 'running',
+      goesOn: () => this.#goesOn,
       pump: () => this.pump(),
       onWantChanged: () => setting.onWantChanged(this),
     })
@@ -308,6 +308,11 @@ export class StageExecution implements ScheduledRun, SessionListener {
     })
   }
 
+  /** Whether more is to be handed out, now or when there are lanes. */
+  get #goesOn(): boolean {
+    return this.run.phase === 'waiting' || this.run.phase === 'running'
+  }
+
   /** How many more may be handed out, so that there is room for them in the next stage. */
   get #room(): number {
     const room = this.next === null ? Number.POSITIVE_INFINITY : this.next.#items.room
@@ -444,7 +449,8 @@ export class StageExecution implements ScheduledRun, SessionListener {
   }
 
   #afterResults(): void {
-    if (this.run.phase === 'running') this.#backoff.set(this.#pending.nextDueMs)
+    // A run that has been resumed may have nothing but items in back-off, and no lane.
+    if (this.#goesOn) this.#backoff.set(this.#pending.nextDueMs)
     this.run.endIfDrained()
     const { previous } = this.options
     if (this.next) this.next.#look()

@@ -193,6 +193,18 @@ describe('pauseRun', () => {
     expect(world.record(fast)).toMatchObject({ status: 'FAILED', counts: { failed: 1, skipped: 3 } })
   })
 
+  it('lets what is to be tried again have its turn, also where nothing else is left when it is resumed', async () => {
+    const world = new World()
+    const key = await world.compute({ items: 1, options: { retry: { maxAttempts: 2, backoffMs: 1_000 } } })
+    await world.end(world.pool.busy[0], AGAIN)
+    await answerOf(world, world.runs.pauseRun(key))
+    await answerOf(world, world.runs.resumeRun(key))
+    expect(world.pool.busy).toEqual([])
+    await world.pass(1_000)
+    await world.end(world.pool.busy[0], OK)
+    expect(world.record(key)).toMatchObject({ status: 'SUCCEEDED', counts: { succeeded: 1 } })
+  })
+
   it('ends the run where what was in service was the last of it', async () => {
     const world = new World()
     const key = await world.compute({ items: 1 })

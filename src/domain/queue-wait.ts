@@ -1,9 +1,10 @@
 /** Since when items wait: from the launch, from their end in the stage before, or from the run's last pause. */
 
-/** Epoch milliseconds. */
+/** Epoch milliseconds: rows keep the wait from there on. */
 export interface ReadyTimes {
+  /** When the items became ready. */
   readyAt: number
-  /** Where each became ready at a time of its own, by place. */
+  /** Where each became ready at a time of its own, in later stages: by place. */
   readyAts: Float64Array | null
   /** When the run was resumed last; null: never. */
   resumedAt: number | null

@@ -138,6 +138,8 @@ export class Comparisons {
       for (const { underway, runs } of cancelled) {
         underway.left.push(...runs)
         underway.left.sort((a, b) => a.id - b.id)
+        // Its turn may have come meanwhile, with nothing left of it.
+        this.#underway.set(underway.id, underway)
         if (this.#measuring !== underway) this.options.scheduler.reserve(underway)
       }
       throw error

@@ -30,6 +30,8 @@ interface Options {
   view(record: RunRecord): RunView
 }
 
+type Refusal = Extract<ControlOutcome, { run: null }>
+
 export class Controls {
   /** Who waits for the end of a run. */
   readonly #waiting = new Map<RunKey, Set<() => void>>()
@@ -49,6 +51,8 @@ export class Controls {
     if (execution === null) return this.#outcome(key)
     execution.cancel()
     await this.#end(key)
+    if (this.options.live(key) === execution && execution.isCancelled && !execution.ledger.visible.isCancelRequested)
+      throw unwritten()
     const outcome = await this.#outcome(key)
     const status = outcome.run?.record.status
     // It came to another end meanwhile.
@@ -64,9 +68,9 @@ export class Controls {
     if (execution === null) return this.#outcome(key)
     if (execution.record.comparisonId !== null) return refusal('INVALID_STATE', PART_OF_COMPARISON)
     execution.pause()
-    await this.#written(execution, (status) => status !== 'QUEUED' && status !== 'RUNNING')
-    // What has ended by then is told as well.
-    await this.#until(() => execution.isStill && execution.isWritten)
+    await this.#written(execution)
+    // What has ended by then is told as well; somebody else may have resumed it.
+    await this.#until(() => (execution.isStill && execution.isWritten) || execution.status !== 'PAUSED')
     const { status } = execution.ledger.visible
     // What was in service was the last of it.
     return isFinalRunStatus(status) ? impossible(RunEvent.PAUSE, status) : this.#outcome(key)
@@ -80,7 +84,7 @@ export class Controls {
     if (execution === null) return this.#outcome(key)
     execution.resume()
     this.options.check(execution)
-    await this.#written(execution, (status) => status !== 'PAUSED')
+    await this.#written(execution)
     return this.#outcome(key)
   }
 
@@ -98,10 +102,7 @@ export class Controls {
   }
 
   /** The run under way that this can happen to; null where it has happened already. */
-  async #find(
-    key: RunKey,
-    event: RunEvent,
-  ): Promise<{ execution: RunExecution | null } | (ControlOutcome & { run: null })> {
+  async #find(key: RunKey, event: RunEvent): Promise<{ execution: RunExecution | null } | Refusal> {
     const { live, store, comparisons } = this.options
     const startedMs = this.options.clock.monotonicMs()
     for (;;) {
@@ -119,7 +120,7 @@ export class Controls {
     }
   }
 
-  #checked(execution: RunExecution, event: RunEvent): { execution: RunExecution } | (ControlOutcome & { run: null }) {
+  #checked(execution: RunExecution, event: RunEvent): { execution: RunExecution } | Refusal {
     // Who comes second waits for the same end.
     if (event === RunEvent.CANCEL) return { execution }
     if (execution.isEnding)
@@ -145,10 +146,9 @@ export class Controls {
   }
 
   /** Resolves when what was changed is on disk; rejects where it cannot be written for now. */
-  async #written(execution: RunExecution, holds: (status: RunStatus) => boolean): Promise<void> {
-    await this.#until(() => holds(execution.ledger.visible.status))
-    if (!holds(execution.ledger.visible.status))
-      throw new Error('the change of a run could not be written yet: it is tried again')
+  async #written(execution: RunExecution): Promise<void> {
+    await this.#until(() => execution.isStatusWritten)
+    if (!execution.isStatusWritten) throw unwritten()
   }
 
   async #outcome(key: RunKey): Promise<ControlOutcome> {
@@ -167,6 +167,11 @@ export class Controls {
   }
 }
 
+/** Nobody is told of what a crash would undo. */
+function unwritten(): Error {
+  return new Error('the change of a run could not be written yet: it is tried again')
+}
+
 const PART_OF_COMPARISON =
   'the run is a part of a comparison, which keeps all lanes for it: it cannot stand still; cancelRun or cancelComparison ends it'
 
@@ -175,15 +180,15 @@ function expected(event: RunEvent): string {
   return others.length === 0 ? `expected ${last}` : `expected ${others.reverse().join(', ')} or ${last}`
 }
 
-function impossible(event: RunEvent, status: RunStatus): ControlOutcome & { run: null } {
+function impossible(event: RunEvent, status: RunStatus): Refusal {
   return refusal('INVALID_STATE', `the run is ${status}: ${expected(event)}`)
 }
 
-function noRun(id: string): ControlOutcome & { run: null } {
+function noRun(id: string): Refusal {
   return refusal('NOT_FOUND', `there is no run with the id "${id}"`)
 }
 
-function refusal(code: UserErrorCode, message: string): ControlOutcome & { run: null } {
+function refusal(code: UserErrorCode, message: string): Refusal {
   return { run: null, userErrors: errorOf(code, message) }
 }
 

@@ -51,7 +51,7 @@ export class Diagnoses {
 
 /** Null before the run has started. */
 function figuresOf(record: RunRecord, index: number, cores: number): StageFigures | null {
-  const { spec, status, refusals, resumedAt } = record
+  const { spec, refusals, status, startedAt, resumedAt } = record
   const states = stageStates(record)
   const { effectiveStrategy: strategy, lanes, concurrency, times } = states[index]!
   const stage = spec.stages[index]
@@ -68,7 +68,7 @@ function figuresOf(record: RunRecord, index: number, cores: number): StageFigure
     cores,
     sharesPace: spec.stages.length > 1,
     isOver: isFinalRunStatus(status),
-    wasPaused: status === 'PAUSED' || resumedAt !== null,
+    wasPaused: status === 'PAUSED' || (startedAt !== null && resumedAt !== null && resumedAt > startedAt),
     endsRun: states.every((other) => (other.times.lastEndMs ?? 0) <= (lastEndMs ?? 0)),
     wallMs: firstStartMs === null || lastEndMs === null ? 0 : Math.max(0, lastEndMs - firstStartMs),
     lastEndMs,

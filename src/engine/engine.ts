@@ -145,12 +145,8 @@ export type ComparisonOutcome =
 /** What became of a deletion. */
 export type DeleteOutcome = { deletedRun: RunKey; userErrors: [] } | { deletedRun: null; userErrors: UserError[] }
 
-/** What became of a change to a run. */
-export interface ControlOutcome {
-  /** As it is now. */
-  run: RunView | null
-  userErrors: readonly UserError[]
-}
+/** What became of a change to a run: as it is now. */
+export type ControlOutcome = { run: RunView; userErrors: [] } | { run: null; userErrors: UserError[] }
 
 export interface Engine {
   /** Checks, writes down, and only then answers. `space`: of the idempotency keys, '' without tokens. */

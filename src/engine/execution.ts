@@ -127,6 +127,11 @@ export class RunExecution implements StagedRun {
     else this.endIfDrained()
   }
 
+  /** Whether its status is on disk, and no other one on its way there. */
+  get isStatusWritten(): boolean {
+    return this.#states.isStatusWritten
+  }
+
   /** As it will be when what is on its way to the disk is there. */
   get status(): RunStatus {
     return this.#states.status

@@ -13,6 +13,7 @@ import {
   type RunCounts,
   type RunRecord,
   type RunState,
+  type RunStatus,
   type RunTimes,
   type StageState,
   stageStates,
@@ -191,6 +192,11 @@ export class Ledger {
 
   get visible(): RunState {
     return this.#visible
+  }
+
+  /** On disk, and after each state that is on its way there. */
+  get statuses(): RunStatus[] {
+    return [this.#visible, ...this.#underway].map(({ status }) => status)
   }
 
   /** Takes the times of tasks of a stage that ended before this process knew of the run. */

@@ -58,6 +58,11 @@ export class RunStates implements RecordedRun {
     this.#shown = this.#last
   }
 
+  /** Whether it is on disk, and no other one on its way there. */
+  get isStatusWritten(): boolean {
+    return this.options.ledger.statuses.every((status) => status === this.status)
+  }
+
   get runId(): number {
     return this.options.record.id
   }

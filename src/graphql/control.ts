@@ -1,15 +1,14 @@
 /** Cancelling, pausing and resuming runs, and cancelling comparisons. */
 
 import { parseComparisonId, parseRunId } from '../domain/ids.js'
-import type { UserError } from '../domain/problems.js'
 import type { ControlOutcome } from '../engine/engine.js'
 import { builder } from './builder.js'
 import { LaunchComparisonPayload } from './comparisons.js'
 import type { ApiContext } from './context.js'
-import { UserErrorType } from './problem.js'
+import { nothingOf, UserErrorType } from './problem.js'
 import { RunType } from './refs.js'
 
-export const RunPayload = builder.objectRef<ControlOutcome>('RunPayload').implement({
+const RunPayload = builder.objectRef<ControlOutcome>('RunPayload').implement({
   description: 'The run as it is now, or userErrors: never both.',
   fields: (t) => ({
     run: t.field({
@@ -22,7 +21,7 @@ export const RunPayload = builder.objectRef<ControlOutcome>('RunPayload').implem
       type: [UserErrorType],
       description:
         'NOT_FOUND, or INVALID_STATE where this cannot happen to a run in its state, which the message names; nothing was changed where there is one.',
-      resolve: ({ userErrors }) => [...userErrors],
+      resolve: ({ userErrors }) => userErrors,
     }),
   }),
 })
@@ -68,8 +67,3 @@ builder.mutationFields((t) => ({
     },
   }),
 }))
-
-function nothingOf(what: 'run' | 'comparison', id: string): UserError {
-  const message = `there is no ${what} with the id ${JSON.stringify(id.slice(0, 100))}`
-  return { code: 'NOT_FOUND', message, field: ['id'], retryAfterMs: null }
-}

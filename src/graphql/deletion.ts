@@ -1,10 +1,9 @@
 /** Deleting runs. */
 
 import { parseRunId, runId } from '../domain/ids.js'
-import type { UserError } from '../domain/problems.js'
 import type { DeleteOutcome } from '../engine/engine.js'
 import { builder } from './builder.js'
-import { UserErrorType } from './problem.js'
+import { nothingOf, UserErrorType } from './problem.js'
 
 const DeleteRunPayload = builder.objectRef<DeleteOutcome>('DeleteRunPayload').implement({
   description: 'The id of what was deleted, or userErrors: never both.',
@@ -30,12 +29,7 @@ builder.mutationField('deleteRun', (t) =>
     args: { id: t.arg.id({ required: true, description: 'The id of a run that has ended.' }) },
     resolve: async (_root, { id }, { engine }) => {
       const key = parseRunId(id)
-      return key === null ? { deletedRun: null, userErrors: [noSuchRun(id)] } : engine.deleteRun(key)
+      return key === null ? { deletedRun: null, userErrors: [nothingOf('run', id)] } : engine.deleteRun(key)
     },
   }),
 )
-
-function noSuchRun(id: string): UserError {
-  const message = `there is no run with the id ${JSON.stringify(id.slice(0, 100))}`
-  return { code: 'NOT_FOUND', message, field: ['id'], retryAfterMs: null }
-}

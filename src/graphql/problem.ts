@@ -34,3 +34,9 @@ export const UserErrorType = builder.objectRef<UserError>('UserError').implement
     }),
   }),
 })
+
+/** An id, in the argument of that name, that names none. */
+export function nothingOf(what: 'run' | 'comparison', id: string): UserError {
+  const message = `there is no ${what} with the id ${JSON.stringify(id.slice(0, 100))}`
+  return { code: 'NOT_FOUND', message, field: ['id'], retryAfterMs: null }
+}

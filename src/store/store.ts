@@ -9,6 +9,7 @@ import type { LastTask } from '../domain/diagnostic.js'
 import type { StageLink } from '../domain/hand-over.js'
 import type { ComparisonKey, RunKey } from '../domain/ids.js'
 import type { IndexSet } from '../domain/indexset.js'
+import type { ReadyTimes } from '../domain/queue-wait.js'
 import type { ResultColumns } from '../domain/results.js'
 import type { RunRecord, RunState, RunStatus } from '../domain/run.js'
 import type { Strategy } from '../domain/strategy.js'
@@ -79,7 +80,7 @@ export type CreatedComparison =
   | { outcome: 'conflict' }
 
 /** Ended tasks of one run's stage, to be written in one transaction with the state of the run after them. */
-export interface TaskBlock {
+export interface TaskBlock extends ReadyTimes {
   stage: number
   /** Sequence numbers are firstSequence, firstSequence + 1, … over the rows kept. */
   firstSequence: number
@@ -92,12 +93,6 @@ export interface TaskBlock {
   histories: { at: number; attempts: Attempt[] }[]
   /** Run.startedAt as epoch milliseconds: rows keep starts relative to it. */
   runStartedAt: number
-  /** When the items became ready, epoch milliseconds: rows keep the wait since then. */
-  readyAt: number
-  /** Where each became ready at a time of its own, in later stages: by place. */
-  readyAts: Float64Array | null
-  /** When the run was resumed last, epoch milliseconds: what started since then has waited since then at most; null: never. */
-  resumedAt: number | null
 }
 
 /** The sketches of a run's times, as bytes (domain/timing.ts makes and reads them). */

@@ -139,6 +139,21 @@ describe('cancelRun', () => {
   })
 })
 
+describe('on a disk that cannot be written', () => {
+  it('nothing is said to have happened', async () => {
+    const world = new World()
+    const key = await world.compute({ items: 4, options: { concurrency: 1 } })
+    world.store.failCommits = Number.POSITIVE_INFINITY
+    for (const change of ['pauseRun', 'cancelRun'] as const) {
+      const refused = expect(world.runs[change](key)).rejects.toThrow('could not be written yet')
+      for (let turn = 0; turn < 1000; turn += 1) await world.pass(5)
+      await refused
+    }
+    await world.crash()
+    expect(world.record(key).status).toBe('RUNNING')
+  })
+})
+
 describe('pauseRun', () => {
   it('is answered when nothing more starts, and what is in service goes on to its end', async () => {
     const world = new World()
@@ -203,6 +218,26 @@ describe('pauseRun', () => {
     await world.pass(1_000)
     await world.end(world.pool.busy[0], OK)
     expect(world.record(key)).toMatchObject({ status: 'SUCCEEDED', counts: { succeeded: 1 } })
+  })
+
+  it('and resumeRun are answered when both are on disk, also where one follows the other at once', async () => {
+    const world = new World()
+    const key = await world.compute({ items: 4, chunkSize: 1 })
+    world.store.autoCommit = false
+    const answered: string[] = []
+    const note = (outcome: ControlOutcome) => answered.push(outcome.run?.record.status ?? codesOf(outcome).join())
+    void world.runs.pauseRun(key).then(note)
+    await world.settle()
+    void world.runs.resumeRun(key).then(note)
+    await world.pass(100)
+    // A crash would undo it.
+    expect(answered).toEqual([])
+    world.store.autoCommit = true
+    world.store.release()
+    await world.settle()
+    await world.pass(5)
+    expect(answered).toEqual(['RUNNING', 'RUNNING'])
+    expect(world.record(key).status).toBe('RUNNING')
   })
 
   it('ends the run where what was in service was the last of it', async () => {
@@ -296,6 +331,29 @@ describe('a run of a comparison', () => {
     await endAll(world, first)
     await endAll(world, second)
     expect(world.record(second).status).toBe('SUCCEEDED')
+  })
+
+  it('goes on where its turn came while its cancellation could not be written', async () => {
+    const world = new World()
+    const other = await world.compute({ items: 2 })
+    const batch = { compute: { function: 'any', source: { range: { from: 0, to: 2, step: 1 } } } }
+    await world.runs.launchComparison({ batch, strategies: ['THREADS'], rounds: 1 }, '')
+    await world.settle()
+    const { key } = [...world.store.records.values()].at(-1)!
+    world.store.autoCommit = false
+    const refused = expect(world.runs.cancelRun(key)).rejects.toThrow()
+    await world.settle()
+    for (const lane of world.pool.busy) await world.end(lane, OK)
+    world.store.autoCommit = true
+    world.store.failCommits = 1
+    world.store.release()
+    await refused
+    await endAll(world, other)
+    await endAll(world, key)
+    expect(world.record(key).status).toBe('SUCCEEDED')
+    const next = await world.compute({ items: 1 })
+    await endAll(world, next)
+    expect(world.record(next).status).toBe('SUCCEEDED')
   })
 
   it('that waits for its turn is never begun once it is cancelled', async () => {

@@ -47,8 +47,8 @@ const BUILT_FILES: AppFiles = {
   migrationsDir: fileURLToPath(new URL('../prisma/migrations', import.meta.url)),
 }
 
-/** One idle lane more than a run has by default: a short fetch beside a compute finds a warm one. */
-const EXTRA_WARM_LANES = 1
+/** Idle lanes more than a run has by default: a short fetch beside a compute finds a warm one, and so do the stages of a pipeline. */
+const EXTRA_WARM_LANES = 2
 
 /** What a client may wait longer to see a task ended, while many end. */
 const GATHER_MS = 20

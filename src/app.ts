@@ -7,6 +7,7 @@ import { systemClock } from './clock.js'
 import type { Config } from './config.js'
 import type { ItemCounter } from './counting/counter.js'
 import { createItemCounter } from './counting/threads.js'
+import { TROUBLE_MESSAGES } from './domain/storage.js'
 import { Runs } from './engine/runs.js'
 import { MemoryEventBus } from './events/memory.js'
 import { Uploads } from './files/uploads.js'
@@ -128,7 +129,11 @@ async function serve({ config, log, functions, store, lanes, counter }: Parts): 
     introspection: config.introspection,
     origins: config.origins,
     uploads: new Uploads({ folder: uploadsDir(config), maxBytes: config.maxFileBytes, maxItems: config.maxItems }),
-    readiness: () => (leaving ? ['the server is leaving'] : []),
+    readiness: () => {
+      const { storageTrouble } = runs
+      const trouble = storageTrouble === null ? [] : [TROUBLE_MESSAGES[storageTrouble.code]]
+      return leaving ? ['the server is leaving', ...trouble] : trouble
+    },
   })
   const listening = runs.start().then(() => server.listen(config.port, config.host))
   const { url } = await listening.catch(async (error: unknown) => {

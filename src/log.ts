@@ -16,6 +16,9 @@ export const LogLevel = {
 } as const
 export type LogLevel = (typeof LogLevel)[keyof typeof LogLevel]
 
+/** Of lines that cannot be written now. */
+const MAX_WAITING_BYTES = 1024 * 1024
+
 export interface LogOptions {
   /** The least that is written. */
   level: LogLevel
@@ -33,9 +36,16 @@ export function createLog(options: LogOptions): Log {
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: { level: (label: string) => ({ level: label }) },
   }
-  const destination = options.destination ?? pino.destination({ dest: 1, sync: true })
+  const destination = options.destination ?? standardOutput()
   const isPretty = options.pretty ?? process.stdout.isTTY === true
   return pino(settings, isPretty ? readable(destination) : destination)
+}
+
+/** Nobody's log is a reason to end: where its disk is full or its terminal gone, lines wait, and those past the limit are lost. */
+function standardOutput(): DestinationStream {
+  const destination = pino.destination({ dest: 1, sync: true, maxLength: MAX_WAITING_BYTES })
+  destination.on('error', () => {})
+  return destination
 }
 
 /** In this thread, not in one of pino's own: the last lines of a process must not be lost. */

@@ -35,7 +35,7 @@ export class TaskFailure extends Error {
   constructor(
     readonly code: TaskErrorCode,
     message: string,
-    /** For FUNCTION_ERROR: the thrown error said so. For HTTP_STATUS: the status is one of those tried again. */
+    /** For FUNCTION_ERROR: the thrown error said so. For HTTP_STATUS: the status is one of those tried again. For BODY_NOT_STORED: the disk is full. */
     readonly retryable: boolean = RETRYABLE.has(code),
     /** From a Retry-After header, milliseconds from now. */
     readonly retryAfterMs: number | null = null,

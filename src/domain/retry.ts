@@ -1,11 +1,14 @@
 /** Which failures are tried again, and when. */
 
 import type { RetryPolicy } from './batch.js'
-import { isRetryableCode, type TaskError } from './errors.js'
+import { isRetryableCode, type TaskError, type TaskErrorCode } from './errors.js'
 import type { StageKind } from './strategy.js'
 
 /** Requests that can be sent twice without harm. */
 const REPEATABLE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
+
+/** Of fetches: whether they are tried again is told by the failure itself. */
+const DEPENDS: ReadonlySet<TaskErrorCode> = new Set(['HTTP_STATUS', 'BODY_NOT_STORED'])
 
 /** An origin that wants to be left alone for longer than this has its task fail. */
 export const MAX_RETRY_AFTER_MS = 3_600_000
@@ -24,7 +27,7 @@ export function isRetryable(error: TaskError, work: FailedWork): boolean {
     return error.code === 'LANE_DIED' || (error.code === 'FUNCTION_ERROR' && error.retryable)
   }
   const repeatable = work.unsafe || REPEATABLE_METHODS.has((work.method ?? 'GET').toUpperCase())
-  return repeatable && (isRetryableCode(error.code) || (error.code === 'HTTP_STATUS' && error.retryable))
+  return repeatable && (isRetryableCode(error.code) || (DEPENDS.has(error.code) && error.retryable))
 }
 
 export interface FailedAttempt {

@@ -38,6 +38,8 @@ interface Options {
   queue: QueueLimit
   /** Carries the run out, from where it is. */
   execute(run: RunRecord): Promise<void>
+  /** Does what writes, and takes note where it fails. */
+  writing<T>(work: () => Promise<T>): Promise<T>
   onError(error: unknown): void
 }
 
@@ -100,10 +102,15 @@ export class Comparisons {
     return { comparison: created.comparison, userErrors: [] }
   }
 
-  /** Takes up those that had not ended when the server did. `runs`: what is left of them, oldest first. */
-  async resume(runs: readonly RunRecord[]): Promise<void> {
-    const cutOff = runs.filter(({ startedAt }) => startedAt !== null).map(({ id }) => id)
+  /** Writes down which of these runs the end of the server has cut off: it is in their times. */
+  async noteCutOff(runs: readonly RunRecord[]): Promise<void> {
+    const isCutOff = ({ comparisonId, startedAt }: RunRecord) => comparisonId !== null && startedAt !== null
+    const cutOff = runs.filter(isCutOff).map(({ id }) => id)
     if (cutOff.length > 0) await this.options.store.noteInterrupted(cutOff)
+  }
+
+  /** Takes up those that had not ended when the server did. `runs`: what is left of them, oldest first. */
+  resume(runs: readonly RunRecord[]): void {
     const byComparison = new Map<number, RunRecord[]>()
     for (const run of runs) {
       if (run.comparisonId === null) continue
@@ -184,7 +191,8 @@ export class Comparisons {
     const settle = checked.launch.upload?.hold()
     let isKept = false
     try {
-      const created = await this.options.store.createComparison(this.#toNew(checked, space))
+      const comparison = this.#toNew(checked, space)
+      const created = await this.options.writing(() => this.options.store.createComparison(comparison))
       isKept = created.outcome === 'created'
       return created
     } finally {

@@ -7,6 +7,7 @@ import type { ComparisonKey, RunKey } from '../domain/ids.js'
 import type { BatchPlan } from '../domain/plan.js'
 import type { UserError } from '../domain/problems.js'
 import type { Progress, RunRecord } from '../domain/run.js'
+import type { StorageTrouble } from '../domain/storage.js'
 import type { Strategy } from '../domain/strategy.js'
 import type { StrategyCost } from '../domain/strategy-cost.js'
 import type { InFlightTask } from '../domain/task.js'
@@ -149,7 +150,7 @@ export type DeleteOutcome = { deletedRun: RunKey; userErrors: [] } | { deletedRu
 export type ControlOutcome = { run: RunView; userErrors: [] } | { run: null; userErrors: UserError[] }
 
 export interface Engine {
-  /** Checks, writes down, and only then answers. `space`: of the idempotency keys, '' without tokens. */
+  /** Checks, writes down, and only then answers; rejects with a StorageError where nothing can be written. `space`: of the idempotency keys, '' without tokens. */
   launchFetch(input: LaunchFetchInput, space: string): Promise<LaunchOutcome>
   launchCompute(input: LaunchComputeInput, space: string): Promise<LaunchOutcome>
   launchPipeline(input: LaunchPipelineInput, space: string): Promise<LaunchOutcome>
@@ -209,4 +210,6 @@ export interface EngineLoad {
   /** The age of the oldest task that waits for a lane; null where none waits. */
   oldestQueuedMs: number | null
   lanes: LaneStatus[]
+  /** Why nothing can be written down now; null where it can. */
+  storageTrouble: StorageTrouble | null
 }

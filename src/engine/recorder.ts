@@ -41,6 +41,8 @@ interface Options {
   /** Called when rows may be granted again after a full backlog. */
   onDrained(): void
   onError(error: unknown): void
+  /** Whether nothing can be written now, whoever has found out. */
+  isInTrouble(): boolean
 }
 
 export class Recorder {
@@ -56,6 +58,7 @@ export class Recorder {
   #lastCommitWeight = 0
   #manyMs = 0
   #manyRows = 0
+  #isStuck = false
   /** Set while a commit that failed waits for another try. */
   #endWait: (() => void) | null = null
 
@@ -63,7 +66,12 @@ export class Recorder {
 
   /** Whether granting has to wait for the writer. */
   get full(): boolean {
-    return this.#full
+    return this.#full || this.options.isInTrouble()
+  }
+
+  /** Whether a commit has failed that has not been written since. */
+  get isStuck(): boolean {
+    return this.#isStuck
   }
 
   /** What a row costs where there are many, in milliseconds: measured since the start. */
@@ -161,10 +169,12 @@ export class Recorder {
       try {
         const startMs = this.options.clock.monotonicMs()
         await this.options.store.commit(commits)
+        this.#isStuck = false
         this.#noteCost(commits, this.options.clock.monotonicMs() - startMs)
         return true
       } catch (error) {
         this.#full = true
+        this.#isStuck = true
         this.options.onError(error)
         await this.#waitForRetry()
       }

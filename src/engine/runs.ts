@@ -11,6 +11,7 @@ import { type ComparisonKey, type RunKey, toRunKey } from '../domain/ids.js'
 import type { BatchPlan } from '../domain/plan.js'
 import { type Path, Problems, type UserError } from '../domain/problems.js'
 import { doneOf, type RunRecord } from '../domain/run.js'
+import type { StorageTrouble } from '../domain/storage.js'
 import type { StrategyCost } from '../domain/strategy-cost.js'
 import type { InFlightTask } from '../domain/task.js'
 import type { LaneTimeline } from '../domain/timeline.js'
@@ -41,7 +42,6 @@ import type {
 import { type ExecutionSetting, RunExecution } from './execution.js'
 import { FetchBudget } from './fetch-budget.js'
 import { type CheckedLaunch, type CheckResult, fileOf, idempotencyOf, LaunchChecks } from './launch.js'
-import { stateOf } from './ledger.js'
 import type { LaunchLimits } from './limits.js'
 import { lanesAhead, planStage, type StagePlan } from './plan.js'
 import { Planner } from './planning.js'
@@ -51,7 +51,9 @@ import { Recorder } from './recorder.js'
 import { recoverStages, restoreTimes } from './recovery.js'
 import { Scheduler } from './scheduler.js'
 import { CANCEL_GRACE_MS } from './session.js'
+import { StorageWatch } from './storage-watch.js'
 import { StrategyCosts } from './strategy-costs.js'
+import { TakeUp } from './take-up.js'
 import { Views } from './views.js'
 
 export interface EngineOptions {
@@ -75,12 +77,10 @@ export interface EngineOptions {
 /** Where the input of a launch is. */
 const INPUT: Path = ['input']
 
-/** Sequences that clients saw since the last commit must not be seen again after a crash. */
-const SEQUENCE_LEAP = 65_536
 /** When the server leaves: what lanes get to let go of what they do, those that must be ended included. */
 const MAX_CANCEL_MS = 2 * CANCEL_GRACE_MS
 /** When the server leaves: what a disk in trouble gets to take what has ended. */
-const MAX_FLUSH_MS = 5_000
+const MAX_FLUSH_MS = 1_500
 
 export class Runs implements Engine {
   readonly #live = new Map<RunKey, RunExecution>()
@@ -94,8 +94,10 @@ export class Runs implements Engine {
   readonly #strategyCosts: StrategyCosts
   readonly #comparisons: Comparisons
   readonly #queue: QueueLimit
+  readonly #storage: StorageWatch
   readonly #planner: Planner
   readonly #controls: Controls
+  readonly #takeUp: TakeUp
   readonly #setting: ExecutionSetting
   #nextJob = 1
   #left: Promise<void> | null = null
@@ -103,7 +105,19 @@ export class Runs implements Engine {
 
   constructor(private readonly options: EngineOptions) {
     const { store, clock, bus, lanes, limits } = options
-    const onError = (error: unknown) => options.log.error({ err: error }, 'the engine met a fault')
+    const onError = (error: unknown) => {
+      if (!this.#storage.failed(error)) options.log.error({ err: error }, 'the engine met a fault')
+    }
+    this.#storage = new StorageWatch({
+      store,
+      clock,
+      log: options.log,
+      isStuck: () => this.#recorder.isStuck,
+      onOver: () => {
+        this.#pumpAll()
+        if (!this.#left) this.#takeUp.goOn()
+      },
+    })
     const onDeleted = (id: number) => {
       this.#views.forget(id)
       this.#diagnoses.forget(id)
@@ -119,6 +133,7 @@ export class Runs implements Engine {
       gatherMs: options.gatherMs,
       onError,
       onDrained: () => this.#pumpAll(),
+      isInTrouble: () => this.#storage.trouble !== null,
     })
     this.#scheduler = new Scheduler({ pool: lanes, clock, maxLanes: limits.maxLanes, onError })
     this.#queue = new QueueLimit(limits.maxQueuedTasks, () => this.#queuedTasks)
@@ -129,6 +144,7 @@ export class Runs implements Engine {
       fetches,
       queue: this.#queue,
       execute: (run) => this.#resume(run),
+      writing: (work) => this.#storage.over(work),
       onError,
     })
     this.#controls = new Controls({
@@ -138,6 +154,13 @@ export class Runs implements Engine {
       live: (key) => this.#live.get(key) ?? null,
       check: (execution) => this.#checkNeeds(execution),
       view: (record) => this.view(record),
+    })
+    this.#takeUp = new TakeUp({
+      store,
+      comparisons: this.#comparisons,
+      storage: this.#storage,
+      resume: (record) => this.#resume(record),
+      log: options.log,
     })
     this.#setting = {
       clock,
@@ -155,6 +178,7 @@ export class Runs implements Engine {
         this.#scheduler.release(lane)
         this.#onRelease()
       },
+      onNoRoom: () => this.#storage.look(),
       onWantChanged: (stage) => this.#scheduler.wantChanged(stage),
       onEnded: (execution) => this.#forget(execution),
     }
@@ -170,28 +194,8 @@ export class Runs implements Engine {
 
   /** Takes up the runs that had not ended when the server did. */
   async start(): Promise<void> {
-    const { store, log } = this.options
     await this.#deletions.resume()
-    const unfinished = (await store.unfinishedRuns()).map((record) => ({
-      ...record,
-      sequence: record.sequence + SEQUENCE_LEAP,
-    }))
-    if (unfinished.length === 0) return
-    // On disk before anyone sees it: the next start leaps from there.
-    await store.commit(
-      unfinished.map((record) => ({
-        runId: record.id,
-        state: stateOf(record),
-        blocks: [],
-        sketches: null,
-        stageSketches: [],
-      })),
-    )
-    // What is to end CANCELLED needs no lanes, and has no turn to wait for.
-    const isCompared = ({ comparisonId, isCancelRequested }: RunRecord) => comparisonId !== null && !isCancelRequested
-    for (const record of unfinished) if (!isCompared(record)) await this.#resume(record)
-    await this.#comparisons.resume(unfinished.filter(isCompared))
-    log.info({ runs: unfinished.length }, 'took up the runs that were cut off')
+    await this.#takeUp.start()
   }
 
   /**
@@ -209,13 +213,14 @@ export class Runs implements Engine {
     this.#comparisons.stop()
     for (const execution of this.#live.values()) execution.leave()
     const planned = this.#planner.stop()
+    const deleted = this.#deletions.stop()
     await this.#lanesBack(drainMs)
     for (const execution of this.#live.values()) execution.cancelSessions()
-    await this.#lanesBack(MAX_CANCEL_MS)
-    await within(clock, MAX_CANCEL_MS, planned)
-    await within(clock, MAX_FLUSH_MS, this.#deletions.stop())
+    await Promise.all([this.#lanesBack(MAX_CANCEL_MS), within(clock, MAX_CANCEL_MS, planned)])
     const flushed = this.#recorder.flushed().then(() => true)
-    if (await within(clock, MAX_FLUSH_MS, flushed)) return
+    const [isFlushed] = await Promise.all([within(clock, MAX_FLUSH_MS, flushed), within(clock, MAX_FLUSH_MS, deleted)])
+    this.#storage.stop()
+    if (isFlushed) return
     this.#recorder.stop()
     log.error('what has ended last could not be written: it will run again')
   }
@@ -273,7 +278,8 @@ export class Runs implements Engine {
   }
 
   async deleteRun(key: RunKey): Promise<DeleteOutcome> {
-    return this.#deletions.delete(key, await this.run(key))
+    const run = await this.run(key)
+    return this.#storage.over(() => this.#deletions.delete(key, run))
   }
 
   async run(key: RunKey): Promise<RunView | null> {
@@ -330,7 +336,18 @@ export class Runs implements Engine {
       if (live.waitsForLane) oldest = Math.min(oldest, live.record.createdAt.getTime())
     }
     const oldestQueuedMs = Number.isFinite(oldest) ? Math.max(0, this.options.clock.now().getTime() - oldest) : null
-    return { queuedTasks: this.#queuedTasks, runningTasks, oldestQueuedMs, lanes: this.options.lanes.statuses() }
+    return {
+      queuedTasks: this.#queuedTasks,
+      runningTasks,
+      oldestQueuedMs,
+      lanes: this.options.lanes.statuses(),
+      storageTrouble: this.storageTrouble,
+    }
+  }
+
+  /** See EngineLoad. */
+  get storageTrouble(): StorageTrouble | null {
+    return this.#storage.trouble
   }
 
   strategyCosts(): Promise<StrategyCost[]> {
@@ -389,7 +406,7 @@ export class Runs implements Engine {
         idempotency,
         createdAt: clock.now(),
       }
-      const created = await store.createRun(run)
+      const created = await this.#storage.over(() => store.createRun(run))
       isKept = created.outcome === 'created'
       if (isKept) await this.#findFile(created.run)
       return created

@@ -415,6 +415,7 @@ export class StageExecution implements ScheduledRun, SessionListener {
     }: Pick<Frame, 'laneCpuMs' | 'laneLoad' | 'reduction'> & { lane: string; heldUntilMs: number | null },
   ): void {
     const { phase, times } = this.run
+    if (columns.errors.some(({ error }) => error.code === 'BODY_NOT_STORED')) this.options.setting.onNoRoom()
     this.#pending.started(columns)
     const { dropped, histories, failed } = this.#attempts.judge(columns, {
       heldUntilMs,

@@ -16,6 +16,8 @@ export interface StageSetting {
   clock: Clock
   random(): number
   recorder: Recorder
+  /** A task has found no room on the disk. */
+  onNoRoom(): void
   store: Pick<Store, 'items' | 'task' | 'handedOver'>
   /** Of a run under way whose source is a file; null for any other. */
   sourceFile(runId: number): SourceFile | null

@@ -7,6 +7,7 @@ import fs from 'node:fs'
 import { threadId } from 'node:worker_threads'
 import { stagedName } from '../domain/blob.js'
 import { TaskFailure } from '../domain/errors.js'
+import { saysDiskIsFull } from '../domain/storage.js'
 
 export interface BodyFileListener {
   /** After a write that answered false: more may come. */
@@ -180,7 +181,8 @@ function unwritten(pieces: readonly Buffer[], written: number): Buffer[] {
 }
 
 function notStored({ code, message }: NodeJS.ErrnoException): TaskFailure {
-  return new TaskFailure('BODY_NOT_STORED', `the body could not be stored: ${REASONS[code ?? ''] ?? code ?? message}`)
+  const reason = `the body could not be stored: ${REASONS[code ?? ''] ?? code ?? message}`
+  return new TaskFailure('BODY_NOT_STORED', reason, saysDiskIsFull(code ?? ''))
 }
 
 /** Without the paths that the system's own messages name. */

@@ -4,6 +4,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, open, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LineIndexer } from '../domain/lines.js'
+import { StorageError, saysDiskIsFull } from '../domain/storage.js'
 import { type UploadContent, UploadedFile } from '../domain/upload.js'
 import { Gathering } from './gathering.js'
 
@@ -25,20 +26,20 @@ export class Uploads {
 
   /**
    * Writes what comes to a file of its own, no faster than the disk takes it. Rejects where it breaks off or cannot be written,
-   * and then nothing of it is left. A file that can be no source is read to its end all the same, so that its sender hears why.
+   * with a StorageError where the disk is full, and then nothing of it is left. A file that can be no source is read to its end all the same, so that its sender hears why.
    */
   async receive(pieces: AsyncIterable<Buffer>, name: string | null): Promise<ReceivedFile> {
     const { folder } = this.options
-    await mkdir(folder, { recursive: true })
     const file = randomUUID()
     const path = join(folder, file)
     try {
+      await mkdir(folder, { recursive: true })
       const content = await this.#write(pieces, file)
       if (content.kind === 'refused') await rm(path, { force: true })
       return new ReceivedFile(name, content, () => rm(path, { force: true }))
     } catch (error) {
       await rm(path, { force: true })
-      throw error
+      throw isDiskFull(error) ? new StorageError('FULL', `the disk is full: ${path}`, { cause: error }) : error
     }
   }
 
@@ -82,6 +83,11 @@ export async function sweepUploads(folder: string, known: ReadonlySet<string>): 
   for (const name of names) {
     if (NAME.test(name) && !known.has(name)) await rm(join(folder, name), { force: true })
   }
+}
+
+function isDiskFull(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException
+  return code !== undefined && saysDiskIsFull(code)
 }
 
 /** A file's name must outlive a power cut as its bytes do. */

@@ -5,6 +5,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { type FormattedExecutionResult, GraphQLError, type GraphQLFormattedError } from 'graphql'
+import { StorageError, type StorageTroubleCode, TROUBLE_MESSAGES } from '../domain/storage.js'
 import type { Log } from '../log.js'
 
 /** The values of `extensions.code`. Stable: clients tell errors apart by them. */
@@ -12,11 +13,19 @@ export const ApiErrorCode = {
   BAD_USER_INPUT: 'BAD_USER_INPUT',
   NOT_FOUND: 'NOT_FOUND',
   FORBIDDEN: 'FORBIDDEN',
+  STORAGE_FULL: 'STORAGE_FULL',
+  STORAGE_BUSY: 'STORAGE_BUSY',
   INTERNAL: 'INTERNAL',
 } as const
 export type ApiErrorCode = (typeof ApiErrorCode)[keyof typeof ApiErrorCode]
 
 const CODES: ReadonlySet<unknown> = new Set(Object.values(ApiErrorCode))
+
+/** What passes by itself, or when somebody has made room: how it is told, and how long a client had better wait. */
+const STORAGE_ERRORS: Readonly<Partial<Record<StorageTroubleCode, { code: ApiErrorCode; retryAfterMs: number }>>> = {
+  FULL: { code: 'STORAGE_FULL', retryAfterMs: 5_000 },
+  BUSY: { code: 'STORAGE_BUSY', retryAfterMs: 1_000 },
+}
 
 /** What the transport makes of an error; it never reaches a client. */
 interface HttpHint {
@@ -50,6 +59,8 @@ export interface ErrorPolicy {
  * anywhere below the API ends here; to map an error twice changes nothing.
  */
 export function toApiError(error: unknown, policy: ErrorPolicy): GraphQLError {
+  const storage = storageError(error)
+  if (storage !== null) return storage
   if (!(error instanceof GraphQLError)) return internalError(error, null, policy)
   if (CODES.has(error.extensions.code)) return policy.suggestions ? error : withoutSuggestion(error)
   if (!isClientsFault(error)) return internalError(rootOf(error), error, policy)
@@ -94,6 +105,17 @@ function rootOf(error: GraphQLError): unknown {
   let root: unknown = error
   while (root instanceof GraphQLError && root.originalError) root = root.originalError
   return root
+}
+
+/** Nothing was written, and the caller can say it again: null for every other error. The log has it already. */
+function storageError(error: unknown): GraphQLError | null {
+  const root = error instanceof GraphQLError ? rootOf(error) : error
+  if (!(root instanceof StorageError)) return null
+  const told = STORAGE_ERRORS[root.code]
+  if (told === undefined) return null
+  const message = TROUBLE_MESSAGES[root.code]
+  if (error instanceof GraphQLError) return copyOf(error, message, { ...told })
+  return new GraphQLError(message, { extensions: { ...told, http: { status: 503 } } })
 }
 
 function internalError(cause: unknown, located: GraphQLError | null, { log }: ErrorPolicy): GraphQLError {

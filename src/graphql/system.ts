@@ -1,5 +1,6 @@
 /** The server itself: how it is, and what it is busy with. */
 
+import { type StorageTrouble, StorageTroubleCode, TROUBLE_MESSAGES } from '../domain/storage.js'
 import type { LaneKind } from '../domain/strategy.js'
 import type { EngineLoad } from '../engine/engine.js'
 import { builder } from './builder.js'
@@ -25,6 +26,25 @@ const LaneInfoType = builder.objectRef<EngineLoad['lanes'][number]>('LaneInfo').
       nullable: true,
       description: 'Memory of its own in megabytes; null where it is not known, as of threads.',
     }),
+  }),
+})
+
+const StorageTroubleCodeType = builder.enumType('StorageTroubleCode', {
+  description: 'What keeps the server from writing anything down.',
+  values: {
+    [StorageTroubleCode.FULL]: { description: 'There is no room on the disk.' },
+    [StorageTroubleCode.BUSY]: { description: 'Another process has the database locked.' },
+    [StorageTroubleCode.FAILED]: { description: 'The disk cannot be written; the log says why.' },
+  } as const,
+})
+
+const StorageTroubleType = builder.objectRef<StorageTrouble>('StorageTrouble').implement({
+  description:
+    'Nothing can be written down now: runs stand still, launches are refused, and all goes on by itself once it is over.',
+  fields: (t) => ({
+    code: t.field({ type: StorageTroubleCodeType, description: 'What it is.', resolve: ({ code }) => code }),
+    message: t.string({ description: 'What it is, in words.', resolve: ({ code }) => TROUBLE_MESSAGES[code] }),
+    since: t.field({ type: 'DateTime', description: 'When it was first met.', resolve: ({ since }) => since }),
   }),
 })
 
@@ -56,6 +76,12 @@ const SystemType = builder.objectRef<SystemNode>('System').implement({
       nullable: true,
       description: 'The age of the oldest task that waits for a lane, in milliseconds; null where none waits.',
       resolve: ({ load }) => load.oldestQueuedMs,
+    }),
+    storageTrouble: t.field({
+      type: StorageTroubleType,
+      nullable: true,
+      description: 'What keeps the server from writing anything down; null where all is well.',
+      resolve: ({ load }) => load.storageTrouble,
     }),
     lanes: t.field({
       type: [LaneInfoType],

@@ -3,7 +3,9 @@
 import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
-import { errorCodeOf, StoreError } from './errors.js'
+import { LOCK_WAIT_MS } from './endurance.js'
+import { StoreError } from './errors.js'
+import { databaseCodeOf, isLocked } from './trouble.js'
 
 /** The file behind DATABASE_URL. */
 export function databasePath(url: string): string {
@@ -37,7 +39,7 @@ export function lockFolder(folder: string): Lock {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     return takeLock(join(folder, 'heddle.lock'))
   } catch (error) {
-    if (isLocked(error))
+    if (isLocked(databaseCodeOf(error)))
       throw new StoreError('IN_USE', `the folder ${folder} is in use by another process`, { cause: error })
     const reason = error instanceof Error ? error.message : String(error)
     throw new StoreError('UNREACHABLE', `the folder ${folder} cannot be used: ${reason}`, { cause: error })
@@ -87,7 +89,7 @@ export function prepareDatabase(path: string): void {
  * run is there by updating it, and checking costs 0.3 µs a row.
  */
 export function openWriter(path: string): Database.Database {
-  const db = new Database(path, { fileMustExist: true, timeout: 5000 })
+  const db = new Database(path, { fileMustExist: true, timeout: LOCK_WAIT_MS })
   db.pragma('synchronous = NORMAL')
   db.pragma('foreign_keys = OFF')
   db.pragma('temp_store = MEMORY')
@@ -110,18 +112,13 @@ export function openReader(path: string): Database.Database {
 /** What SQLite says at the start, in words for the owner of the file. */
 export function describeOpenError(path: string, error: unknown): Error {
   if (error instanceof StoreError) return error
-  const code = errorCodeOf(error)
+  const code = databaseCodeOf(error)
   const reason = error instanceof Error ? error.message : String(error)
   // Of a thread: it says what is wrong, and that is not the database.
   if (code === 'UNREACHABLE') return new StoreError('UNREACHABLE', reason, { cause: error })
-  if (isLocked(error))
+  if (isLocked(code))
     return new StoreError('IN_USE', `the database ${path} is in use by another process`, { cause: error })
   if (code.startsWith('SQLITE_NOTADB') || code.startsWith('SQLITE_CORRUPT'))
     return new StoreError('CORRUPT', `the database ${path} is damaged or no database: ${reason}`, { cause: error })
   return new StoreError('UNREACHABLE', `the database ${path} cannot be opened: ${reason}`, { cause: error })
-}
-
-function isLocked(error: unknown): boolean {
-  const code = errorCodeOf(error)
-  return code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED')
 }

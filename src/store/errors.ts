@@ -11,6 +11,8 @@ export const StoreErrorCode = {
   MIGRATION: 'MIGRATION',
   /** It cannot be opened: no such folder, no permission, a location of another kind. */
   UNREACHABLE: 'UNREACHABLE',
+  /** There is no room for what has to be written at the start. */
+  FULL: 'FULL',
 } as const
 export type StoreErrorCode = (typeof StoreErrorCode)[keyof typeof StoreErrorCode]
 

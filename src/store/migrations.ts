@@ -41,8 +41,9 @@ export async function applyMigrations({ url, migrationsDir }: MigrationOptions):
   // Almost every start ends here: the engine's 25 ms and its memory are spent only where there is something to do.
   if (migrations.every(({ name }) => applied.some((migration) => migration.name === name))) return []
   const factory = new PrismaBetterSqlite3({ url: path })
-  const { appliedMigrationNames } = await withEngine(factory, (engine) =>
-    engine.applyMigrations({ migrationsList: toMigrationList(migrationsDir, migrations), filters: NO_FILTERS }),
+  const migrationsList = toMigrationList(migrationsDir, migrations)
+  const { appliedMigrationNames } = await withEngine(factory, (engine, adapters) =>
+    allOrNothing(adapters, () => engine.applyMigrations({ migrationsList, filters: NO_FILTERS })),
   ).catch((error: unknown) => {
     throw new StoreError('MIGRATION', `the database ${path} could not be migrated: ${reasonOf(error)}`, {
       cause: error,
@@ -139,7 +140,7 @@ function toMigrationList(migrationsDir: string, migrations: readonly Migration[]
 
 async function withEngine<T>(
   factory: SqlMigrationAwareDriverAdapterFactory,
-  use: (engine: glue.SchemaEngine) => Promise<T>,
+  use: (engine: glue.SchemaEngine, adapters: readonly SqlDriverAdapter[]) => Promise<T>,
 ): Promise<T> {
   loadEngine()
   // The engine locks the database for itself and never closes its connections: they are closed here.
@@ -153,7 +154,7 @@ async function withEngine<T>(
   const bound = bindMigrationAwareSqlAdapterFactory(factory)
   const engine = await glue.SchemaEngine.new({ datamodels: undefined }, () => {}, bound)
   try {
-    return await use(engine)
+    return await use(engine, adapters)
   } catch (error) {
     // The engine knows an error of the adapter by a number only.
     const id = /External error id#(\d+)/.exec(error instanceof Error ? error.message : '')?.[1]
@@ -162,6 +163,18 @@ async function withEngine<T>(
     engine.free()
     for (const adapter of adapters) await adapter.dispose()
   }
+}
+
+/**
+ * The engine marks a migration as begun, and as finished when it is: what a full disk or a crash cuts off would be neither, and the
+ * database of no use. So all of it is one transaction. Migrations that make a table anew turn foreign keys off and on, which has no
+ * effect within one: they are off before it begins, or rows that point to the old table would go with it.
+ */
+async function allOrNothing<T>(adapters: readonly SqlDriverAdapter[], work: () => Promise<T>): Promise<T> {
+  for (const adapter of adapters) await adapter.executeScript('PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE')
+  const result = await work()
+  for (const adapter of adapters) await adapter.executeScript('COMMIT')
+  return result
 }
 
 let isEngineLoaded = false

@@ -13,6 +13,7 @@ import type { StageLink } from '../domain/hand-over.js'
 import type { ComparisonKey, RunKey } from '../domain/ids.js'
 import { IndexSet } from '../domain/indexset.js'
 import type { RunRecord } from '../domain/run.js'
+import { StorageError } from '../domain/storage.js'
 import type { TaskRecord } from '../domain/task.js'
 import type { LaneTimeline } from '../domain/timeline.js'
 import { sweepUploads } from '../files/uploads.js'
@@ -27,6 +28,7 @@ import {
   openReader,
   prepareDatabase,
 } from './database.js'
+import { StoreError } from './errors.js'
 import { PrismaClient } from './generated/client.js'
 import { findEarlier, insertRun, rehearseLaunch, runsOf } from './launches.js'
 import { applyMigrations } from './migrations.js'
@@ -61,6 +63,7 @@ import type {
 import { bodiesFolder, StoredBodies } from './stored-bodies.js'
 import { TaskLists } from './task-lists.js'
 import type { StoreThread } from './thread.js'
+import { databaseCodeOf, isLocked, mayBeFull, proveRoom, toStorageError } from './trouble.js'
 import { Writer } from './writer.js'
 
 export interface StoreOptions {
@@ -109,6 +112,7 @@ export async function createStore(options: StoreOptions): Promise<Store> {
     const prisma = await connectPrisma(path)
     await forgetLostFiles(prisma, options.uploadsDir)
     return new PrismaStore({
+      path,
       prisma,
       writer,
       reader,
@@ -120,8 +124,15 @@ export async function createStore(options: StoreOptions): Promise<Store> {
     })
   } catch (error) {
     for (const close of opened.reverse()) await close()
-    throw describeOpenError(path, error)
+    throw describeOpenError(path, await fullAtStart(path, error))
   }
+}
+
+/** The same error, or one that says that there is no room: it may be hidden in what was made of it. */
+async function fullAtStart(path: string, error: unknown): Promise<unknown> {
+  const trouble = await toStorageError(path, error instanceof StoreError && error.cause ? error.cause : error)
+  if (!(trouble instanceof StorageError && trouble.code === 'FULL')) return error
+  return new StoreError('FULL', `the server cannot start: ${trouble.message}`, { cause: error })
 }
 
 async function connectPrisma(path: string): Promise<PrismaClient> {
@@ -143,6 +154,8 @@ async function forgetLostFiles(prisma: PrismaClient, uploadsDir: string): Promis
 }
 
 interface Parts {
+  /** Of the database. */
+  path: string
   prisma: PrismaClient
   writer: Writer
   /** Searches. */
@@ -191,10 +204,41 @@ class PrismaStore implements Store {
   async createRun(run: NewRun): Promise<CreatedRun> {
     const prisma = this.#prisma
     const blocks = run.items ? toSourceBlocks(run.items) : []
-    return this.#parts.writer.exclusive(async () => {
+    const create = async () => {
       const earlier = await findEarlier(prisma, run)
       if (earlier || !run.file) return earlier ?? insertRun(prisma, run, blocks)
       return prisma.$transaction((transaction) => insertRun(transaction, run, blocks))
+    }
+    return this.#writing(() => this.#parts.writer.exclusive(() => this.#enduring(create)))
+  }
+
+  /** Prisma neither waits for a lock nor makes room, on the main thread: the writer does, and then it is tried again. */
+  async #enduring<T>(work: () => Promise<T>): Promise<T> {
+    const { writer } = this.#parts
+    try {
+      return await work()
+    } catch (error) {
+      const code = databaseCodeOf(error)
+      if (isLocked(code)) await writer.awaitLock()
+      else if (!mayBeFull(code) || !(await writer.makeRoom())) throw error
+      return await work()
+    }
+  }
+
+  /** Whatever writes: says of trouble with the disk that it is one. */
+  async #writing<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      throw await toStorageError(this.#parts.path, error)
+    }
+  }
+
+  proveWritable(): Promise<void> {
+    const { path, writer } = this.#parts
+    return this.#writing(async () => {
+      await proveRoom(path)
+      await writer.rewritePage()
     })
   }
 
@@ -205,14 +249,15 @@ class PrismaStore implements Store {
   async createComparison(comparison: NewComparison): Promise<CreatedComparison> {
     const { writer } = this.#parts
     const launch = toComparisonLaunch(comparison)
-    return writer.exclusive(async () => {
+    const create = async (): Promise<CreatedComparison> => {
       const earlier = comparison.idempotency && (await this.earlierComparison(comparison.idempotency))
       if (earlier) return earlier
       const id = await writer.createComparison(launch)
       const { key, name, strategies, rounds, createdAt } = comparison
       const runs = await this.runsOfComparison(id)
       return { outcome: 'created', comparison: { id, key, name, strategies, rounds, createdAt }, runs }
-    })
+    }
+    return this.#writing(() => writer.exclusive(create))
   }
 
   async earlierComparison(idempotency: Idempotency): Promise<CreatedComparison | null> {
@@ -224,15 +269,15 @@ class PrismaStore implements Store {
   }
 
   noteInterrupted(runIds: readonly number[]): Promise<void> {
-    return this.#parts.writer.noteInterrupted(runIds)
+    return this.#writing(() => this.#parts.writer.noteInterrupted(runIds))
   }
 
   commit(commits: readonly Commit[]): Promise<void> {
-    return this.#parts.writer.commit(commits)
+    return this.#writing(() => this.#parts.writer.commit(commits))
   }
 
   deleteRun(runId: number): Promise<boolean> {
-    return this.#parts.writer.deleteRun(runId)
+    return this.#writing(() => this.#parts.writer.deleteRun(runId))
   }
 
   async deletedRuns(): Promise<number[]> {
@@ -241,7 +286,7 @@ class PrismaStore implements Store {
   }
 
   purgeRun(runId: number): Promise<Leftover | null> {
-    return this.#parts.writer.purgeRun(runId)
+    return this.#writing(() => this.#parts.writer.purgeRun(runId))
   }
 
   async run(key: RunKey): Promise<RunRecord | null> {

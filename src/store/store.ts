@@ -190,6 +190,7 @@ export interface HandedOver {
 
 export type TimeColumn = 'serviceMs' | 'queueWaitMs'
 
+/** What writes rejects with a StorageError where nothing can be written now, whatever it is: the disk is full, the database is locked. */
 export interface Store {
   /** Writes a launch down, or finds the one that its idempotency key names; atomic between simultaneous launches. */
   createRun(run: NewRun): Promise<CreatedRun>
@@ -275,6 +276,9 @@ export interface Store {
 
   /** The file of a file source; null for a run of any other. */
   sourceFile(runId: number): Promise<SourceFile | null>
+
+  /** Writes something that changes nothing: resolves where a commit is likely to succeed now. */
+  proveWritable(): Promise<void>
 
   /** Ends the writer after what was handed to it; safe to call twice. */
   close(): Promise<void>

@@ -5,6 +5,7 @@ import { BlobFiles } from './blobs.js'
 import { Committer } from './committer.js'
 import { type ComparisonLaunch, ComparisonWriter } from './comparison-launches.js'
 import { openWriter } from './database.js'
+import { Endurance } from './endurance.js'
 import { StoreError } from './errors.js'
 import { Publisher } from './publisher.js'
 import { Purger } from './purge.js'
@@ -30,12 +31,18 @@ export interface WriterMethods {
   /** See Store. */
   deleteRun(runId: number): boolean
   purgeRun(runId: number): Leftover | null
+  /** See Endurance. */
+  awaitLock(): void
+  makeRoom(): boolean
+  /** Has the first page written, as it is. */
+  rewritePage(): void
   /** Closes the connection. The last one to close folds the log into the database. */
   close(): void
 }
 
 const { databasePath, bodiesDir, uploadsDir } = workerData as WriterData
 const db = openWriter(databasePath)
+const endurance = new Endurance(db)
 const files = new BlobFiles(bodiesDir)
 const publisher = new Publisher(db, files)
 const committer = new Committer(db, publisher)
@@ -52,11 +59,16 @@ serve<WriterMethods>({
       throw new StoreError('UNREACHABLE', `the folder ${bodiesDir} of stored bodies cannot be used: ${reason}`)
     }
   },
-  commit: (commits) => committer.commit(commits),
-  createComparison: (launch) => comparisons.write(launch),
-  noteInterrupted: (runIds) => comparisons.noteInterrupted(runIds),
-  deleteRun: (runId) => purger.deleteRun(runId),
-  purgeRun: (runId) => purger.purge(runId),
+  commit: (commits) => endurance.run(() => committer.commit(commits)),
+  createComparison: (launch) => endurance.run(() => comparisons.write(launch)),
+  noteInterrupted: (runIds) => endurance.run(() => comparisons.noteInterrupted(runIds)),
+  deleteRun: (runId) => endurance.run(() => purger.deleteRun(runId)),
+  purgeRun: (runId) => endurance.run(() => purger.purge(runId)),
+  awaitLock: () => endurance.awaitLock(),
+  makeRoom: () => endurance.makeRoom(),
+  rewritePage: () => {
+    endurance.run(() => db.pragma(`user_version = ${db.pragma('user_version', { simple: true })}`))
+  },
   close: () => {
     db.close()
   },

@@ -52,6 +52,20 @@ export class Writer {
     return this.#gate.commit(() => this.#thread.call('purgeRun', runId))
   }
 
+  /** Beside commits. */
+  rewritePage(): Promise<void> {
+    return this.#gate.commit(() => this.#thread.call('rewritePage'))
+  }
+
+  /** Within `exclusive`, as all that follow. */
+  awaitLock(): Promise<void> {
+    return this.#thread.call('awaitLock')
+  }
+
+  makeRoom(): Promise<boolean> {
+    return this.#thread.call('makeRoom')
+  }
+
   /** Runs `work`, which writes on a connection of its own, between two commits. */
   exclusive<T>(work: () => Promise<T>): Promise<T> {
     return this.#gate.exclusive(work)

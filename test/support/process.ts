@@ -72,10 +72,17 @@ class Program {
   }
 }
 
-/** Runs a command line of the product to its end. */
-export function runToEnd(args: readonly string[], settings: Environment = {}): Promise<Exit> {
-  return new Program([process.execPath, MAIN, ...args], settings).exit
+/** Runs a command line of the product to its end. `under`: a program that starts it, with its arguments. */
+export function runToEnd(
+  args: readonly string[],
+  settings: Environment = {},
+  under: readonly string[] = [],
+): Promise<Exit> {
+  return new Program([...under, process.execPath, MAIN, ...args], settings).exit
 }
+
+/** For what starts the product by itself. */
+export const PRODUCT: readonly string[] = [process.execPath, MAIN]
 
 /** A server that listens, in a process of its own. */
 export interface ServerProcess {

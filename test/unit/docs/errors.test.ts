@@ -34,8 +34,9 @@ describe('docs/errors.md', () => {
       const kinds = [isRetried(code, 'FETCH') ? 'fetches' : '', isRetried(code, 'COMPUTE') ? 'computes' : '']
       const expected = kinds.filter(Boolean).join(', ') || 'no'
       const column = retried.get(`\`${code}\``)
-      // These two depend on more than their code.
+      // These depend on more than their code.
       if (code === 'HTTP_STATUS') expect(column).toMatch(/^fetches: /)
+      else if (code === 'BODY_NOT_STORED') expect(column).toBe('fetches, where the disk is full')
       else if (code === 'FUNCTION_ERROR') expect(column).toBe('computes, where the thrown error has `retryable: true`')
       else expect(column, code).toBe(expected)
     }

@@ -78,6 +78,7 @@ function setup({ gatherMs = 0 } = {}) {
     gatherMs,
     clock,
     onDrained: () => void log.push('drained'),
+    isInTrouble: () => false,
     onError: (error) => void log.push(`failed: ${(error as Error).message}`),
   })
   return { disk, clock, log, recorder }

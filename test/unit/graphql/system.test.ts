@@ -9,6 +9,7 @@ describe('Query.system', () => {
       queuedTasks: 5,
       runningTasks: 2,
       oldestQueuedMs: 12.5,
+      storageTrouble: null,
       lanes: [
         { lane: 'thread-1', kind: 'THREAD', busy: true, tasksDone: 7, memoryMb: null },
         { lane: 'process-1', kind: 'PROCESS', busy: false, tasksDone: 0, memoryMb: 60 },

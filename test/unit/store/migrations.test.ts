@@ -1,10 +1,11 @@
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { applyMigrations, schemaDrift } from '../../../src/store/migrations.js'
-import { migrationsDir, schemaText } from '../../support/store.js'
+import { insertRun, migrationsDir, newRun, schemaText } from '../../support/store.js'
 
 let folder: string
 let path: string
@@ -117,15 +118,69 @@ describe('applyMigrations', () => {
     })
   })
 
-  it('tells why a migration failed, and refuses the database until it is mended', async () => {
+  it('tells why a migration failed, and leaves the database as it was', async () => {
     await apply()
-    const before = join(folder, 'before.db')
-    copyFileSync(path, before)
-    addMigration('20270101000000_more', 'ALTER TABLE "Nothing" ADD COLUMN "nickname" TEXT;')
-    await expect(apply()).rejects.toMatchObject({ code: 'MIGRATION', message: expect.stringContaining('Nothing') })
-    await expect(apply()).rejects.toMatchObject({ code: 'MIGRATION', message: expect.stringContaining('cut off') })
-    copyFileSync(before, path)
+    addMigration('20270101000000_good', 'ALTER TABLE "Run" ADD COLUMN "nickname" TEXT;')
+    addMigration('20270101000001_bad', 'CREATE TABLE "Book" ("a" INTEGER); ALTER TABLE "Nothing" ADD COLUMN "a" TEXT;')
+    for (let attempt = 0; attempt < 2; attempt += 1)
+      await expect(apply()).rejects.toMatchObject({ code: 'MIGRATION', message: expect.stringContaining('Nothing') })
+    expect(query(`SELECT 1 FROM sqlite_schema WHERE name = 'Book'`)).toEqual([])
     expect(await apply(migrationsDir)).toEqual([])
+  })
+
+  it('are all there or none where the disk has no room for them, and all once it has', async () => {
+    const script = `
+      const { applyMigrations } = await import(${JSON.stringify(new URL('../../../dist/store/migrations.js', import.meta.url).href)})
+      await applyMigrations(JSON.parse(process.argv[1])).then(() => console.log('applied'), (error) => console.log(error.code))
+    `
+    const options = JSON.stringify({ url: `file:${path}`, migrationsDir })
+    const node = [process.execPath, '--input-type=module', '-e', script, options]
+    const applyWithin = (bytes: number) =>
+      execFileSync('prlimit', [`--fsize=${bytes}`, ...node], { encoding: 'utf8' }).trim()
+    // More room each time: it gives out at another place.
+    let said = ''
+    const refused = new Set<string>()
+    for (let bytes = 8_192; said !== 'applied'; bytes += 30_000) {
+      said = applyWithin(bytes)
+      if (said === 'applied') break
+      refused.add(said)
+      expect(query('SELECT name FROM sqlite_schema')).toEqual([])
+    }
+    expect([...refused]).toEqual(['MIGRATION'])
+    expect(await apply()).toEqual([])
+  })
+
+  it('keep what points to a table that is made anew', async () => {
+    await apply()
+    const db = new Database(path)
+    db.pragma('foreign_keys = OFF')
+    const runId = insertRun(db, newRun())
+    db.prepare('INSERT INTO "Label" ("runId", "name", "value") VALUES (?, ?, ?)').run(runId, 'a', 'b')
+    const [{ sql = '' } = {}] = db
+      .prepare<[], { sql: string }>(`SELECT sql FROM sqlite_schema WHERE name = 'Run'`)
+      .all()
+    db.close()
+    addMigration(
+      '20270101000000_anew',
+      `PRAGMA defer_foreign_keys=ON;
+       PRAGMA foreign_keys=OFF;
+       ${sql.replace('"Run"', '"new_Run"')};
+       INSERT INTO "new_Run" SELECT * FROM "Run";
+       DROP TABLE "Run";
+       ALTER TABLE "new_Run" RENAME TO "Run";
+       PRAGMA foreign_keys=ON;
+       PRAGMA defer_foreign_keys=OFF;`,
+    )
+    expect(await apply()).toEqual(['20270101000000_anew'])
+    expect(query('SELECT "runId", "name", "value" FROM "Label"')).toEqual([{ runId, name: 'a', value: 'b' }])
+  })
+
+  it('refuses a database whose migration another version has cut off', async () => {
+    await apply()
+    const db = new Database(path)
+    db.exec('UPDATE _prisma_migrations SET finished_at = NULL')
+    db.close()
+    await expect(apply()).rejects.toMatchObject({ code: 'MIGRATION', message: expect.stringContaining('cut off') })
   })
 
   it('refuses a database of something else', async () => {

@@ -41,11 +41,14 @@ export function createLog(options: LogOptions): Log {
   return pino(settings, isPretty ? readable(destination) : destination)
 }
 
-/** Nobody's log is a reason to end: where its disk is full or its terminal gone, lines wait, and those past the limit are lost. */
+/**
+ * A line that cannot be written is no reason to end: where the disk of the log is full or its terminal gone, lines wait, and those
+ * past the limit are lost. Without pino's flush, which tries for ever; each line is written as it comes.
+ */
 function standardOutput(): DestinationStream {
   const destination = pino.destination({ dest: 1, sync: true, maxLength: MAX_WAITING_BYTES })
   destination.on('error', () => {})
-  return destination
+  return { write: (line) => void destination.write(line) }
 }
 
 /** In this thread, not in one of pino's own: the last lines of a process must not be lost. */

@@ -35,6 +35,9 @@ export interface AbandonedBlock {
   histories: { at: number; attempts: Attempt[] }[]
 }
 
+/** From an attempt that has found no room on the disk to the next one, at least. */
+const NO_ROOM_MS = 1_000
+
 /** Tasks in one such block at most. */
 const MAX_ABANDONED_ROWS = 4_096
 
@@ -104,7 +107,9 @@ export class Attempts {
     if (attempt.error === null || attempt.number >= spec.retry.maxAttempts) return null
     const method = stage.kind === 'FETCH' ? this.options.methodOf(index) : ''
     if (!isRetryable(attempt.error, { kind: stage.kind, method, unsafe: spec.retry.unsafe })) return null
-    return nextDelayMs({ attempt: attempt.number, policy: spec.retry, retryAfterMs, random: random() })
+    const delayMs = nextDelayMs({ attempt: attempt.number, policy: spec.retry, retryAfterMs, random: random() })
+    // By then it is known whether the disk has room: where it has none, nothing is granted.
+    return delayMs !== null && attempt.error.code === 'BODY_NOT_STORED' ? Math.max(delayMs, NO_ROOM_MS) : delayMs
   }
 
   #remember(index: number, attempt: Attempt, delayMs: number): void {

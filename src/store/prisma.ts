@@ -89,10 +89,11 @@ const OUTPUTS_AT_ONCE = 10_000
  */
 export async function createStore(options: StoreOptions): Promise<Store> {
   const path = databasePath(options.url)
-  const lock = lockDatabase(path)
   // What has been opened so far, to be closed in reverse where the next thing fails.
-  const opened: (() => unknown)[] = [() => lock.release()]
+  const opened: (() => unknown)[] = []
   try {
+    const lock = lockDatabase(path)
+    opened.push(() => lock.release())
     const folder = lockFolder(options.dataDir)
     opened.push(() => folder.release())
     const bodiesDir = bodiesFolder(options.dataDir)
@@ -140,6 +141,8 @@ async function connectPrisma(path: string): Promise<PrismaClient> {
   const adapter = new PrismaBetterSqlite3({ url: path, timeout: 0 }, { timestampFormat: 'unixepoch-ms' })
   const prisma = new PrismaClient({ adapter })
   await prisma.$queryRawUnsafe('PRAGMA synchronous = NORMAL')
+  // Transactions with savepoints would write to a temporary file, on a disk of its own that may be full.
+  await prisma.$queryRawUnsafe('PRAGMA temp_store = MEMORY')
   // Checkpoints are the writer's.
   await prisma.$queryRawUnsafe('PRAGMA wal_autocheckpoint = 0')
   await rehearseLaunch(prisma)

@@ -4,8 +4,8 @@ import { type FileHandle, open, rm, stat } from 'node:fs/promises'
 import { StorageError, saysDiskIsFull } from '../domain/storage.js'
 import { errorCodeOf } from './errors.js'
 
-/** As much as a page of the database takes, and more than the system may have left over in a block that is there already. */
-const TRIAL_BYTES = 64 * 1024
+/** What did not fit may have been a commit of many rows, or a launch with a list. */
+const TRIAL_BYTES = 4 * 1024 * 1024
 /** With so much there is room for a commit of many rows. */
 const ROOM_BYTES = 1024 * 1024
 /** Of the system: ENOSPC, EIO. */

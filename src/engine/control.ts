@@ -6,6 +6,7 @@ import { type ComparisonKey, comparisonId, type RunKey, runId } from '../domain/
 import { Problems, type UserError, type UserErrorCode } from '../domain/problems.js'
 import { isFinalRunStatus, type RunRecord, type RunStatus } from '../domain/run.js'
 import { canHappen, RunEvent, statusesBefore } from '../domain/run-states.js'
+import { StorageError, type StorageTrouble, StorageTroubleCode } from '../domain/storage.js'
 import type { Store } from '../store/store.js'
 import type { Comparisons } from './comparisons.js'
 import type { ComparisonOutcome, ControlOutcome, RunView } from './engine.js'
@@ -28,6 +29,8 @@ interface Options {
   /** What the run needs to go on and is not there any more has it fail. */
   check(execution: RunExecution): void
   view(record: RunRecord): RunView
+  /** Why nothing can be written now; null where all is well. */
+  trouble(): StorageTrouble | null
 }
 
 type Refusal = Extract<ControlOutcome, { run: null }>
@@ -52,7 +55,7 @@ export class Controls {
     execution.cancel()
     await this.#end(key)
     if (this.options.live(key) === execution && execution.isCancelled && !execution.ledger.visible.isCancelRequested)
-      throw unwritten()
+      throw this.#unwritten()
     const outcome = await this.#outcome(key)
     const status = outcome.run?.record.status
     // It came to another end meanwhile.
@@ -148,7 +151,13 @@ export class Controls {
   /** Resolves when what was changed is on disk; rejects where it cannot be written for now. */
   async #written(execution: RunExecution): Promise<void> {
     await this.#until(() => execution.isStatusWritten)
-    if (!execution.isStatusWritten) throw unwritten()
+    if (!execution.isStatusWritten) throw this.#unwritten()
+  }
+
+  /** Nobody is told of what a crash would undo. It is tried again until it can be written, or the server ends. */
+  #unwritten(): StorageError {
+    const { code } = this.options.trouble() ?? { code: StorageTroubleCode.FAILED }
+    return new StorageError(code, 'a change of a run could not be written yet: it is tried again')
   }
 
   async #outcome(key: RunKey): Promise<ControlOutcome> {
@@ -165,11 +174,6 @@ export class Controls {
   #rest(): Promise<void> {
     return new Promise((resolve) => void this.options.clock.setTimer(resolve, LOOK_MS))
   }
-}
-
-/** Nobody is told of what a crash would undo. */
-function unwritten(): Error {
-  return new Error('the change of a run could not be written yet: it is tried again')
 }
 
 const PART_OF_COMPARISON =

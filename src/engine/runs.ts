@@ -153,6 +153,7 @@ export class Runs implements Engine {
       comparisons: this.#comparisons,
       live: (key) => this.#live.get(key) ?? null,
       check: (execution) => this.#checkNeeds(execution),
+      trouble: () => this.#storage.trouble,
       view: (record) => this.view(record),
     })
     this.#takeUp = new TakeUp({
@@ -262,19 +263,19 @@ export class Runs implements Engine {
   }
 
   cancelRun(key: RunKey): Promise<ControlOutcome> {
-    return this.#controls.cancelRun(key)
+    return this.#storage.over(() => this.#controls.cancelRun(key))
   }
 
   pauseRun(key: RunKey): Promise<ControlOutcome> {
-    return this.#controls.pauseRun(key)
+    return this.#storage.over(() => this.#controls.pauseRun(key))
   }
 
   resumeRun(key: RunKey): Promise<ControlOutcome> {
-    return this.#controls.resumeRun(key)
+    return this.#storage.over(() => this.#controls.resumeRun(key))
   }
 
   cancelComparison(key: ComparisonKey): Promise<ComparisonOutcome> {
-    return this.#controls.cancelComparison(key)
+    return this.#storage.over(() => this.#controls.cancelComparison(key))
   }
 
   async deleteRun(key: RunKey): Promise<DeleteOutcome> {

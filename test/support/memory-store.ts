@@ -10,6 +10,7 @@ import { IndexSet } from '../../src/domain/indexset.js'
 import { readyAtOf } from '../../src/domain/queue-wait.js'
 import { outputAt } from '../../src/domain/results.js'
 import { doneOf, isFinalRunStatus, type RunRecord } from '../../src/domain/run.js'
+import { StorageError } from '../../src/domain/storage.js'
 import type { Attempt, FetchDetail, TaskRecord } from '../../src/domain/task.js'
 import { STORED_TASK_STATUS, type StoredTaskStatus } from '../../src/domain/task.js'
 import { type LaneTimeline, TimelineFold } from '../../src/domain/timeline.js'
@@ -57,6 +58,7 @@ type Served =
   | 'createComparison'
   | 'earlierComparison'
   | 'noteInterrupted'
+  | 'proveWritable'
   | 'comparison'
   | 'comparedRuns'
   | 'commit'
@@ -131,6 +133,9 @@ export class MemoryStore {
       items: (runId, indexes) => this.items(runId, indexes),
       sourceFile: async (runId) => this.#files.get(runId) ?? null,
       task: (runId, stage, index) => this.task(runId, stage, index),
+      proveWritable: async () => {
+        if (this.failCommits > 0) throw new StorageError('FAILED', 'the disk is in trouble')
+      },
       unfinishedRuns: () => this.unfinishedRuns(),
       run: (key) => this.run(key),
       endedIndexes: (runId, stage, total) => this.endedIndexes(runId, stage, total),

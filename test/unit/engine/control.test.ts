@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { RunKey } from '../../../src/domain/ids.js'
 import { Outcome } from '../../../src/domain/results.js'
+import { StorageError } from '../../../src/domain/storage.js'
 import type { ControlOutcome } from '../../../src/engine/engine.js'
 import { World } from '../../support/engine-world.js'
 import type { Verdict } from '../../support/fake-lanes.js'
@@ -140,12 +141,12 @@ describe('cancelRun', () => {
 })
 
 describe('on a disk that cannot be written', () => {
-  it('nothing is said to have happened', async () => {
+  it('changes are refused, and nothing is said to have happened', async () => {
     const world = new World()
     const key = await world.compute({ items: 4, options: { concurrency: 1 } })
     world.store.failCommits = Number.POSITIVE_INFINITY
     for (const change of ['pauseRun', 'cancelRun'] as const) {
-      const refused = expect(world.runs[change](key)).rejects.toThrow('could not be written yet')
+      const refused = expect(world.runs[change](key)).rejects.toBeInstanceOf(StorageError)
       for (let turn = 0; turn < 1000; turn += 1) await world.pass(5)
       await refused
     }

@@ -51,6 +51,9 @@ const BUILT_FILES: AppFiles = {
 /** Idle lanes more than a run has by default: a short fetch beside a compute finds a warm one, and so do the stages of a pipeline. */
 const EXTRA_WARM_LANES = 2
 
+/** When the server leaves: what requests under way get to end. */
+const CLOSE_GRACE_MS = 1_000
+
 /** What a client may wait longer to see a task ended, while many end. */
 const GATHER_MS = 20
 
@@ -128,6 +131,7 @@ async function serve({ config, log, functions, store, lanes, counter }: Parts): 
     services,
     introspection: config.introspection,
     origins: config.origins,
+    closeGraceMs: CLOSE_GRACE_MS,
     uploads: new Uploads({ folder: uploadsDir(config), maxBytes: config.maxFileBytes, maxItems: config.maxItems }),
     readiness: () => {
       const { storageTrouble } = runs

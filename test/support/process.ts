@@ -33,12 +33,13 @@ class Program {
   stderr = ''
   #waiting: (() => void)[] = []
 
-  constructor(command: readonly string[], settings: Environment, cwd?: string) {
+  constructor(command: readonly string[], settings: Environment, options: { cwd?: string; isLeader?: boolean } = {}) {
     const [file = '', ...args] = command
     this.child = spawn(file, args, {
       env: environment(settings),
       stdio: ['ignore', 'pipe', 'pipe'],
-      ...(cwd && { cwd }),
+      detached: options.isLeader ?? false,
+      ...(options.cwd && { cwd: options.cwd }),
     })
     const gather = (stream: 'stdout' | 'stderr') => (text: string) => {
       this[stream] += text
@@ -94,14 +95,17 @@ export interface ServerProcess {
   /** Sends the signal; resolves when the process has ended. */
   end(signal: NodeJS.Signals): Promise<Exit>
   readonly exit: Promise<Exit>
+  /** Does not wait for its end. */
+  signal(signal: NodeJS.Signals): void
 }
 
 export async function startProcess(
   settings: Environment,
-  options: { args?: readonly string[]; command?: readonly string[]; cwd?: string } = {},
+  /** `isLeader`: of a process group of its own. */
+  options: { args?: readonly string[]; command?: readonly string[]; cwd?: string; isLeader?: boolean } = {},
 ): Promise<ServerProcess> {
   const command = options.command ?? [process.execPath, MAIN, ...(options.args ?? [])]
-  const program = new Program(command, { PORT: '0', ...settings }, options.cwd)
+  const program = new Program(command, { PORT: '0', ...settings }, options)
   const lines = (stdout: string) => stdout.split('\n').filter((line) => line.startsWith('{'))
   const parsed = (stdout: string): LogLine[] => {
     const whole = stdout.slice(0, stdout.lastIndexOf('\n') + 1)
@@ -117,6 +121,7 @@ export async function startProcess(
     pid: program.child.pid ?? Number.NaN,
     exit: program.exit,
     log: () => parsed(program.stdout),
+    signal: (signal) => void program.child.kill(signal),
     end(signal) {
       program.child.kill(signal)
       return program.exit

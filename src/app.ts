@@ -10,6 +10,7 @@ import { createItemCounter } from './counting/threads.js'
 import { TROUBLE_MESSAGES } from './domain/storage.js'
 import { Runs } from './engine/runs.js'
 import { MemoryEventBus } from './events/memory.js'
+import { createDestinationPolicy } from './fetching/destination.js'
 import { Uploads } from './files/uploads.js'
 import { BUILTINS } from './functions/builtins/index.js'
 import { createRegistry, type FunctionRegistry } from './functions/registry.js'
@@ -92,6 +93,12 @@ function uploadsDir({ dataDir }: Config): string {
   return join(dataDir, 'uploads')
 }
 
+/** Whether a host is named among those that fetches may reach; a name that leads to one of their addresses is not. */
+function ownHosts({ allowHosts }: Config): (host: string) => boolean {
+  const policy = createDestinationPolicy(allowHosts)
+  return (host) => policy.names(host.replace(/:\d+$/, ''))
+}
+
 async function loadFunctions(config: Config, log: Log): Promise<FunctionRegistry> {
   const { registry, problems } = await createRegistry({ builtins: BUILTINS, directory: config.functionsDir })
   for (const problem of problems)
@@ -123,6 +130,7 @@ async function serve({ config, log, functions, store, lanes, counter }: Parts): 
     log,
     limits: { ...config, defaultLanes: config.lanes },
     counter,
+    isOwnHost: ownHosts(config),
     uploadPath: (file) => join(uploadsDir(config), file),
   })
   let leaving = false

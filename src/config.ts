@@ -26,6 +26,8 @@ export interface Config {
   readonly laneMemoryMb: number
   /** Fetches in flight at most, over all runs. */
   readonly maxInFlight: number
+  /** Fetches in flight to one host at most, over all runs; the owner's own hosts, those of allowHosts, have no such limit. */
+  readonly hostConcurrency: number
   readonly maxInlineItems: number
   readonly maxItems: number
   /** Of an uploaded file. */
@@ -69,6 +71,12 @@ export const SETTINGS: readonly Setting[] = [
   { name: 'HEDDLE_MAX_LANES', fallback: '32', meaning: 'lanes that a launch may ask for, and all runs hold together' },
   { name: 'HEDDLE_LANE_MEMORY_MB', fallback: '512', meaning: 'a lane that needs more is ended: OUT_OF_MEMORY' },
   { name: 'HEDDLE_MAX_IN_FLIGHT', fallback: '256', meaning: 'fetches in flight at most, over all runs' },
+  {
+    name: 'HEDDLE_HOST_CONCURRENCY',
+    fallback: '16',
+    meaning:
+      'fetches in flight to one host at most, over all runs; those that HEDDLE_ALLOW_HOSTS names have no such limit',
+  },
   { name: 'HEDDLE_MAX_INLINE_ITEMS', fallback: '10000', meaning: 'items of a list in a request' },
   { name: 'HEDDLE_MAX_ITEMS', fallback: '10000000', meaning: 'items of a template, range or file' },
   {
@@ -187,6 +195,7 @@ export function readConfig(env: Environment = process.env): Config {
     maxLanes,
     laneMemoryMb: read.whole('HEDDLE_LANE_MEMORY_MB', 512, [16, 1_048_576]),
     maxInFlight: read.whole('HEDDLE_MAX_IN_FLIGHT', 256, [1, 100_000]),
+    hostConcurrency: read.whole('HEDDLE_HOST_CONCURRENCY', 16, [1, 100_000]),
     maxInlineItems: read.whole('HEDDLE_MAX_INLINE_ITEMS', 10_000, COUNT),
     maxItems: read.whole('HEDDLE_MAX_ITEMS', 10_000_000, COUNT),
     maxFileBytes: MAX_FILE_BYTES,

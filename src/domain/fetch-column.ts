@@ -7,6 +7,7 @@ import type { FetchDetail } from './task.js'
 
 /** The numbers of a task, in this order; NaN for null. */
 const NUMBERS = ['bytes', 'status', 'redirects', 'dnsMs', 'connectMs', 'tlsMs', 'firstByteMs', 'downloadMs'] as const
+const REDIRECTS = NUMBERS.indexOf('redirects')
 /** After them: whether the connection was there already, and whether there is a hash. */
 const REUSED = NUMBERS.length
 const HASHED = REUSED + 1
@@ -85,6 +86,11 @@ export function cellsAt(column: FetchColumn | null, at: number): FetchCells | nu
 export function hostAt({ numbers, text, ends }: FetchColumn, at: number): string | null {
   if (Number.isNaN(numbers[at * WIDTH]!)) return null
   return text.slice(ends[at * TEXTS + 1]!, ends[at * TEXTS + 2]!)
+}
+
+/** How often the request was led elsewhere; 0 where there is no detail. */
+export function redirectsAt(column: FetchColumn | null, at: number): number {
+  return column === null ? 0 : column.numbers[at * WIDTH + REDIRECTS]! || 0
 }
 
 /** The detail as it was added; null where there is none. */

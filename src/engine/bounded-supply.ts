@@ -45,6 +45,10 @@ export class BoundedSupply implements Supply {
     this.inner.started(starts)
   }
 
+  reported(columns: ResultColumns): void {
+    this.inner.reported(columns)
+  }
+
   giveBack(index: number, attempt: number): void {
     this.inner.giveBack(index, attempt)
   }

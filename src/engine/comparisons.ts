@@ -16,6 +16,7 @@ import { Alarm } from './alarm.js'
 import { type CheckedComparison, checkComparison } from './comparison-checks.js'
 import type { ComparisonOutcome, LaunchComparisonInput } from './engine.js'
 import type { FetchBudget } from './fetch-budget.js'
+import type { Hosts } from './hosts.js'
 import { laneNeeds } from './lane-needs.js'
 import { fileOf, idempotencyOf } from './launch.js'
 import { stateOf } from './ledger.js'
@@ -30,6 +31,7 @@ interface Options {
   lanes: Pick<LanePool, 'prepare'>
   scheduler: Pick<Scheduler, 'reserve' | 'vacate'>
   fetches: Pick<FetchBudget, 'isolate'>
+  hosts: Pick<Hosts, 'isolate'>
   bus: EventBus
   clock: Clock
   random(): number
@@ -237,7 +239,7 @@ export class Comparisons {
 
   /** No other run holds a lane, nor will. */
   async #measure(underway: Underway): Promise<void> {
-    const { fetches, execute, onError, clock } = this.options
+    const { fetches, hosts, execute, onError, clock } = this.options
     const run = underway.left[0]
     this.#measuring = underway
     // All that was left of it is being cancelled.
@@ -249,6 +251,7 @@ export class Comparisons {
     if (endTurn === null) return
     this.#endTurn = endTurn
     fetches.isolate(run.key)
+    hosts.isolate(run.key)
     await this.#prepareLanes(run)
     if (this.#stopped) return
     if (underway.left[0] !== run) {
@@ -295,6 +298,7 @@ export class Comparisons {
     this.#endTurn()
     // Those who wait for room ask for lanes again, before it is seen who goes on.
     this.options.fetches.isolate(null)
+    this.options.hosts.isolate(null)
     this.options.scheduler.vacate(underway, underway.left.length === 0)
   }
 }

@@ -15,6 +15,9 @@ import type { LaneTimeline } from '../domain/timeline.js'
 import type { Distribution } from '../domain/timing.js'
 import type { UploadedFile } from '../domain/upload.js'
 import type { LaneStatus } from '../lanes/lane.js'
+import type { HostStatus } from './hosts.js'
+
+export type { HostStatus } from './hosts.js'
 
 type Maybe<T> = T | null | undefined
 
@@ -191,6 +194,8 @@ export interface Engine {
   /** The runs of a comparison as they are now, in the order in which they are run; none where it is gone. */
   comparedRuns(comparison: ComparisonRecord): Promise<ComparedRun[]>
   load(): EngineLoad
+  /** What all runs have to do with the hosts that they fetch from, `max` of them at most. */
+  hosts(max: number): HostStatus[]
   /**
    * What each strategy costs on this machine, measured at the first call: that takes a second or two, after the run of a comparison
    * that has all lanes to itself.

@@ -6,6 +6,7 @@ import { Outcome, type ResultColumns } from '../domain/results.js'
 import type { InService } from '../lanes/lane.js'
 import type { Grant, ResultBlock } from '../lanes/protocol.js'
 import { type HostGate, NO_HOST } from './host-gate.js'
+import type { SentItem } from './host-reports.js'
 import { LONG_TASK_MS, type Measure, SHORT_TASK_MS } from './measure.js'
 import type { Feed } from './probe-run.js'
 import type { DeadLane } from './session.js'
@@ -104,18 +105,20 @@ interface PickedFeedOptions {
   gate: HostGate
   /** What could start later is not waited for, by the monotonic clock. */
   untilMs: number
+  /** Requests have come back, and what they were is still known. */
+  onReported(columns: ResultColumns, sentOf: (index: number) => SentItem | null): void
   onEnded(columns: ResultColumns): void
 }
 
 /** Items that were picked, each as soon as its host may be asked. */
 export class PickedFeed extends MeasuredFeed {
   readonly #waiting: (PickedInput & { host: string })[]
-  /** The host of what is handed out. */
-  readonly #out = new Map<number, string>()
+  readonly #out = new Map<number, SentItem>()
 
   constructor(private readonly options: PickedFeedOptions) {
     super(options.measure, options.clock)
     this.#waiting = [...options.items]
+    for (const { host } of this.#waiting) this.#tellWaiting(host)
   }
 
   get ready(): number {
@@ -130,29 +133,30 @@ export class PickedFeed extends MeasuredFeed {
   }
 
   protected get isDone(): boolean {
-    if (this.#waiting.length === 0) return true
-    const mayCome = this.#waiting.some(({ host }) => this.#hasRoom(host)) || this.dueMs !== null
-    return this.#out.size === 0 && !mayCome
+    return this.#out.size === 0 && this.#waiting.every(({ host }) => this.#comesTooLate(host))
   }
 
   protected take(): Grant {
     const place = this.#waiting.findIndex(({ host }) => this.#hasRoom(host))
     const [item] = this.#waiting.splice(place, 1)
     const { index, host } = item!
-    this.options.gate.start(host, this.clock.monotonicMs())
-    this.#out.set(index, host)
+    const takenMs = this.clock.monotonicMs()
+    this.options.gate.start(host, takenMs)
+    this.#tellWaiting(host)
+    this.#out.set(index, { host, takenMs })
     return toGrant(item!)
   }
 
   protected ended(columns: ResultColumns): void {
     const nowMs = this.clock.monotonicMs()
     const zeroMs = this.clock.epochMs() - nowMs
+    this.options.onReported(columns, (index) => this.#out.get(index) ?? null)
     for (let at = 0; at < columns.count; at += 1) {
       const index = columns.indexes[at]!
-      const host = this.#out.get(index) ?? NO_HOST
+      const { host, takenMs } = this.#out.get(index) ?? { host: NO_HOST, takenMs: nowMs }
       // A lane that is new loads and connects before it sends what it was handed: the host is to be spared from then on.
       this.options.gate.startedLate(host, Math.min(sentAt(columns, at) - zeroMs, nowMs))
-      this.options.gate.end(host)
+      this.options.gate.end(host, takenMs)
       this.#out.delete(index)
     }
     this.options.onEnded(columns)
@@ -162,10 +166,20 @@ export class PickedFeed extends MeasuredFeed {
     return this.options.gate.room(host, this.clock.monotonicMs()) > 0
   }
 
-  /** Null where it is too late. */
+  #tellWaiting(host: string): void {
+    this.options.gate.want(host, this.#waiting.filter((item) => item.host === host).length)
+  }
+
+  /** Null where it is too late, or takes the end of a request. */
   #dueMs(host: string): number | null {
     const dueMs = this.options.gate.dueMs(host, this.clock.monotonicMs())
     return dueMs !== null && dueMs < this.options.untilMs ? dueMs : null
+  }
+
+  /** Where runs have all that a host is to be asked for, one of them may leave room in time. */
+  #comesTooLate(host: string): boolean {
+    const dueMs = this.#hasRoom(host) ? null : this.options.gate.dueMs(host, this.clock.monotonicMs())
+    return dueMs !== null && dueMs >= this.options.untilMs
   }
 }
 

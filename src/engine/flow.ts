@@ -170,6 +170,8 @@ export class FlowSupply implements Supply {
 
   started(): void {}
 
+  reported(): void {}
+
   giveBack(index: number, attempt: number): void {
     this.#again.giveBack(index, attempt)
   }

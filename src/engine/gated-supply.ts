@@ -1,25 +1,23 @@
 /**
- * The supply of fetches that have to wait for their host, or for another item with the same request: reads the source ahead,
+ * The supply of fetches that go to several hosts, or may have to wait for another item with the same request: reads the source ahead,
  * knows where each item goes, and says of those alone that they are ready which may start now.
  */
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Clock } from '../clock.js'
-import type { FetchOptions, Source, StageSpec } from '../domain/batch.js'
-import type { TaskError } from '../domain/errors.js'
-import type { IndexSet } from '../domain/indexset.js'
-import { areAllDifferent, commonHost, RequestKeys, type RequestLike, urlOf } from '../domain/request-key.js'
+import type { FetchOptions } from '../domain/batch.js'
+import { commonHost, RequestKeys, type RequestLike, urlOf } from '../domain/request-key.js'
 import type { ResultColumns } from '../domain/results.js'
-import type { RunRecord } from '../domain/run.js'
-import type { Store } from '../store/store.js'
 import { Alarm } from './alarm.js'
 import { Duplicates } from './duplicates.js'
-import type { FlowSupply } from './flow.js'
-import { type HostGate, LimitedHosts, NO_HOST } from './host-gate.js'
+import { gateOf, type HostGate, NO_HOST } from './host-gate.js'
 import { HostQueues, MAX_ITEMS_A_HOST } from './host-queues.js'
+import { reportTo, type SentItem } from './host-reports.js'
+import type { HostSeat } from './hosts.js'
+import { MAX_START_MS, MIN_RING_MS } from './pace.js'
 import { MAX_WAITING, PendingItems } from './pending.js'
 import { SourceReader } from './source-reader.js'
 import type { Batch, Range, Starts, Supply } from './supply.js'
+import type { SupplyOptions } from './supply-options.js'
 
 /** Items read at a time: a millisecond of the event loop or less. */
 const SLICE = 250
@@ -33,64 +31,13 @@ const MIN_READY = 1_000
 const MAX_ITEMS_OF_THE_ONE = 2 * MAX_ITEMS_A_HOST
 /** Hosts that may wait at a time: those known by then keep any machine busy. */
 const MAX_HOSTS = 100_000
-/** A timer rings no oftener than this: what became due meanwhile is made up for. */
-const MIN_RING_MS = 4
-/** From being handed out to being started: what takes longer has not kept to its host's pace. */
-const MAX_START_MS = 20
 /** Answers read from the disk at a time. */
 const ANSWERS = 32
 /** Until an answer that is on its way to the disk is looked for again. */
 const REREAD_ANSWER_MS = 20
 
-export interface SupplyOptions {
-  record: RunRecord
-  stage: number
-  /** What flows into a later stage; null in the first one, whose items are the source's. */
-  flow: FlowSupply | null
-  /** In flight at most, as executed. */
-  concurrency: number
-  /** Items that had ended before this process knew of the run; null: none. It is taken over. */
-  ended: IndexSet | null
-  clock: Clock
-  store: Pick<Store, 'items' | 'task'>
-  /** Whether nothing more can be recorded for now. */
-  isFull(): boolean
-  /** Items have ended that were never sent. */
-  onEnded(columns: ResultColumns): void
-  /** More may be ready than before, or all may have ended. */
-  onChanged(): void
-  onUnreadable(error: TaskError): void
-}
-
-/** The plain supply, unless the run has limits per host or requests that may be the same. */
-export function createSupply(options: SupplyOptions): Supply {
-  const { record, stage, flow, ended } = options
-  const work = record.spec.stages[stage]!
-  if (work.kind !== 'FETCH' || !isGated(work)) return flow ?? new PendingItems(record.spec.source.count, ended)
-  const { fetch } = work
-  const hasDuplicates = fetch.dedupe === true && (flow !== null || !isKnownToDiffer(record.spec.source))
-  const limits = { concurrency: fetch.perHostConcurrency ?? null, rate: fetch.perHostRate ?? null }
-  const hasLimits = limits.concurrency !== null || limits.rate !== null
-  if (!hasDuplicates && !hasLimits) return new PendingItems(record.spec.source.count, ended)
-  const gate = hasLimits ? new LimitedHosts(limits) : null
-  return new GatedSupply({ ...options, fetch, gate, hasDuplicates })
-}
-
-/** Whether items of the stage may have to wait for their host, or for another item. */
-export function isGated(stage: StageSpec): boolean {
-  if (stage.kind !== 'FETCH') return false
-  const { dedupe, perHostConcurrency, perHostRate } = stage.fetch
-  return dedupe === true || (perHostConcurrency ?? perHostRate ?? null) !== null
-}
-
-function isKnownToDiffer(source: Source): boolean {
-  return source.kind === 'template' && areAllDifferent(source)
-}
-
 interface GatedOptions extends SupplyOptions {
   fetch: FetchOptions
-  /** Null: hosts have no limits. */
-  gate: HostGate | null
   /** Whether one request is sent once. */
   hasDuplicates: boolean
 }
@@ -105,12 +52,12 @@ interface ToRead {
 }
 
 export class GatedSupply implements Supply {
-  readonly mayWaitInLane: boolean
   /** Never read. */
   readonly #fresh: Pick<Supply, 'take' | 'size' | 'giveBack'>
   /** In back-off, or given back. */
   readonly #again = new PendingItems(0)
   readonly #gate: HostGate
+  readonly #seat: HostSeat
   readonly #queues: HostQueues
   readonly #duplicates: Duplicates | null
   readonly #keys: RequestKeys
@@ -118,7 +65,7 @@ export class GatedSupply implements Supply {
   /** Where all items go; null where that is to be seen of each. */
   readonly #host: string | null
   /** What is handed out. */
-  readonly #out = new Map<number, { host: string; takenMs: number }>()
+  readonly #out = new Map<number, SentItem>()
   readonly #alarm: Alarm
   readonly #enough: number
   #left: number
@@ -130,18 +77,18 @@ export class GatedSupply implements Supply {
   #woken = false
 
   constructor(private readonly options: GatedOptions) {
-    const { record, ended, flow, gate, hasDuplicates, clock, concurrency } = options
+    const { record, ended, flow, fetch, hasDuplicates, clock, concurrency } = options
     const total = record.spec.source.count
-    this.mayWaitInLane = gate === null
     // Whoever leads those that are still to end may have ended: with duplicates all are read.
     this.#fresh = flow ?? new PendingItems(total, hasDuplicates ? null : ended)
     // What flows is without those that have ended, unless others are to have their answers.
     const answered = flow === null || hasDuplicates ? (ended?.size ?? 0) : 0
     this.#left = (flow?.size ?? total) - answered
     if (flow) flow.onArrival = () => this.#onArrival()
-    this.#gate = gate ?? new LimitedHosts({ concurrency: null, rate: null })
+    this.#seat = options.hosts.seat(options.user, (hosts) => this.#hostsChanged(hosts))
+    this.#gate = gateOf(this.#seat, fetch)
     this.#queues = new HostQueues(this.#gate)
-    this.#host = gate === null ? NO_HOST : flow ? null : commonHost(record.spec.source)
+    this.#host = flow ? null : commonHost(record.spec.source)
     this.#keys = new RequestKeys(options.fetch.headers)
     this.#reader = new SourceReader(options)
     this.#duplicates = hasDuplicates
@@ -157,6 +104,11 @@ export class GatedSupply implements Supply {
 
   get size(): number {
     return this.#left
+  }
+
+  /** Of a host with a limit the lanes are handed what they can start at once. */
+  get mayWaitInLane(): boolean {
+    return this.#queues.areUnlimited
   }
 
   /** Items that are handed out. */
@@ -209,6 +161,10 @@ export class GatedSupply implements Supply {
     this.#arm()
   }
 
+  reported(columns: ResultColumns): void {
+    reportTo(this.#seat, columns, (index) => this.#out.get(index) ?? null)
+  }
+
   giveBack(index: number, attempt: number): void {
     this.#comeBack(index)
     this.#again.giveBack(index, attempt)
@@ -243,6 +199,19 @@ export class GatedSupply implements Supply {
     this.#stopped = true
     this.#alarm.set(null)
     this.#reader.stop()
+    this.#seat.close()
+  }
+
+  /** Others have left room, or a host is to be left alone, or is not any more. */
+  #hostsChanged(hosts: readonly string[]): void {
+    if (this.#stopped) return
+    const nowMs = this.options.clock.monotonicMs()
+    for (const host of hosts) this.#queues.changed(host, nowMs)
+    // What waits in a lane is not to be sent either.
+    if (this.#out.size > 0 && hosts.some((host) => this.#seat.dueMs(host, nowMs) !== null)) this.options.recall()
+    this.#arm()
+    this.#wake()
+    this.options.onChanged()
   }
 
   #onArrival(): void {
@@ -262,7 +231,7 @@ export class GatedSupply implements Supply {
     const out = this.#out.get(index)
     if (out === undefined) return
     this.#out.delete(index)
-    this.#gate.end(out.host)
+    this.#gate.end(out.host, out.takenMs)
     this.#queues.changed(out.host, this.options.clock.monotonicMs())
   }
 

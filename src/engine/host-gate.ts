@@ -1,3 +1,7 @@
+/** Gates before hosts: what one is, the limits of a batch, and both of two. */
+
+import type { FetchOptions } from '../domain/batch.js'
+
 /**
  * The contract of a gate: how many requests may start to a host now, and when more may. What it says holds until something is
  * started or ended, or time passes: who asks takes no more than that.
@@ -7,12 +11,16 @@ export interface HostGate {
   room(host: string, nowMs: number): number
   /** When there is room, where there is none now: null where that takes the end of one that is under way. */
   dueMs(host: string, nowMs: number): number | null
-  /** One is started. */
-  start(host: string, nowMs: number): void
+  /** To be told whenever more or fewer items wait for the host, before it is asked about that. */
+  want(host: string, count: number): void
+  /** Some are started, one if `count` is left out. */
+  start(host: string, nowMs: number, count?: number): void
   /** One that was started before has got on its way only at `atMs`. */
   startedLate(host: string, atMs: number): void
-  /** One has ended, or was given back: it is under way no more. */
-  end(host: string): void
+  /** Some that were started at `startedMs` have ended, or were given back: they are under way no more. */
+  end(host: string, startedMs: number, count?: number): void
+  /** Whether the host has no limit, so that what is handed out may wait in a lane for its turn. */
+  mayWaitInLane(host: string): boolean
 }
 
 export interface HostLimits {
@@ -92,8 +100,18 @@ export class LimitedHosts implements HostGate {
     return dueMs <= nowMs ? null : dueMs
   }
 
-  start(host: string, nowMs: number): void {
+  want(): void {}
+
+  mayWaitInLane(host: string): boolean {
+    return host === NO_HOST || (this.#maxUnderway === Number.POSITIVE_INFINITY && this.#spacingMs === 0)
+  }
+
+  start(host: string, nowMs: number, count = 1): void {
     if (host === NO_HOST) return
+    for (let at = 0; at < count; at += 1) this.#startOne(host, nowMs)
+  }
+
+  #startOne(host: string, nowMs: number): void {
     const state = this.#hosts.get(host)
     if (state === undefined) {
       const recent = this.#spacingMs === 0 ? [] : [nowMs]
@@ -121,10 +139,10 @@ export class LimitedHosts implements HostGate {
     if (recent.length > 0) recent[last] = Math.max(recent[last]!, atMs)
   }
 
-  end(host: string): void {
+  end(host: string, _startedMs: number, count = 1): void {
     const state = this.#hosts.get(host)
     if (state === undefined) return
-    state.underway -= 1
+    state.underway -= count
     if (state.underway === 0 && this.#spacingMs === 0) this.#hosts.delete(host)
   }
 
@@ -153,4 +171,58 @@ export class LimitedHosts implements HostGate {
     }
     this.#sweepAt = Math.max(MIN_SWEPT, 2 * this.#hosts.size)
   }
+}
+
+/** Both at once: what one of them does not let through waits. */
+export class CombinedGate implements HostGate {
+  constructor(
+    private readonly one: HostGate,
+    private readonly other: HostGate,
+  ) {}
+
+  room(host: string, nowMs: number): number {
+    return Math.min(this.one.room(host, nowMs), this.other.room(host, nowMs))
+  }
+
+  /** Where one of them waits for an end, there is none to tell. */
+  dueMs(host: string, nowMs: number): number | null {
+    let latestMs: number | null = null
+    for (const gate of [this.one, this.other]) {
+      if (gate.room(host, nowMs) > 0) continue
+      const dueMs = gate.dueMs(host, nowMs)
+      if (dueMs === null) return null
+      latestMs = Math.max(latestMs ?? dueMs, dueMs)
+    }
+    return latestMs
+  }
+
+  want(host: string, count: number): void {
+    this.one.want(host, count)
+    this.other.want(host, count)
+  }
+
+  start(host: string, nowMs: number, count = 1): void {
+    this.one.start(host, nowMs, count)
+    this.other.start(host, nowMs, count)
+  }
+
+  startedLate(host: string, atMs: number): void {
+    this.one.startedLate(host, atMs)
+    this.other.startedLate(host, atMs)
+  }
+
+  end(host: string, startedMs: number, count = 1): void {
+    this.one.end(host, startedMs, count)
+    this.other.end(host, startedMs, count)
+  }
+
+  mayWaitInLane(host: string): boolean {
+    return this.one.mayWaitInLane(host) && this.other.mayWaitInLane(host)
+  }
+}
+
+/** What a batch asks for holds for its own requests, and what the server allows for those of all runs. */
+export function gateOf(server: HostGate, { perHostConcurrency = null, perHostRate = null }: FetchOptions): HostGate {
+  if (perHostConcurrency === null && perHostRate === null) return server
+  return new CombinedGate(new LimitedHosts({ concurrency: perHostConcurrency, rate: perHostRate }), server)
 }

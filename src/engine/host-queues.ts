@@ -29,6 +29,8 @@ const FEW = 16
 interface HostQueue {
   readonly host: string
   readonly order: number
+  /** Whether the host has a limit. */
+  readonly isLimited: boolean
   /** From `head` on. */
   items: ReadItem[]
   head: number
@@ -52,6 +54,8 @@ export class HostQueues {
   #items = 0
   #chars = 0
   #lastOrder = 0
+  /** Hosts that have a limit. */
+  #limited = 0
 
   constructor(private readonly gate: HostGate) {}
 
@@ -63,6 +67,11 @@ export class HostQueues {
   /** Hosts that have something to do. */
   get hosts(): number {
     return this.#queues.size
+  }
+
+  /** Whether there is no limit for any of the hosts that have something to do. */
+  get areUnlimited(): boolean {
+    return this.#limited === 0
   }
 
   /** Items in memory. */
@@ -92,16 +101,20 @@ export class HostQueues {
     if (!queue) return true
     if (queue.spilled !== null) return false
     const length = lengthOf(queue)
-    return length === 0 || (length < MAX_ITEMS_A_HOST && this.hasRoom)
+    const most = queue.isLimited ? MAX_ITEMS_A_HOST : MAX_ITEMS
+    return length === 0 || (length < most && this.hasRoom)
   }
 
   add(host: string, item: ReadItem, { nowMs, first }: { nowMs: number; first: boolean }): void {
     const queue = this.#queueOf(host)
+    // Where not all of them may go, one more may not either.
+    const waits = queue.ready < lengthOf(queue)
     if (first) queue.front.push(item)
     else queue.items.push(item)
     this.#items += 1
     this.#chars += item.chars
-    this.#refresh(queue, nowMs)
+    if (waits) this.#tellWaiting(queue)
+    else this.#refresh(queue, nowMs)
   }
 
   /** Remembers an item by its index alone. */
@@ -109,6 +122,7 @@ export class HostQueues {
     const queue = this.#queueOf(host)
     queue.spilled ??= new IndexList()
     queue.spilled.push(index)
+    this.#tellWaiting(queue)
     this.#noteHunger(queue)
   }
 
@@ -119,6 +133,7 @@ export class HostQueues {
       this.#hungry.delete(queue)
       const indexes = queue.spilled!.take(this.hasRoom ? MAX_ITEMS_A_HOST / 2 : FEW)
       if (queue.spilled!.size === 0) queue.spilled = null
+      this.#tellWaiting(queue)
       this.#forgetIfDone(queue)
       return indexes
     }
@@ -165,13 +180,20 @@ export class HostQueues {
     if (!queue) {
       this.#lastOrder += 1
       const order = this.#lastOrder
-      queue = { host, order, items: [], head: 0, front: [], spilled: null, ready: 0, dueMs: null }
+      const isLimited = !this.gate.mayWaitInLane(host)
+      queue = { host, order, isLimited, items: [], head: 0, front: [], spilled: null, ready: 0, dueMs: null }
       this.#queues.set(host, queue)
+      if (isLimited) this.#limited += 1
     }
     return queue
   }
 
+  #tellWaiting(queue: HostQueue): void {
+    this.gate.want(queue.host, lengthOf(queue) + (queue.spilled?.size ?? 0))
+  }
+
   #refresh(queue: HostQueue, nowMs: number): void {
+    this.#tellWaiting(queue)
     const length = lengthOf(queue)
     const ready = length === 0 ? 0 : Math.max(0, Math.min(length, this.gate.room(queue.host, nowMs)))
     this.#ready += ready - queue.ready
@@ -193,7 +215,9 @@ export class HostQueues {
   }
 
   #forgetIfDone(queue: HostQueue): void {
-    if (lengthOf(queue) === 0 && queue.spilled === null) this.#queues.delete(queue.host)
+    if (lengthOf(queue) > 0 || queue.spilled !== null) return
+    this.#queues.delete(queue.host)
+    if (queue.isLimited) this.#limited -= 1
   }
 }
 

@@ -10,7 +10,7 @@ import type { SourceFile } from '../store/store.js'
 export function toJobSpec(
   { key, spec }: Pick<RunRecord, 'key' | 'spec'>,
   { stage, file }: { stage: number; file: SourceFile | null },
-  own: Pick<JobSpec, 'job' | 'slots' | 'maxOutputBytes' | 'tellsWaiting'>,
+  own: Pick<JobSpec, 'job' | 'slots' | 'maxOutputBytes' | 'tellsWaiting' | 'isAwaited'>,
 ): JobSpec {
   const { source } = spec
   const work = spec.stages[stage]!

@@ -100,6 +100,8 @@ export class PendingItems implements Supply {
   /** What was taken is not remembered. */
   started(): void {}
 
+  reported(): void {}
+
   ended(): void {}
 
   stop(): void {}

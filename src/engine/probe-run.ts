@@ -127,6 +127,11 @@ export class ProbeRun implements ScheduledRun, SessionListener {
     this.#changed()
   }
 
+  /** More may be ready than before. */
+  look(): void {
+    this.#changed()
+  }
+
   expectLane(): boolean {
     return this.#demand.expectLane()
   }

@@ -1,10 +1,12 @@
 /** Tries a few tasks of a batch, so that its plan can go by what they take. Nothing of it is kept. */
 
+import { randomUUID } from 'node:crypto'
 import type { PickedItem } from '../counting/counter.js'
 import type { BatchSpec, FetchOptions, FetchRequest, Json, StageSpec } from '../domain/batch.js'
 import { isUnsendable, stageLabel, stageTimeoutMs, toFetchRequest } from '../domain/batch.js'
 import { fetchAt } from '../domain/fetch-column.js'
 import { handOver, linkAfter, readHandedOver, readRequestHandedOver } from '../domain/hand-over.js'
+import { toRunKey } from '../domain/ids.js'
 import { urlOf } from '../domain/request-key.js'
 import { isSafeMethod } from '../domain/requests.js'
 import { Outcome, outputAt, type ResultColumns } from '../domain/results.js'
@@ -13,7 +15,10 @@ import { Turns } from '../domain/turns.js'
 import type { JobSpec } from '../lanes/protocol.js'
 import type { SourceFile } from '../store/store.js'
 import { ComputeFeed, PickedFeed } from './feeds.js'
-import { type HostGate, LimitedHosts, NO_HOST } from './host-gate.js'
+import { CombinedGate, type HostGate, LimitedHosts, NO_HOST } from './host-gate.js'
+import { reportTo } from './host-reports.js'
+import type { HostUser } from './host-state.js'
+import type { HostSeat, Hosts } from './hosts.js'
 import { Measure } from './measure.js'
 import { type Feed, ProbeRun, type ProbeSetting } from './probe-run.js'
 import { CANCEL_GRACE_MS } from './session.js'
@@ -47,13 +52,18 @@ export interface ProbeResult {
 }
 
 interface Trial extends ProbeRequest, ProbeResult {
+  /** By stage: what hosts know of its requests, and when they may start. */
+  seats: HostSeat[]
   gates: HostGate[]
+  /** What is being tried. */
+  underway: ProbeRun | null
   /** By the monotonic clock. */
   untilMs: number
   ending: AbortSignal
 }
 
 export interface ProberSetting extends ProbeSetting {
+  hosts: Hosts
   maxOutputBytes: number
 }
 
@@ -72,19 +82,31 @@ export class Prober {
       ...request,
       measures: request.spec.stages.map(() => new Measure()),
       notes: [],
-      gates: request.spec.stages.map(gateOf),
+      seats: [],
+      gates: [],
+      underway: null,
       untilMs: clock.monotonicMs() + MEASURE_MS,
       ending: AbortSignal.any([signal, late.signal]),
     }
+    this.#takeSeats(trial)
     try {
       const endTurn = await this.#turns.take(trial.ending).catch(() => null)
       if (endTurn === null) trial.notes.push('Other plans took all of the time for it: nothing was measured.')
       else await this.#try(trial).finally(endTurn)
     } finally {
       cancel()
+      for (const seat of trial.seats) seat.leave()
     }
     signal.throwIfAborted()
     return trial
+  }
+
+  #takeSeats(trial: Trial): void {
+    const { stages, priority } = trial.spec
+    // A try is soon over: its place is kept until its lane has come.
+    const user: HostUser = { key: toRunKey(randomUUID()), priority, holdsLane: true, spare: 1, running: 1 }
+    trial.seats = stages.map(() => this.setting.hosts.seat(user, () => trial.underway?.look()))
+    trial.gates = stages.map((stage, at) => gateOf(stage, trial.seats[at]!))
   }
 
   #try(trial: Trial): Promise<void> {
@@ -94,7 +116,7 @@ export class Prober {
   }
 
   async #tryFetches(trial: Trial): Promise<void> {
-    const { picked, measures, gates, concurrency, untilMs } = trial
+    const { picked, measures, seats, gates, concurrency, untilMs } = trial
     if (picked.length === 0) return
     const slots = Math.max(1, Math.min(picked.length, concurrency[0] ?? 1))
     const feed = new PickedFeed({
@@ -104,6 +126,7 @@ export class Prober {
       slots,
       gate: gates[0]!,
       untilMs,
+      onReported: (columns, sentOf) => reportTo(seats[0]!, columns, sentOf),
       onEnded: () => {},
     })
     await this.#run(trial, { stage: 0, slots, source: null, feed })
@@ -160,7 +183,7 @@ export class Prober {
     trial: Trial,
     { stage, index, input }: { stage: number; index: number; input: unknown },
   ): Promise<ResultColumns | null> {
-    const { spec, measures, gates, untilMs, notes } = trial
+    const { spec, measures, seats, gates, untilMs, notes } = trial
     const { kind } = spec.stages[stage]!
     if (kind === 'FETCH' && !isSafeMethod(toFetchRequest(input).method)) {
       const { method } = toFetchRequest(input)
@@ -175,6 +198,9 @@ export class Prober {
       slots: 1,
       gate: gates[stage]!,
       untilMs,
+      onReported: (reported, sentOf) => {
+        if (kind === 'FETCH') reportTo(seats[stage]!, reported, sentOf)
+      },
       onEnded: (ended) => {
         columns = ended
       },
@@ -185,9 +211,10 @@ export class Prober {
 
   /** Resolves when the lane is back. */
   async #run(
-    { spec, ending, notes, measures }: Trial,
+    trial: Trial,
     { stage, slots, source, feed }: { stage: number; slots: number; source: JobSpec['source']; feed: Feed },
   ): Promise<void> {
+    const { spec, ending, notes, measures } = trial
     if (ending.aborted) return
     const work = spec.stages[stage]!
     const { maxOutputBytes } = this.setting
@@ -204,12 +231,15 @@ export class Prober {
         timeoutMs: stageTimeoutMs(spec, work),
         maxOutputBytes,
         tellsWaiting: true,
+        isAwaited: false,
       },
       feed,
     })
     const stop = () => run.stop()
     ending.addEventListener('abort', stop, { once: true })
+    trial.underway = run
     const failure = await run.run()
+    trial.underway = null
     ending.removeEventListener('abort', stop)
     if (failure !== null) notes.push(`Nothing could be tried: ${failure}.`)
     else if (ending.aborted && measures[stage]!.isUntouched) {
@@ -232,10 +262,10 @@ function toWork(stage: StageSpec): JobSpec['work'] {
   return { kind: 'FETCH', fetch, storesFor: null }
 }
 
-/** One at a time, and no more often than the batch may ask a host. */
-function gateOf(stage: StageSpec): HostGate {
+/** One at a time, no more often than the batch may ask a host, and when the server may. */
+function gateOf(stage: StageSpec, seat: HostSeat): HostGate {
   if (stage.kind === 'COMPUTE') return new LimitedHosts({ concurrency: null, rate: null })
-  return new LimitedHosts({ concurrency: 1, rate: stage.fetch.perHostRate ?? null })
+  return new CombinedGate(new LimitedHosts({ concurrency: 1, rate: stage.fetch.perHostRate ?? null }), seat)
 }
 
 function hostOf(input: unknown): string {

@@ -41,6 +41,7 @@ import type {
 } from './engine.js'
 import { type ExecutionSetting, RunExecution } from './execution.js'
 import { FetchBudget } from './fetch-budget.js'
+import { type HostStatus, Hosts } from './hosts.js'
 import { type CheckedLaunch, type CheckResult, fileOf, idempotencyOf, LaunchChecks } from './launch.js'
 import type { LaunchLimits } from './limits.js'
 import { lanesAhead, planStage, type StagePlan } from './plan.js'
@@ -68,7 +69,15 @@ export interface EngineOptions {
   gatherMs: number
   /** Those that the server may use. */
   cores: number
-  limits: LaunchLimits & { defaultLanes: number; maxInFlight: number; maxOutputBytes: number }
+  limits: LaunchLimits & {
+    defaultLanes: number
+    maxInFlight: number
+    /** Fetches in flight to one host at most, over all runs. */
+    hostConcurrency: number
+    maxOutputBytes: number
+  }
+  /** Whether the server's owner has named the host, a URL.host: it has no limit by default. */
+  isOwnHost(host: string): boolean
   counter: ItemCounter
   /** Of an uploaded file, by its name. */
   uploadPath(file: string): string
@@ -88,6 +97,7 @@ export class Runs implements Engine {
   readonly #files = new Map<number, SourceFile>()
   readonly #recorder: Recorder
   readonly #scheduler: Scheduler
+  readonly #hosts: Hosts
   readonly #views: Views
   readonly #diagnoses: Diagnoses
   readonly #deletions: Deletions
@@ -138,10 +148,12 @@ export class Runs implements Engine {
     this.#scheduler = new Scheduler({ pool: lanes, clock, maxLanes: limits.maxLanes, onError })
     this.#queue = new QueueLimit(limits.maxQueuedTasks, () => this.#queuedTasks)
     const fetches = new FetchBudget({ maxInFlight: limits.maxInFlight, maxLanes: limits.maxLanes })
+    this.#hosts = new Hosts({ clock, concurrency: limits.hostConcurrency, isOwn: (host) => options.isOwnHost(host) })
     this.#comparisons = new Comparisons({
       ...options,
       scheduler: this.#scheduler,
       fetches,
+      hosts: this.#hosts,
       queue: this.#queue,
       execute: (run) => this.#resume(run),
       writing: (work) => this.#storage.over(work),
@@ -171,6 +183,7 @@ export class Runs implements Engine {
       sourceFile: (runId) => this.#files.get(runId) ?? null,
       bus,
       fetches,
+      hosts: this.#hosts,
       limits,
       maxOutputBytes: limits.maxOutputBytes,
       laneCosts: (kind) => lanes.costs(kind),
@@ -218,6 +231,7 @@ export class Runs implements Engine {
     await this.#lanesBack(drainMs)
     for (const execution of this.#live.values()) execution.cancelSessions()
     await Promise.all([this.#lanesBack(MAX_CANCEL_MS), within(clock, MAX_CANCEL_MS, planned)])
+    this.#hosts.stop()
     const flushed = this.#recorder.flushed().then(() => true)
     const [isFlushed] = await Promise.all([within(clock, MAX_FLUSH_MS, flushed), within(clock, MAX_FLUSH_MS, deleted)])
     this.#storage.stop()
@@ -349,6 +363,10 @@ export class Runs implements Engine {
   /** See EngineLoad. */
   get storageTrouble(): StorageTrouble | null {
     return this.#storage.trouble
+  }
+
+  hosts(max: number): HostStatus[] {
+    return this.#hosts.list(max)
   }
 
   strategyCosts(): Promise<StrategyCost[]> {

@@ -6,10 +6,11 @@ import type { IndexSet } from '../domain/indexset.js'
 import { Outcome, type ResultColumns } from '../domain/results.js'
 import type { Store } from '../store/store.js'
 import { FLOW, FlowSupply, GATED_FLOW } from './flow.js'
-import { createSupply, isGated, type SupplyOptions } from './gated-supply.js'
 import type { InputReading } from './granter.js'
 import { isRead } from './job.js'
+import { createSupply, isGated } from './supplies.js'
 import type { Supply } from './supply.js'
+import type { SupplyOptions } from './supply-options.js'
 
 /** What ended before this process knew of the run. */
 export interface StageRecovery {

@@ -15,6 +15,7 @@ import { StrategyChoice } from './choice.js'
 import { toColumns } from './columns.js'
 import { Demand } from './demand.js'
 import { Granter } from './granter.js'
+import type { HostUser } from './host-state.js'
 import { toJobSpec } from './job.js'
 import { type BlockFrame, type TimeBase, toEntry } from './ledger.js'
 import { judgeDeath } from './obituary.js'
@@ -172,7 +173,9 @@ export class StageExecution implements ScheduledRun, SessionListener {
     const slots = slotsOfLane(this.execution, ordinal)
     const tellsWaiting = this.#choice?.isOpen ?? false
     const place = { stage: this.index, file: setting.sourceFile(this.run.record.id) }
-    const job = toJobSpec(this.run.record, place, { job: nextJob(), slots, maxOutputBytes, tellsWaiting })
+    const isAwaited = !this.#pending.mayWaitInLane
+    const own = { job: nextJob(), slots, maxOutputBytes, tellsWaiting, isAwaited }
+    const job = toJobSpec(this.run.record, place, own)
     const session = new LaneSession(lane, ordinal, job, { clock, listener: this })
     this.#sessions.add(session)
     this.#choice?.begin()
@@ -305,12 +308,40 @@ export class StageExecution implements ScheduledRun, SessionListener {
         this.#record(columns, { lane: null, laneCpuMs: 0, reduction: null, dropped: null, histories: [] }),
       onChanged: () => this.#onDue(),
       onUnreadable: (error) => run.fail(error),
+      hosts: setting.hosts,
+      user: this.#hostUser(),
+      recall: () => this.#sessions.recall(),
     })
   }
 
   /** Whether more is to be handed out, now or when there are lanes. */
   get #goesOn(): boolean {
     return this.run.phase === 'waiting' || this.run.phase === 'running'
+  }
+
+  /** The stage, as hosts see it. */
+  #hostUser(): HostUser {
+    const stage = this
+    return {
+      key: this.key,
+      priority: this.priority,
+      get holdsLane() {
+        return stage.#sessions.slots > 0
+      },
+      get spare() {
+        return stage.#spare
+      },
+      get running() {
+        return stage.#sessions.running
+      },
+    }
+  }
+
+  /** How many more it could have in flight now: on the lanes that it holds, or on those that it would get. */
+  get #spare(): number {
+    if (!this.#goesOn) return 0
+    const { slots, claimed } = this.#sessions
+    return Math.max(0, Math.min(this.#room, slots > 0 ? slots - claimed : this.execution.concurrency))
   }
 
   /** How many more may be handed out, so that there is room for them in the next stage. */
@@ -417,6 +448,7 @@ export class StageExecution implements ScheduledRun, SessionListener {
     const { phase, times } = this.run
     if (columns.errors.some(({ error }) => error.code === 'BODY_NOT_STORED')) this.options.setting.onNoRoom()
     this.#pending.started(columns)
+    this.#pending.reported(columns)
     const { dropped, histories, failed } = this.#attempts.judge(columns, {
       heldUntilMs,
       lane: from.lane,

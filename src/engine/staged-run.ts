@@ -7,6 +7,7 @@ import type { LaneKind } from '../domain/strategy.js'
 import type { Lane, LaneCosts } from '../lanes/lane.js'
 import type { SourceFile, Store } from '../store/store.js'
 import type { FetchBudget } from './fetch-budget.js'
+import type { Hosts } from './hosts.js'
 import type { Entry, TimeBase } from './ledger.js'
 import type { Recorder } from './recorder.js'
 import type { ScheduledRun } from './scheduler.js'
@@ -22,6 +23,7 @@ export interface StageSetting {
   /** Of a run under way whose source is a file; null for any other. */
   sourceFile(runId: number): SourceFile | null
   fetches: FetchBudget
+  hosts: Hosts
   maxOutputBytes: number
   laneCosts(kind: LaneKind): LaneCosts
   nextJob(): number

@@ -1,6 +1,7 @@
 /**
  * The contract of a supply: where a run's items are until they have ended, and which of them could be handed out now. A plain
- * one (pending.ts) knows indexes alone; a gated one (gated-supply.ts) reads ahead and keeps back what has to wait.
+ * one (pending.ts) knows indexes alone; one of fetches to one host (one-host-supply.ts) keeps back what has to wait for it; a gated one
+ * (gated-supply.ts) reads ahead, as it has to see of each item where it goes.
  */
 
 import type { ResultColumns } from '../domain/results.js'
@@ -39,6 +40,8 @@ export interface Supply {
   take(max: number): Batch | null
   /** Items that were handed out have been started, some perhaps long after that. */
   started(starts: Starts): void
+  /** Items that were handed out have come back: to be told before what becomes of each. */
+  reported(columns: ResultColumns): void
   /** The item was handed out, and has to be again. */
   giveBack(index: number, attempt: number): void
   /** The batch was handed out, and its items from this place on have to be again. */

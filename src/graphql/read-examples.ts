@@ -258,6 +258,23 @@ query ReadNode($id: ID!) {
     variables: { id: RUN_ID },
   },
   {
+    query: `# The hosts that runs fetch from: what each bears now, and which of them asked to be left alone.
+query ReadHosts {
+  hosts(first: 50) {
+    host
+    inFlight
+    queued
+    requests
+    failures
+    p95Ms
+    throttledUntil
+    restingUntil
+  }
+}
+`,
+    variables: null,
+  },
+  {
     query: `# What each strategy costs on this machine: measured when it is first asked for, in a second or two.
 query ReadCosts {
   system {

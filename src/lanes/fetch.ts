@@ -3,6 +3,7 @@
 import { setMaxListeners } from 'node:events'
 import { type FetchRequest, isUnsendable, toFetchRequest } from '../domain/batch.js'
 import type { TaskError } from '../domain/errors.js'
+import { leftAloneMs } from '../domain/host-verdict.js'
 import { Outcome } from '../domain/results.js'
 import type { Fetcher, FetchOutcome, FetchSettings } from '../fetching/fetcher.js'
 import { Backlog } from './backlog.js'
@@ -123,7 +124,10 @@ export class FetchJob implements Job {
     const cancelled = error !== null && this.#abort.signal.aborted
     const outcome = error === null ? Outcome.SUCCEEDED : cancelled ? Outcome.CANCELLED : Outcome.FAILED
     this.#outbox.block.add(times, { outcome, output, error: cancelled ? null : error, retryAfterMs, fetch: detail })
-    this.#pump()
+    // The host asks to be left alone: what waits here is not to be sent to it, and the server is to know.
+    const isSentAway = error !== null && leftAloneMs({ code: error.code, status: detail.status, retryAfterMs }) !== null
+    if (isSentAway) this.#giveBack()
+    else this.#pump()
     // With nothing left there is nothing to wait for.
     if (this.#freeSlots.length === this.#slots && this.#backlog.isEmpty) this.#outbox.flush()
     else this.#outbox.flushSoon()

@@ -33,8 +33,6 @@ interface OutboxOptions {
 export class Outbox {
   readonly block: BlockBuilder
   readonly #options: OutboxOptions
-  /** With a limit per host the next request waits for the result of the one before it. */
-  readonly #isAwaited: boolean
   #sentMs = Number.NEGATIVE_INFINITY
   #sentCount = 0
   #eager = EAGER_FIRST
@@ -47,7 +45,6 @@ export class Outbox {
   constructor(options: OutboxOptions) {
     this.#options = options
     const { work } = options.spec
-    this.#isAwaited = work.kind === 'FETCH' && (work.fetch.perHostConcurrency ?? null) !== null
     this.block = new BlockBuilder(work.kind === 'FETCH', options.spec.handsOver)
     this.#cpuMs = options.cpu?.() ?? 0
     this.#load = options.load()
@@ -96,7 +93,7 @@ export class Outbox {
     if (this.block.chars > MAX_CHARS) this.flush()
     if (this.#timer || this.#immediate || this.block.count === 0) return
     const gatherMs = this.#sentCount < MANY ? GATHER_MS : GATHER_MANY_MS
-    if (this.#isAwaited || performance.now() - this.#sentMs >= gatherMs)
+    if (this.#options.spec.isAwaited || performance.now() - this.#sentMs >= gatherMs)
       this.#immediate = setImmediate(() => this.flush())
     else this.#timer = setTimeout(() => this.flush(), gatherMs)
   }

@@ -35,6 +35,8 @@ export interface JobSpec {
   maxOutputBytes: number
   /** Whether the lane is to tell of tasks that wait, see LaneListener.onWaiting. */
   tellsWaiting: boolean
+  /** Whether each result is waited for, as the next request to its host may start then: none is kept back for others. */
+  isAwaited: boolean
 }
 
 /** What a lane is to have at hand before its first task comes: that is then in nobody's time. */

@@ -18,6 +18,7 @@ export const LIMITS = {
   maxQueuedTasks: 2_000_000,
   defaultLanes: 2,
   maxInFlight: 8,
+  hostConcurrency: 16,
   maxOutputBytes: 1000,
   cores: 2,
 }
@@ -38,6 +39,8 @@ export class World {
   /** Of lists and of what follows from a source: no thread is started for them. */
   readonly counter = createItemCounter({ entry: new URL('file:///none.js'), uploadsDir: '/uploads' })
   readonly limits: Limits
+  /** Whether the server's owner has named the host. */
+  ownHosts = (_host: string) => true
   bus = new MemoryEventBus()
   pool: FakeLanePool
   runs: Runs
@@ -78,6 +81,7 @@ export class World {
       log,
       limits,
       counter: this.counter,
+      isOwnHost: (host) => this.ownHosts(host),
       uploadPath: (file) => `/uploads/${file}`,
     })
   }

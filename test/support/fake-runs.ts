@@ -14,6 +14,7 @@ import type {
   ControlOutcome,
   Engine,
   EngineLoad,
+  HostStatus,
   LaunchOutcome,
   PlanCall,
   RunView,
@@ -231,6 +232,8 @@ export class FakeRuns {
     return this.launchOutcome
   }
 
+  hosts: HostStatus[] = []
+
   readonly engine: Engine = {
     launchFetch: this.#launch,
     launchCompute: this.#launch,
@@ -265,6 +268,7 @@ export class FakeRuns {
       return held ? this.#view(held.record) : null
     },
     view: this.#view,
+    hosts: () => this.hosts,
     inFlight: (key) => this.#held(key).inFlight,
     distribution: async (run, _stage, column) => {
       this.calls.distribution += 1

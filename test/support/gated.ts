@@ -7,9 +7,11 @@ import { IndexSet } from '../../src/domain/indexset.js'
 import { Outcome, type ResultColumns } from '../../src/domain/results.js'
 import type { TaskRecord } from '../../src/domain/task.js'
 import { GatedSupply } from '../../src/engine/gated-supply.js'
-import { LimitedHosts, NO_HOST } from '../../src/engine/host-gate.js'
+import { NO_HOST } from '../../src/engine/host-gate.js'
+import { Hosts } from '../../src/engine/hosts.js'
 import { ManualClock } from './clock.js'
 import { batchSpec, columnsOf, FETCH, runRecord } from './engine-parts.js'
+import { hostUser, inFlightOf } from './hosts.js'
 
 export interface Started {
   index: number
@@ -25,13 +27,16 @@ interface Setup {
   perHostRate?: number | null
   dedupe?: boolean
   ended?: readonly number[]
+  /** Of the server; null: the hosts are its owner's own. */
+  hostConcurrency?: number | null
 }
 
 export const FAILURE: TaskError = { code: 'HTTP_STATUS', message: 'no', retryable: true }
 
 export class GatedItems {
   readonly clock = new ManualClock()
-  readonly gate: LimitedHosts | null
+  readonly hosts: Hosts
+  readonly hasLimits: boolean
   readonly supply: GatedSupply
   readonly starts: Started[] = []
   /** Handed out. */
@@ -51,10 +56,18 @@ export class GatedItems {
   /** Items that one answer of the source holds at most, as where lines are long. */
   answerSize = Number.POSITIVE_INFINITY
   changes = 0
+  recalls = 0
   readonly #urls: (index: number) => string
   readonly count: number
 
-  constructor({ urls, perHostConcurrency = null, perHostRate = null, dedupe = false, ended = [] }: Setup) {
+  constructor({
+    urls,
+    perHostConcurrency = null,
+    perHostRate = null,
+    dedupe = false,
+    ended = [],
+    hostConcurrency = null,
+  }: Setup) {
     const list = Array.isArray(urls) ? (urls as readonly string[]) : null
     const template = list ? null : (urls as { template: string; count: number })
     this.count = list?.length ?? template!.count
@@ -69,7 +82,12 @@ export class GatedItems {
       dedupe,
     }
     const hasLimits = perHostConcurrency !== null || perHostRate !== null
-    this.gate = hasLimits ? new LimitedHosts({ concurrency: perHostConcurrency, rate: perHostRate }) : null
+    this.hasLimits = hasLimits
+    this.hosts = new Hosts({
+      clock: this.clock,
+      concurrency: hostConcurrency ?? 1_000_000,
+      isOwn: () => hostConcurrency === null,
+    })
     const set = new IndexSet(this.count)
     for (const index of ended) set.add(index)
     this.supply = new GatedSupply({
@@ -87,7 +105,11 @@ export class GatedItems {
       },
       onUnreadable: (error) => void this.unreadable.push(error),
       fetch,
-      gate: this.gate,
+      hosts: this.hosts,
+      user: hostUser(),
+      recall: () => {
+        this.recalls += 1
+      },
       hasDuplicates: dedupe,
     })
     this.supply.start()
@@ -210,7 +232,7 @@ export function checkStarts(items: GatedItems, limits: { concurrency: number | n
   for (const { host } of sent) underway.set(host, (underway.get(host) ?? 0) + 1)
   const most = Math.max(0, ...underway.values())
   if (limits.concurrency !== null) expect(most).toBeLessThanOrEqual(limits.concurrency)
-  if (items.gate) expect(items.gate.underway).toBe(sent.length)
+  expect(inFlightOf(items.hosts)).toBe(sent.length)
   expect(items.supply.out).toBe(items.out.length)
   if (limits.rate !== null) {
     for (const starts of startsByHost(items)) checkPace(starts, limits.rate)

@@ -42,6 +42,7 @@ export function computeJob(options: Partial<JobSpec> & { function?: string } = {
     timeoutMs: null,
     maxOutputBytes: 1024 * 1024,
     tellsWaiting: false,
+    isAwaited: false,
     ...rest,
   }
 }

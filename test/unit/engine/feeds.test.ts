@@ -16,6 +16,7 @@ class Fed {
     slots: 1,
     gate: new LimitedHosts({ concurrency: 1, rate: 10 }),
     untilMs: 1_000,
+    onReported: () => {},
     onEnded: () => {},
   })
 

@@ -2,12 +2,14 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Outcome, outputAt } from '../../../src/domain/results.js'
 import type { TaskRecord } from '../../../src/domain/task.js'
-import { createSupply, GatedSupply } from '../../../src/engine/gated-supply.js'
+import { GatedSupply } from '../../../src/engine/gated-supply.js'
 import { NO_HOST } from '../../../src/engine/host-gate.js'
-import { PendingItems } from '../../../src/engine/pending.js'
+import { OneHostSupply } from '../../../src/engine/one-host-supply.js'
+import { createSupply } from '../../../src/engine/supplies.js'
 import { ManualClock } from '../../support/clock.js'
 import { batchSpec, FETCH, runRecord } from '../../support/engine-parts.js'
 import { checkStarts, FAILURE, GatedItems, startsByHost } from '../../support/gated.js'
+import { hostUser, inFlightOf, ownHosts } from '../../support/hosts.js'
 
 const byNumber = (a: number, b: number) => a - b
 const all = (items: GatedItems) => [...items.out.keys()]
@@ -47,15 +49,18 @@ describe('createSupply', () => {
       onEnded() {},
       onChanged() {},
       onUnreadable() {},
+      hosts: ownHosts(new ManualClock()),
+      user: hostUser(),
+      recall() {},
     }).constructor
   }
 
-  it('gates what asks for it, and has no table for requests that cannot be the same', () => {
-    expect(kindOf({})).toBe(PendingItems)
-    expect(kindOf({ perHostConcurrency: null, perHostRate: null, dedupe: false })).toBe(PendingItems)
-    expect(kindOf({ perHostConcurrency: 1 })).toBe(GatedSupply)
-    expect(kindOf({ perHostRate: 0.5 })).toBe(GatedSupply)
-    expect(kindOf({ dedupe: true })).toBe(PendingItems)
+  it('reads no item where all go to one host, and has no table for requests that cannot be the same', () => {
+    expect(kindOf({})).toBe(OneHostSupply)
+    expect(kindOf({ perHostConcurrency: 1 })).toBe(OneHostSupply)
+    expect(kindOf({ perHostRate: 0.5 })).toBe(OneHostSupply)
+    expect(kindOf({ dedupe: true })).toBe(OneHostSupply)
+    expect(kindOf({}, 'http://a{i}.example/')).toBe(GatedSupply)
     expect(kindOf({ dedupe: true }, 'http://a.example/#{i}')).toBe(GatedSupply)
   })
 })
@@ -268,9 +273,7 @@ describe('GatedSupply, whatever happens', () => {
         await finish(items, () => checkStarts(items, limits))
         expect([...items.endings.values()].every((times) => times === 1)).toBe(true)
         expect(items.endings.size).toBe(urls.length)
-        expect([items.supply.ready, items.supply.size, items.supply.out, items.gate?.underway ?? 0]).toEqual([
-          0, 0, 0, 0,
-        ])
+        expect([items.supply.ready, items.supply.size, items.supply.out, inFlightOf(items.hosts)]).toEqual([0, 0, 0, 0])
         if (dedupe) expect([...new Set(items.starts.map(({ index }) => index))].sort(byNumber)).toEqual(items.leaders)
         expect(items.clock.nextDueMs).toBeNull()
       }),

@@ -64,6 +64,7 @@ function setup({ items = 1000, lanes = 1, fetchRoom, isScarce = false, read, end
       timeoutMs: null,
       maxOutputBytes: 1000,
       tellsWaiting: false,
+      isAwaited: false,
     }
     const session = new LaneSession(lane, ordinal, job, {
       clock,

@@ -19,9 +19,9 @@ describe('LimitedHosts', () => {
     gate.start('a', 0)
     gate.start('a', 0)
     expect([gate.room('a', 0), gate.room('b', 0), gate.dueMs('a', 0)]).toEqual([0, 2, null])
-    gate.end('a')
+    gate.end('a', 0)
     expect([gate.room('a', 0), gate.underway]).toEqual([1, 1])
-    gate.end('a')
+    gate.end('a', 0)
     expect([gate.underway, gate.size]).toEqual([0, 0])
   })
 
@@ -43,7 +43,7 @@ describe('LimitedHosts', () => {
     const gate = new LimitedHosts({ concurrency: 1, rate: 10 })
     gate.start('a', 0)
     expect([gate.room('a', 5_000), gate.dueMs('a', 10)]).toEqual([0, null])
-    gate.end('a')
+    gate.end('a', 0)
     expect(gate.dueMs('a', 10)).toBe(102)
   })
 
@@ -72,7 +72,7 @@ describe('LimitedHosts', () => {
             nowMs += gap
             for (let room = gate.room('a', nowMs); room > 0; room -= 1) {
               gate.start('a', nowMs)
-              gate.end('a')
+              gate.end('a', 0)
               starts.push(nowMs)
             }
             expect(gate.room('a', nowMs)).toBe(0)
@@ -99,7 +99,7 @@ describe('LimitedHosts', () => {
           for (let nowMs = 0; nowMs < endMs; ) {
             for (let room = gate.room('a', nowMs); room > 0; room -= 1) {
               gate.start('a', nowMs)
-              gate.end('a')
+              gate.end('a', 0)
               started += 1
             }
             nowMs = Math.max(nowMs + 4, gate.dueMs('a', nowMs) ?? nowMs) + 3 * late.next().value!
@@ -117,7 +117,7 @@ describe('LimitedHosts', () => {
     gate.start('slow', 0)
     for (let host = 0; host < 100_000; host += 1) {
       gate.start(String(host), host)
-      gate.end(String(host))
+      gate.end(String(host), host)
     }
     expect(gate.size).toBeLessThan(3_000)
     expect(gate.room('slow', 100_000)).toBe(0)

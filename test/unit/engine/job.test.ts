@@ -14,13 +14,13 @@ describe('toJobSpec', () => {
       const { work } = toJobSpec(
         { key, spec },
         { stage: 0, file: null },
-        { job: 1, slots: 1, maxOutputBytes: 1, tellsWaiting: false },
+        { job: 1, slots: 1, maxOutputBytes: 1, tellsWaiting: false, isAwaited: false },
       )
       expect(work).toEqual({ kind: 'FETCH', fetch, storesFor: bodyPolicy === 'STORE' ? { run: key, stage: 0 } : null })
     },
   )
 
-  const own = { job: 7, slots: 2, maxOutputBytes: 100, tellsWaiting: false }
+  const own = { job: 7, slots: 2, maxOutputBytes: 100, tellsWaiting: false, isAwaited: false }
   const FETCHES: StageSpec = { ...FETCH, from: '/url' }
   const source = { kind: 'range', from: 0, to: 10, step: 1, count: 10 } as const
 

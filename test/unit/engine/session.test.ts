@@ -30,6 +30,7 @@ function setup({ timeoutMs = null, slots = 1 }: { timeoutMs?: number | null; slo
     timeoutMs,
     maxOutputBytes: 1000,
     tellsWaiting: false,
+    isAwaited: false,
   }
   const session = new LaneSession(lane, 0, job, { clock, listener })
   const grant = (first: number, count: number) => {
@@ -212,6 +213,7 @@ describe('LaneSession over a lane that has died on its way', () => {
       timeoutMs: null,
       maxOutputBytes: 1000,
       tellsWaiting: false,
+      isAwaited: false,
     }
     const session = new LaneSession(lane, 0, job, { clock, listener })
     session.grant({ first: 0, count: 2, indexes: null, attempts: null, inputs: null })

@@ -27,6 +27,7 @@ function setup(lanes: number, slots = 2) {
       timeoutMs: null,
       maxOutputBytes: 1000,
       tellsWaiting: false,
+      isAwaited: false,
     }
     const session = new LaneSession(lane, ordinal, job, {
       clock,

@@ -15,6 +15,7 @@ import {
   runRecord,
   STARTED_AT,
 } from '../../support/engine-parts.js'
+import { hostUser, ownHosts } from '../../support/hosts.js'
 import { outputColumn } from '../../support/outputs.js'
 
 const DEDUPE: StageSpec = { ...FETCH, fetch: { ...(FETCH as { fetch: object }).fetch, dedupe: true } } as StageSpec
@@ -52,6 +53,9 @@ function setup({ stages, stage = stages.length - 1, recovery = NOTHING_RECOVERED
     concurrency: 64,
     clock,
     isFull: () => false,
+    hosts: ownHosts(clock),
+    user: hostUser(),
+    recall: () => {},
     onEnded: (columns) => void shared.push(columns),
     onChanged: () => {},
     onUnreadable: (error) => {
@@ -138,7 +142,7 @@ describe('the items of a later stage', () => {
     expect(items.supply.take(2)?.inputs).toEqual(['"told"', '2'])
   })
 
-  it('are requests where it fetches, or why there is none', () => {
+  it('are requests where it fetches, or why there is none', async () => {
     const { items } = setup({ stages: [COMPUTE, { ...FETCH, from: '/url' }] })
     items.takeOver(
       columnsOf([
@@ -148,6 +152,8 @@ describe('the items of a later stage', () => {
       null,
       STARTED_AT,
     )
+    items.supply.start()
+    await turns(4)
     expect(items.supply.take(2)?.inputs).toEqual([
       'http://a.example/',
       {

@@ -1,0 +1,370 @@
+/**
+ * Politeness of the whole server: what all runs together have under way to each host, whom a free place goes to, and which hosts
+ * are to be left alone for now. One a server; each stage that fetches has a seat, which is a gate of its own.
+ */
+
+import type { Clock } from '../clock.js'
+import type { RunKey } from '../domain/ids.js'
+import { Alarm } from './alarm.js'
+import { type HostGate, NO_HOST } from './host-gate.js'
+import { type HostClaim, shareHost } from './host-shares.js'
+import { type HostPlace, type HostReport, HostState, type HostUser } from './host-state.js'
+
+/** Hosts that nobody has to do with are remembered up to so many, those that were used last. */
+export const MAX_IDLE_HOSTS = 10_000
+/** Until they are looked through, there may be so many more. */
+const SWEEP_AFTER = 1_000
+/** How long a place is kept for who does not take it, while another one waits; and then for how long it is the others'. */
+export const KEEP_MS = 1_000
+
+/** A host, as it is now. */
+export interface HostStatus {
+  host: string
+  inFlight: number
+  queued: number
+  requests: number
+  failures: number
+  /** Reads the last times: for those that are asked for it. */
+  p95Ms(): number | null
+  throttledUntil: Date | null
+  restingUntil: Date | null
+}
+
+interface Options {
+  clock: Clock
+  /** Under way to one host at most, of those that are not the owner's own. */
+  concurrency: number
+  /** Whether the server's owner has named the host, a URL.host, as one that may be reached. */
+  isOwn(host: string): boolean
+}
+
+export class Hosts {
+  /** Who came to use it last is last. */
+  readonly #states = new Map<string, HostState>()
+  /** Hosts whose users are to be told of a change at the end of this turn. */
+  readonly #changed = new Set<HostState>()
+  /** Hosts where one is offered what another one waits for. */
+  readonly #contended = new Set<HostState>()
+  readonly #alarm: Alarm
+  /** When the alarm is to ring. */
+  #lookMs: number | null = null
+  #alone: RunKey | null = null
+  #sweepAt = MAX_IDLE_HOSTS + SWEEP_AFTER
+  #lastTurn = 0
+  #stopped = false
+
+  constructor(private readonly options: Options) {
+    this.#alarm = new Alarm(options.clock, () => this.#lookAgain())
+  }
+
+  /** A gate for one user. `onChanged`: it may start more or less to these hosts than it knows. */
+  seat(user: HostUser, onChanged: (hosts: readonly string[]) => void): HostSeat {
+    return new HostSeat(this, user, onChanged)
+  }
+
+  /** Requests under way to the host at most, over all runs; null: as many as there are. */
+  limitOf(host: string): number | null {
+    return this.options.isOwn(host) ? null : this.options.concurrency
+  }
+
+  /** From now on places are kept for nobody else than this run, which has all lanes to itself; null: for everybody. */
+  isolate(run: RunKey | null): void {
+    this.#alone = run
+    for (const state of this.#states.values()) if (state.places.size > 0) this.changed(state)
+  }
+
+  /** No timer rings any more. */
+  stop(): void {
+    this.#stopped = true
+    this.#alarm.set(null)
+  }
+
+  /** Those with most in flight first, then those that most waits for, then those that were used last. */
+  list(max: number): HostStatus[] {
+    const nowMs = this.options.clock.monotonicMs()
+    const all = Array.from(this.#states.values(), (state) => this.#statusOf(state, nowMs)).reverse()
+    return all.sort((a, b) => b.inFlight - a.inFlight || b.queued - a.queued).slice(0, max)
+  }
+
+  // What follows is for seats.
+
+  get nowMs(): number {
+    return this.options.clock.monotonicMs()
+  }
+
+  get nextTurn(): number {
+    this.#lastTurn += 1
+    return this.#lastTurn
+  }
+
+  /** Of a host that is used. */
+  use(host: string): HostState {
+    const known = this.#states.get(host)
+    const state = known ?? new HostState(host, this.limitOf(host))
+    if (known) this.#states.delete(host)
+    this.#states.set(host, state)
+    if (this.#states.size >= this.#sweepAt) this.#sweep()
+    return state
+  }
+
+  roomOf(state: HostState, place: HostPlace, nowMs: number): number {
+    const free = state.free(nowMs)
+    if (free <= 0 || free === Number.POSITIVE_INFINITY || state.places.size === 1) return free
+    const places = [...state.places]
+    return this.#sharesOf(places, free, nowMs)[places.indexOf(place)]!
+  }
+
+  /** Tells its users, once for all changes of this turn of the event loop. */
+  changed(state: HostState): void {
+    if (this.#changed.size === 0) queueMicrotask(() => this.#tell())
+    this.#changed.add(state)
+  }
+
+  #statusOf(state: HostState, nowMs: number): HostStatus {
+    let [inFlight, queued] = [0, 0]
+    for (const { user, underway, waiting } of state.places) {
+      const running = Number.isFinite(state.limit) ? underway : Math.min(underway, user.running)
+      inFlight += running
+      queued += waiting + underway - running
+    }
+    return {
+      host: state.host,
+      inFlight,
+      queued,
+      requests: state.requests,
+      failures: state.failures,
+      p95Ms: () => state.p95Ms,
+      throttledUntil: this.#dateOf(state.heldUntilMs(nowMs), nowMs),
+      restingUntil: this.#dateOf(state.restingUntilMs(nowMs), nowMs),
+    }
+  }
+
+  #dateOf(untilMs: number | null, nowMs: number): Date | null {
+    return untilMs === null ? null : new Date(this.options.clock.now().getTime() + Math.ceil(untilMs - nowMs))
+  }
+
+  #sharesOf(places: readonly HostPlace[], free: number, nowMs: number): number[] {
+    return shareHost(
+      places.map((place) => this.#claimOf(place, nowMs)),
+      free,
+    )
+  }
+
+  #claimOf({ user, underway, waiting, turn, passedUntilMs }: HostPlace, nowMs: number): HostClaim {
+    const { key, priority, spare, holdsLane } = user
+    const isOut = this.#alone !== null && key !== this.#alone
+    return { key, priority, underway, waiting, turn, spare, holdsLane, isPassedOver: isOut || passedUntilMs > nowMs }
+  }
+
+  #tell(): void {
+    const nowMs = this.nowMs
+    const changed = [...this.#changed]
+    this.#changed.clear()
+    const told: HostPlace[] = []
+    for (const state of changed) told.push(...this.#shareAnew(state, nowMs))
+    this.#arm(nowMs)
+    for (const place of told) place.changed()
+  }
+
+  /** Those that may start something, or may no more what they were told. */
+  #shareAnew(state: HostState, nowMs: number): HostPlace[] {
+    const places = [...state.places]
+    const free = state.free(nowMs)
+    const shares =
+      free === Number.POSITIVE_INFINITY ? places.map(() => free) : this.#sharesOf(places, Math.max(0, free), nowMs)
+    this.#noteOffers(state, { places, shares, nowMs })
+    const told = places.filter((place, at) => shares[at]! > 0 || place.room > 0)
+    places.forEach((place, at) => {
+      place.room = shares[at]!
+    })
+    return told
+  }
+
+  /** Whoever could have started something for long, and has not, is not waited for by the others. */
+  #noteOffers(
+    state: HostState,
+    { places, shares, nowMs }: { places: readonly HostPlace[]; shares: readonly number[]; nowMs: number },
+  ): void {
+    const isShort = places.some(({ waiting }, at) => waiting > shares[at]!)
+    this.#contended.delete(state)
+    places.forEach((place, at) => {
+      if (!isShort || shares[at] === 0) place.offeredMs = null
+      else {
+        place.offeredMs ??= nowMs
+        this.#contended.add(state)
+      }
+    })
+  }
+
+  #arm(nowMs: number): void {
+    if (this.#stopped || this.#contended.size === 0) this.#lookMs = null
+    else this.#lookMs ??= nowMs + KEEP_MS
+    this.#alarm.set(this.#lookMs)
+  }
+
+  #lookAgain(): void {
+    const nowMs = this.nowMs
+    this.#lookMs = null
+    for (const state of this.#contended) {
+      for (const place of state.places) {
+        if (place.offeredMs === null || nowMs - place.offeredMs < KEEP_MS) continue
+        place.offeredMs = null
+        place.passedUntilMs = nowMs + KEEP_MS
+        place.turn = this.nextTurn
+      }
+      this.changed(state)
+    }
+    this.#arm(nowMs)
+  }
+
+  /** Those that nobody has to do with, and that ask for nothing, go first. */
+  #sweep(): void {
+    const nowMs = this.nowMs
+    let idle = 0
+    for (const { places } of this.#states.values()) if (places.size === 0) idle += 1
+    for (const mayForget of [(state: HostState) => state.closedUntilMs(nowMs) === null, () => true]) {
+      for (const [host, state] of this.#states) {
+        if (idle <= MAX_IDLE_HOSTS) break
+        if (state.places.size > 0 || !mayForget(state)) continue
+        this.#states.delete(host)
+        idle -= 1
+      }
+    }
+    this.#sweepAt = this.#states.size + SWEEP_AFTER
+  }
+}
+
+/** What one user may send to which host: the gate of the server. It is to say first how much it wants of a host. */
+export class HostSeat implements HostGate {
+  readonly #places = new Map<string, { place: HostPlace; state: HostState }>()
+  /** Hosts to tell the user of. */
+  #told: string[] = []
+  #closed = false
+
+  constructor(
+    private readonly hosts: Hosts,
+    private readonly user: HostUser,
+    private readonly onChanged: (hosts: readonly string[]) => void,
+  ) {}
+
+  mayWaitInLane(host: string): boolean {
+    return host === NO_HOST || this.hosts.limitOf(host) === null
+  }
+
+  want(host: string, count: number): void {
+    if (host === NO_HOST || (this.#closed && count > 0)) return
+    const own = this.#places.get(host) ?? (count > 0 ? this.#open(host) : null)
+    if (own === null || own.place.waiting === count) return
+    const { place, state } = own
+    const before = place.waiting
+    place.waiting = count
+    // How many wait matters where there are fewer of them than places.
+    if (Math.min(before, count) < state.limit && Number.isFinite(state.limit)) this.#changedFor(state)
+    this.#forgetIfDone(host)
+  }
+
+  room(host: string, nowMs: number): number {
+    if (host === NO_HOST) return Number.POSITIVE_INFINITY
+    const own = this.#places.get(host)
+    if (own === undefined) return 0
+    return this.hosts.roomOf(own.state, own.place, nowMs)
+  }
+
+  dueMs(host: string, nowMs: number): number | null {
+    return this.#places.get(host)?.state.closedUntilMs(nowMs) ?? null
+  }
+
+  start(host: string, nowMs: number, count = 1): void {
+    if (host === NO_HOST) return
+    const { place, state } = this.#places.get(host) ?? this.#open(host)
+    place.underway += count
+    place.turn = this.hosts.nextTurn
+    place.offeredMs = null
+    place.passedUntilMs = Number.NEGATIVE_INFINITY
+    state.start(count, nowMs)
+    if (Number.isFinite(state.limit)) this.#changedFor(state)
+  }
+
+  /** It has its place from when it was handed out. */
+  startedLate(): void {}
+
+  end(host: string, startedMs: number, count = 1): void {
+    const own = this.#places.get(host)
+    if (own === undefined) return
+    own.place.underway -= count
+    own.state.end(count, startedMs)
+    if (Number.isFinite(own.state.limit)) this.#changedFor(own.state)
+    this.#forgetIfDone(host)
+  }
+
+  /** A request that was sent has come back, and is under way until `end`. */
+  report(host: string, report: HostReport): void {
+    const state = this.#stateOf(host)
+    if (state?.report(report, this.hosts.nowMs)) this.hosts.changed(state)
+  }
+
+  /** The host was asked so many times. */
+  noteRequests(host: string, count: number): void {
+    this.#stateOf(host)?.noteRequests(count)
+  }
+
+  /** It wants nothing more. What is under way has its places until it ends. */
+  close(): void {
+    this.#closed = true
+    for (const host of [...this.#places.keys()]) this.want(host, 0)
+  }
+
+  /** It wants nothing more, and nothing of it is under way any more, whatever it has told. */
+  leave(): void {
+    this.close()
+    for (const [host, { place }] of [...this.#places]) this.end(host, this.hosts.nowMs, place.underway)
+  }
+
+  #stateOf(host: string): HostState | null {
+    if (host === NO_HOST) return null
+    return this.#places.get(host)?.state ?? this.hosts.use(host)
+  }
+
+  /** The user asks by itself after what it does: others are told. */
+  #changedFor(state: HostState): void {
+    if (state.places.size > 1) this.hosts.changed(state)
+  }
+
+  #open(host: string): { place: HostPlace; state: HostState } {
+    const state = this.hosts.use(host)
+    const place: HostPlace = {
+      user: this.user,
+      underway: 0,
+      waiting: 0,
+      turn: this.hosts.nextTurn,
+      room: 0,
+      offeredMs: null,
+      passedUntilMs: Number.NEGATIVE_INFINITY,
+      changed: () => this.#tell(host),
+    }
+    const own = { place, state }
+    this.#places.set(host, own)
+    state.places.add(place)
+    return own
+  }
+
+  #tell(host: string): void {
+    if (this.#told.length === 0) {
+      queueMicrotask(() => {
+        const told = this.#told
+        this.#told = []
+        this.onChanged(told)
+      })
+    }
+    this.#told.push(host)
+  }
+
+  #forgetIfDone(host: string): void {
+    const own = this.#places.get(host)
+    if (own === undefined || own.place.waiting > 0 || own.place.underway > 0) return
+    this.#places.delete(host)
+    own.state.places.delete(own.place)
+    // Used last, whoever comes next.
+    this.hosts.use(host)
+  }
+}

@@ -147,13 +147,15 @@ function paceReason(
   { pace, wallMs }: FetchForecast,
   { load, busiestHost, figures }: Pick<PlannedFetch, 'load' | 'busiestHost'> & { figures: FetchCost },
 ): string {
-  const { requests, concurrency, mostToOneHost, perHostConcurrency, perHostRate } = load
+  const { requests, concurrency, mostToOneHost, perHostConcurrency, serverHostConcurrency, perHostRate } = load
   const toHost = `${counted(mostToOneHost, 'request')} to ${busiestHost ?? 'one host'}`
   switch (pace) {
     case 'CONCURRENCY':
       return `${counted(requests, 'request')}, ${Math.min(concurrency, requests)} at once, would take ${shownMs(wallMs)}.`
     case 'HOST_CONCURRENCY':
       return `perHostConcurrency sets the pace: ${toHost}, ${perHostConcurrency} at once, would take ${shownMs(wallMs)}.`
+    case 'SERVER_HOST_CONCURRENCY':
+      return `HEDDLE_HOST_CONCURRENCY sets the pace: ${toHost}, ${serverHostConcurrency} at once over all runs, would take ${shownMs(wallMs)}.`
     case 'HOST_RATE':
       return `perHostRate sets the pace: ${toHost}, ${perHostRate} a second, would take ${shownMs(wallMs)}.`
     case 'EVENT_LOOP':

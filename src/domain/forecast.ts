@@ -40,8 +40,10 @@ export interface FetchLoad {
   concurrency: number
   /** Requests of the host that has the most. */
   mostToOneHost: number
-  /** Null: no limit, as the next one. */
+  /** Null: no limit, as the next two. */
   perHostConcurrency: number | null
+  /** What the server allows to the host that has the most, over all runs. */
+  serverHostConcurrency: number | null
   /** Requests a second. */
   perHostRate: number | null
 }
@@ -71,6 +73,7 @@ export function busyMsOf(loneMs: number): number {
 export const Pace = {
   CONCURRENCY: 'CONCURRENCY',
   HOST_CONCURRENCY: 'HOST_CONCURRENCY',
+  SERVER_HOST_CONCURRENCY: 'SERVER_HOST_CONCURRENCY',
   HOST_RATE: 'HOST_RATE',
   EVENT_LOOP: 'EVENT_LOOP',
 } as const
@@ -86,13 +89,15 @@ const RATE_SPACING = 1.02
 
 /** The longest of what the limits take each by itself. */
 export function fetchForecast(load: FetchLoad, { serviceMs, connectMs, busyMs }: FetchCost): FetchForecast {
-  const { requests, concurrency, mostToOneHost, perHostConcurrency, perHostRate } = load
+  const { requests, concurrency, mostToOneHost, perHostConcurrency, serverHostConcurrency, perHostRate } = load
   const roundsMs = (count: number, atOnce: number) => Math.ceil(count / atOnce) * serviceMs + connectMs
   const bounds: [Pace, number][] = [
     ['CONCURRENCY', roundsMs(requests, Math.max(1, concurrency))],
     ['EVENT_LOOP', requests * busyMs + Math.min(requests, concurrency) * CONNECTION_BUSY_MS],
   ]
   if (perHostConcurrency !== null) bounds.push(['HOST_CONCURRENCY', roundsMs(mostToOneHost, perHostConcurrency)])
+  if (serverHostConcurrency !== null)
+    bounds.push(['SERVER_HOST_CONCURRENCY', roundsMs(mostToOneHost, serverHostConcurrency)])
   if (perHostRate !== null) {
     const spacingMs = (1_000 / perHostRate) * RATE_SPACING
     bounds.push(['HOST_RATE', Math.max(0, mostToOneHost - 1) * spacingMs + serviceMs + connectMs])

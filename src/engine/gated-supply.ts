@@ -12,7 +12,7 @@ import { Duplicates } from './duplicates.js'
 import { gateOf, type HostGate, NO_HOST } from './host-gate.js'
 import { HostQueues, MAX_ITEMS_A_HOST } from './host-queues.js'
 import { reportTo, type SentItem } from './host-reports.js'
-import type { HostSeat } from './hosts.js'
+import { HostSeat } from './host-seat.js'
 import { MAX_START_MS, MIN_RING_MS } from './pace.js'
 import { MAX_WAITING, PendingItems } from './pending.js'
 import { SourceReader } from './source-reader.js'
@@ -85,7 +85,7 @@ export class GatedSupply implements Supply {
     const answered = flow === null || hasDuplicates ? (ended?.size ?? 0) : 0
     this.#left = (flow?.size ?? total) - answered
     if (flow) flow.onArrival = () => this.#onArrival()
-    this.#seat = options.hosts.seat(options.user, (hosts) => this.#hostsChanged(hosts))
+    this.#seat = new HostSeat(options.hosts, options.user, (hosts) => this.#hostsChanged(hosts))
     this.#gate = gateOf(this.#seat, fetch)
     this.#queues = new HostQueues(this.#gate)
     this.#host = flow ? null : commonHost(record.spec.source)

@@ -3,7 +3,7 @@
 import { cellsAt, redirectsAt } from '../domain/fetch-column.js'
 import { type HostAnswer, leftAloneMs, verdictOn, wasSent } from '../domain/host-verdict.js'
 import { type BlockError, Outcome, type ResultColumns } from '../domain/results.js'
-import type { HostSeat } from './hosts.js'
+import type { HostSeat } from './host-seat.js'
 
 /** An item that is handed out. */
 export interface SentItem {

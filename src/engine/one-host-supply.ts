@@ -5,7 +5,7 @@ import type { ResultColumns } from '../domain/results.js'
 import { Alarm } from './alarm.js'
 import { gateOf, type HostGate } from './host-gate.js'
 import { reportTo, type SentItem } from './host-reports.js'
-import type { HostSeat } from './hosts.js'
+import { HostSeat } from './host-seat.js'
 import { MAX_START_MS, MIN_RING_MS } from './pace.js'
 import type { PendingItems } from './pending.js'
 import type { Batch, Range, Starts, Supply } from './supply.js'
@@ -35,7 +35,7 @@ export class OneHostSupply implements Supply {
   ) {
     const { hosts, user, host, fetch, clock } = options
     this.#host = host
-    this.#seat = hosts.seat(user, () => this.#hostChanged())
+    this.#seat = new HostSeat(hosts, user, () => this.#hostChanged())
     this.#gate = gateOf(this.#seat, fetch)
     this.mayWaitInLane = this.#gate.mayWaitInLane(host)
     this.#taken = this.mayWaitInLane ? null : new Map()

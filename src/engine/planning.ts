@@ -28,6 +28,8 @@ export interface PlannerOptions {
   uploadPath(file: string): string
   /** Why a launch would be refused now, though nothing is wrong with it; empty where it would not. `path`: of the batch. */
   refusals(launch: CheckedLaunch, space: string, path: Path): Promise<readonly UserError[]>
+  /** Requests in flight to a host at most, over all runs; null: no limit. */
+  hostLimit(host: string): number | null
   /** Of threads. */
   laneCosts(): LaneCosts
   /** See ProbeFigures. */
@@ -180,6 +182,8 @@ export class Planner {
         // Of repeated requests it is not known where they go: each host is taken to have its part of them.
         mostToOneHost: Math.ceil((busiest?.items ?? items) * (requests / items)),
         perHostConcurrency: work.fetch.perHostConcurrency ?? null,
+        // Where later stages go is not known.
+        serverHostConcurrency: busiest ? this.options.hostLimit(busiest.host) : null,
         perHostRate: work.fetch.perHostRate ?? null,
       },
       figures: measure.fetchFigures({ left: requests, ...surroundings }),

@@ -17,8 +17,9 @@ import type { SourceFile } from '../store/store.js'
 import { ComputeFeed, PickedFeed } from './feeds.js'
 import { CombinedGate, type HostGate, LimitedHosts, NO_HOST } from './host-gate.js'
 import { reportTo } from './host-reports.js'
+import { HostSeat } from './host-seat.js'
 import type { HostUser } from './host-state.js'
-import type { HostSeat, Hosts } from './hosts.js'
+import type { Hosts } from './hosts.js'
 import { Measure } from './measure.js'
 import { type Feed, ProbeRun, type ProbeSetting } from './probe-run.js'
 import { CANCEL_GRACE_MS } from './session.js'
@@ -29,6 +30,7 @@ const MAX_PROBE_MS = 2_000
 const MEASURE_MS = MAX_PROBE_MS - CANCEL_GRACE_MS - 100
 /** Items that are picked to be tried. */
 export const MAX_PICKED = { FETCH: 5, COMPUTE: 7, PIPELINE: 5 } as const
+const LEFT_ALONE = 'The host is to be left alone for longer than a plan may take: nothing was measured.'
 /** Of a pipeline's items so many are enough, where they took so long. */
 const ENOUGH_ITEMS = 3
 const ENOUGH_MS = 300
@@ -105,7 +107,7 @@ export class Prober {
     const { stages, priority } = trial.spec
     // A try is soon over: its place is kept until its lane has come.
     const user: HostUser = { key: toRunKey(randomUUID()), priority, holdsLane: true, spare: 1, running: 1 }
-    trial.seats = stages.map(() => this.setting.hosts.seat(user, () => trial.underway?.look()))
+    trial.seats = stages.map(() => new HostSeat(this.setting.hosts, user, () => trial.underway?.look()))
     trial.gates = stages.map((stage, at) => gateOf(stage, trial.seats[at]!))
   }
 
@@ -242,7 +244,10 @@ export class Prober {
     trial.underway = null
     ending.removeEventListener('abort', stop)
     if (failure !== null) notes.push(`Nothing could be tried: ${failure}.`)
-    else if (ending.aborted && measures[stage]!.isUntouched) {
+    else if (!measures[stage]!.isUntouched) return
+    else if (!ending.aborted) {
+      if (!notes.includes(LEFT_ALONE)) notes.push(LEFT_ALONE)
+    } else {
       const what = work.kind === 'FETCH' ? 'No lane, or no room for a request,' : 'No lane'
       notes.push(`${what} was free in ${MEASURE_MS / 1_000} s: nothing was measured.`)
     }

@@ -201,6 +201,7 @@ export class Runs implements Engine {
       limits: { ...limits, cores: options.cores },
       prober: new Prober({ ...this.#setting, scheduler: this.#scheduler }),
       refusals: (launch, space, path) => this.#refusals(launch, space, path),
+      hostLimit: (host) => this.#hosts.limitOf(host),
       laneCosts: () => lanes.costs('THREAD'),
       overheadMs: () => this.#recorder.rowMs,
     })

@@ -58,6 +58,7 @@ function fetches(requests: number, change: Partial<PlannedFetch> = {}): PlannedF
       concurrency: execution.concurrency,
       mostToOneHost: requests,
       perHostConcurrency: null,
+      serverHostConcurrency: null,
       perHostRate: null,
     },
     figures: { ...figures, left: requests, cpuShare: 0.02, yields: true, connectMs: 5, busyMs: 0.1 },
@@ -88,6 +89,12 @@ describe('adviseBatch of fetches', () => {
       { perHostConcurrency: 2, mostToOneHost: 50 },
       {},
       'perHostConcurrency sets the pace: 50 requests to a.example, 2 at once, would take 1 s.',
+    ],
+    [
+      'the limit of the server',
+      { serverHostConcurrency: 16 },
+      {},
+      'HEDDLE_HOST_CONCURRENCY sets the pace: 128 requests to a.example, 16 at once over all runs, would take 325 ms.',
     ],
     [
       'a rate',

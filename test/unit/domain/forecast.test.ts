@@ -51,6 +51,7 @@ describe('fetchForecast', () => {
     concurrency: 10,
     mostToOneHost: 60,
     perHostConcurrency: null,
+    serverHostConcurrency: null,
     perHostRate: null,
   }
   const cost = { serviceMs: 20, connectMs: 3, busyMs: 0.1 }
@@ -63,6 +64,8 @@ describe('fetchForecast', () => {
 
   it.each<[string, Partial<FetchLoad>, number, string]>([
     ['what may be in flight to one host', { perHostConcurrency: 2 }, 603, 'HOST_CONCURRENCY'],
+    ['what all runs may have in flight to one host', { serverHostConcurrency: 3 }, 403, 'SERVER_HOST_CONCURRENCY'],
+    ['the lower one of two limits', { perHostConcurrency: 2, serverHostConcurrency: 3 }, 603, 'HOST_CONCURRENCY'],
     ['what a host may be asked in a second', { perHostRate: 10 }, 59 * 102 + 23, 'HOST_RATE'],
     [
       'what the event loop is kept busy, to open connections too',

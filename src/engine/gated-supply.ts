@@ -9,7 +9,7 @@ import { commonHost, RequestKeys, type RequestLike, urlOf } from '../domain/requ
 import type { ResultColumns } from '../domain/results.js'
 import { Alarm } from './alarm.js'
 import { Duplicates } from './duplicates.js'
-import { gateOf, type HostGate, NO_HOST } from './host-gate.js'
+import { NO_HOST, ownLimits } from './host-gate.js'
 import { HostQueues, MAX_ITEMS_A_HOST } from './host-queues.js'
 import { reportTo, type SentItem } from './host-reports.js'
 import { HostSeat } from './host-seat.js'
@@ -56,7 +56,6 @@ export class GatedSupply implements Supply {
   readonly #fresh: Pick<Supply, 'take' | 'size' | 'giveBack'>
   /** In back-off, or given back. */
   readonly #again = new PendingItems(0)
-  readonly #gate: HostGate
   readonly #seat: HostSeat
   readonly #queues: HostQueues
   readonly #duplicates: Duplicates | null
@@ -85,9 +84,9 @@ export class GatedSupply implements Supply {
     const answered = flow === null || hasDuplicates ? (ended?.size ?? 0) : 0
     this.#left = (flow?.size ?? total) - answered
     if (flow) flow.onArrival = () => this.#onArrival()
-    this.#seat = new HostSeat(options.hosts, options.user, (hosts) => this.#hostsChanged(hosts))
-    this.#gate = gateOf(this.#seat, fetch)
-    this.#queues = new HostQueues(this.#gate)
+    const { hosts, user } = options
+    this.#seat = new HostSeat({ hosts, user, own: ownLimits(fetch), onChanged: (told) => this.#hostsChanged(told) })
+    this.#queues = new HostQueues(this.#seat)
     this.#host = flow ? null : commonHost(record.spec.source)
     this.#keys = new RequestKeys(options.fetch.headers)
     this.#reader = new SourceReader(options)
@@ -155,7 +154,7 @@ export class GatedSupply implements Supply {
       const out = this.#out.get(index)
       const startedMs = startedAt[at]! - zeroMs
       if (out === undefined || startedMs - out.takenMs <= MAX_START_MS) return
-      this.#gate.startedLate(out.host, Math.min(startedMs, nowMs))
+      this.#seat.startedLate(out.host, Math.min(startedMs, nowMs))
       this.#queues.changed(out.host, nowMs)
     })
     this.#arm()
@@ -208,7 +207,8 @@ export class GatedSupply implements Supply {
     const nowMs = this.options.clock.monotonicMs()
     for (const host of hosts) this.#queues.changed(host, nowMs)
     // What waits in a lane is not to be sent either.
-    if (this.#out.size > 0 && hosts.some((host) => this.#seat.dueMs(host, nowMs) !== null)) this.options.recall()
+    if (this.#out.size > 0 && hosts.some((host) => this.#seat.closedUntilMs(host, nowMs) !== null))
+      this.options.recall()
     this.#arm()
     this.#wake()
     this.options.onChanged()
@@ -231,7 +231,7 @@ export class GatedSupply implements Supply {
     const out = this.#out.get(index)
     if (out === undefined) return
     this.#out.delete(index)
-    this.#gate.end(out.host, out.takenMs)
+    this.#seat.end(out.host, out.takenMs)
     this.#queues.changed(out.host, this.options.clock.monotonicMs())
   }
 

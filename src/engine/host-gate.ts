@@ -1,5 +1,3 @@
-/** Gates before hosts: what one is, the limits of a batch, and both of two. */
-
 import type { FetchOptions } from '../domain/batch.js'
 
 /**
@@ -50,6 +48,12 @@ interface HostState {
   recent: number[]
   /** Where the first one of them is. */
   oldest: number
+}
+
+/** What a batch asks for; null where it asks for nothing. */
+export function ownLimits({ perHostConcurrency = null, perHostRate = null }: FetchOptions): LimitedHosts | null {
+  if (perHostConcurrency === null && perHostRate === null) return null
+  return new LimitedHosts({ concurrency: perHostConcurrency, rate: perHostRate })
 }
 
 /** Limits of one batch. */
@@ -171,58 +175,4 @@ export class LimitedHosts implements HostGate {
     }
     this.#sweepAt = Math.max(MIN_SWEPT, 2 * this.#hosts.size)
   }
-}
-
-/** Both at once: what one of them does not let through waits. */
-export class CombinedGate implements HostGate {
-  constructor(
-    private readonly one: HostGate,
-    private readonly other: HostGate,
-  ) {}
-
-  room(host: string, nowMs: number): number {
-    return Math.min(this.one.room(host, nowMs), this.other.room(host, nowMs))
-  }
-
-  /** Where one of them waits for an end, there is none to tell. */
-  dueMs(host: string, nowMs: number): number | null {
-    let latestMs: number | null = null
-    for (const gate of [this.one, this.other]) {
-      if (gate.room(host, nowMs) > 0) continue
-      const dueMs = gate.dueMs(host, nowMs)
-      if (dueMs === null) return null
-      latestMs = Math.max(latestMs ?? dueMs, dueMs)
-    }
-    return latestMs
-  }
-
-  want(host: string, count: number): void {
-    this.one.want(host, count)
-    this.other.want(host, count)
-  }
-
-  start(host: string, nowMs: number, count = 1): void {
-    this.one.start(host, nowMs, count)
-    this.other.start(host, nowMs, count)
-  }
-
-  startedLate(host: string, atMs: number): void {
-    this.one.startedLate(host, atMs)
-    this.other.startedLate(host, atMs)
-  }
-
-  end(host: string, startedMs: number, count = 1): void {
-    this.one.end(host, startedMs, count)
-    this.other.end(host, startedMs, count)
-  }
-
-  mayWaitInLane(host: string): boolean {
-    return this.one.mayWaitInLane(host) && this.other.mayWaitInLane(host)
-  }
-}
-
-/** What a batch asks for holds for its own requests, and what the server allows for those of all runs. */
-export function gateOf(server: HostGate, { perHostConcurrency = null, perHostRate = null }: FetchOptions): HostGate {
-  if (perHostConcurrency === null && perHostRate === null) return server
-  return new CombinedGate(new LimitedHosts({ concurrency: perHostConcurrency, rate: perHostRate }), server)
 }

@@ -25,6 +25,8 @@ export interface HostPlace {
   underway: number
   /** Items that wait, as far as they are known. */
   waiting: number
+  /** How many of them its own limits let start now. */
+  mayStart(nowMs: number): number
   /** Higher with each start: who was served longest ago has the lowest. */
   turn: number
   /** What it could start when it was last told. */

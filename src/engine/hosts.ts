@@ -144,8 +144,10 @@ export class Hosts {
     )
   }
 
-  #claimOf({ user, underway, waiting, turn, passedUntilMs }: HostPlace, nowMs: number): HostClaim {
+  #claimOf(place: HostPlace, nowMs: number): HostClaim {
+    const { user, underway, turn, passedUntilMs } = place
     const { key, priority, spare, holdsLane } = user
+    const waiting = Math.min(place.waiting, place.mayStart(nowMs))
     const isOut = this.#alone !== null && key !== this.#alone
     return { key, priority, underway, waiting, turn, spare, holdsLane, isPassedOver: isOut || passedUntilMs > nowMs }
   }

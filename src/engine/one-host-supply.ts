@@ -3,7 +3,7 @@
 import type { FetchOptions } from '../domain/batch.js'
 import type { ResultColumns } from '../domain/results.js'
 import { Alarm } from './alarm.js'
-import { gateOf, type HostGate } from './host-gate.js'
+import { ownLimits } from './host-gate.js'
 import { reportTo, type SentItem } from './host-reports.js'
 import { HostSeat } from './host-seat.js'
 import { MAX_START_MS, MIN_RING_MS } from './pace.js'
@@ -20,10 +20,8 @@ export class OneHostSupply implements Supply {
   readonly mayWaitInLane: boolean
   readonly #host: string
   readonly #seat: HostSeat
-  readonly #gate: HostGate
   /** When each item that is handed out was; null where the host has no limit, and that does not matter. */
   readonly #taken: Map<number, SentItem> | null
-  /** Items that are handed out. */
   #out = 0
   readonly #alarm: Alarm
   #lastRingMs = Number.NEGATIVE_INFINITY
@@ -35,20 +33,24 @@ export class OneHostSupply implements Supply {
   ) {
     const { hosts, user, host, fetch, clock } = options
     this.#host = host
-    this.#seat = new HostSeat(hosts, user, () => this.#hostChanged())
-    this.#gate = gateOf(this.#seat, fetch)
-    this.mayWaitInLane = this.#gate.mayWaitInLane(host)
+    this.#seat = new HostSeat({ hosts, user, own: ownLimits(fetch), onChanged: () => this.#hostChanged() })
+    this.mayWaitInLane = this.#seat.mayWaitInLane(host)
     this.#taken = this.mayWaitInLane ? null : new Map()
     this.#alarm = new Alarm(clock, () => this.#ring())
   }
 
   get ready(): number {
     const { ready } = this.inner
-    return ready === 0 || this.#stopped ? 0 : Math.max(0, Math.min(ready, this.#gate.room(this.#host, this.#nowMs)))
+    return ready === 0 || this.#stopped ? 0 : Math.max(0, Math.min(ready, this.#seat.room(this.#host, this.#nowMs)))
   }
 
   get size(): number {
     return this.inner.size
+  }
+
+  /** Items that are handed out. */
+  get out(): number {
+    return this.#out
   }
 
   /** Of back-off: it looks after the pace of the host by itself. */
@@ -62,10 +64,10 @@ export class OneHostSupply implements Supply {
 
   take(max: number): Batch | null {
     const nowMs = this.#nowMs
-    const room = Math.min(max, this.#gate.room(this.#host, nowMs))
+    const room = Math.min(max, this.#seat.room(this.#host, nowMs))
     const batch = room > 0 ? this.inner.take(room) : null
     if (batch !== null) {
-      this.#gate.start(this.#host, nowMs, batch.count)
+      this.#seat.start(this.#host, nowMs, batch.count)
       this.#out += batch.count
       this.#noteTaken(batch, nowMs)
     }
@@ -82,7 +84,7 @@ export class OneHostSupply implements Supply {
       const taken = this.#taken?.get(index)
       const startedMs = startedAt[at]! - zeroMs
       if (taken === undefined || startedMs - taken.takenMs <= MAX_START_MS) return
-      this.#gate.startedLate(this.#host, Math.min(startedMs, nowMs))
+      this.#seat.startedLate(this.#host, Math.min(startedMs, nowMs))
     })
     this.#arm()
   }
@@ -147,18 +149,18 @@ export class OneHostSupply implements Supply {
     if (sent === undefined) return
     this.#taken.delete(index)
     this.#out -= 1
-    this.#gate.end(this.#host, sent.takenMs)
+    this.#seat.end(this.#host, sent.takenMs)
   }
 
   #freeSome(count: number): void {
     this.#out -= count
-    this.#gate.end(this.#host, 0, count)
+    this.#seat.end(this.#host, 0, count)
   }
 
   /** More or fewer wait, or are under way, than before. */
   #changed(): void {
     // What is in back-off is to keep no other run's item waiting.
-    if (!this.#stopped) this.#gate.want(this.#host, this.inner.ready)
+    if (!this.#stopped) this.#seat.want(this.#host, this.inner.ready)
     this.#arm()
   }
 
@@ -166,7 +168,7 @@ export class OneHostSupply implements Supply {
   #hostChanged(): void {
     if (this.#stopped) return
     // What waits in a lane is not to be sent either.
-    if (this.#out > 0 && this.#seat.dueMs(this.#host, this.#nowMs) !== null) this.options.recall()
+    if (this.#out > 0 && this.#seat.closedUntilMs(this.#host, this.#nowMs) !== null) this.options.recall()
     this.#arm()
     this.options.onChanged()
   }
@@ -180,8 +182,8 @@ export class OneHostSupply implements Supply {
   /** Rings when the host may be asked again: it rings in vain where another one takes what is free. */
   #arm(): void {
     const nowMs = this.#nowMs
-    const waits = !this.#stopped && this.inner.ready > 0 && this.#gate.room(this.#host, nowMs) <= 0
-    const dueMs = waits ? this.#gate.dueMs(this.#host, nowMs) : null
+    const waits = !this.#stopped && this.inner.ready > 0 && this.#seat.room(this.#host, nowMs) <= 0
+    const dueMs = waits ? this.#seat.dueMs(this.#host, nowMs) : null
     this.#alarm.set(dueMs === null ? null : Math.max(dueMs, this.#lastRingMs + MIN_RING_MS))
   }
 }

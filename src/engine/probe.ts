@@ -15,7 +15,7 @@ import { Turns } from '../domain/turns.js'
 import type { JobSpec } from '../lanes/protocol.js'
 import type { SourceFile } from '../store/store.js'
 import { ComputeFeed, PickedFeed } from './feeds.js'
-import { CombinedGate, type HostGate, LimitedHosts, NO_HOST } from './host-gate.js'
+import { LimitedHosts, NO_HOST } from './host-gate.js'
 import { reportTo } from './host-reports.js'
 import { HostSeat } from './host-seat.js'
 import type { HostUser } from './host-state.js'
@@ -54,9 +54,8 @@ export interface ProbeResult {
 }
 
 interface Trial extends ProbeRequest, ProbeResult {
-  /** By stage: what hosts know of its requests, and when they may start. */
+  /** By stage: which of its requests may start. */
   seats: HostSeat[]
-  gates: HostGate[]
   /** What is being tried. */
   underway: ProbeRun | null
   /** By the monotonic clock. */
@@ -85,7 +84,6 @@ export class Prober {
       measures: request.spec.stages.map(() => new Measure()),
       notes: [],
       seats: [],
-      gates: [],
       underway: null,
       untilMs: clock.monotonicMs() + MEASURE_MS,
       ending: AbortSignal.any([signal, late.signal]),
@@ -107,8 +105,10 @@ export class Prober {
     const { stages, priority } = trial.spec
     // A try is soon over: its place is kept until its lane has come.
     const user: HostUser = { key: toRunKey(randomUUID()), priority, holdsLane: true, spare: 1, running: 1 }
-    trial.seats = stages.map(() => new HostSeat(this.setting.hosts, user, () => trial.underway?.look()))
-    trial.gates = stages.map((stage, at) => gateOf(stage, trial.seats[at]!))
+    const onChanged = () => trial.underway?.look()
+    trial.seats = stages.map(
+      (stage) => new HostSeat({ hosts: this.setting.hosts, user, own: limitsOf(stage), onChanged }),
+    )
   }
 
   #try(trial: Trial): Promise<void> {
@@ -118,7 +118,7 @@ export class Prober {
   }
 
   async #tryFetches(trial: Trial): Promise<void> {
-    const { picked, measures, seats, gates, concurrency, untilMs } = trial
+    const { picked, measures, seats, concurrency, untilMs } = trial
     if (picked.length === 0) return
     const slots = Math.max(1, Math.min(picked.length, concurrency[0] ?? 1))
     const feed = new PickedFeed({
@@ -126,7 +126,7 @@ export class Prober {
       clock: this.setting.clock,
       items: picked.map(({ index, item }) => ({ index, input: item, host: hostOf(item) })),
       slots,
-      gate: gates[0]!,
+      gate: seats[0]!,
       untilMs,
       onReported: (columns, sentOf) => reportTo(seats[0]!, columns, sentOf),
       onEnded: () => {},
@@ -185,7 +185,7 @@ export class Prober {
     trial: Trial,
     { stage, index, input }: { stage: number; index: number; input: unknown },
   ): Promise<ResultColumns | null> {
-    const { spec, measures, seats, gates, untilMs, notes } = trial
+    const { spec, measures, seats, untilMs, notes } = trial
     const { kind } = spec.stages[stage]!
     if (kind === 'FETCH' && !isSafeMethod(toFetchRequest(input).method)) {
       const { method } = toFetchRequest(input)
@@ -198,7 +198,7 @@ export class Prober {
       clock: this.setting.clock,
       items: [{ index, input, host: kind === 'FETCH' ? hostOf(input) : NO_HOST }],
       slots: 1,
-      gate: gates[stage]!,
+      gate: seats[stage]!,
       untilMs,
       onReported: (reported, sentOf) => {
         if (kind === 'FETCH') reportTo(seats[stage]!, reported, sentOf)
@@ -267,10 +267,9 @@ function toWork(stage: StageSpec): JobSpec['work'] {
   return { kind: 'FETCH', fetch, storesFor: null }
 }
 
-/** One at a time, no more often than the batch may ask a host, and when the server may. */
-function gateOf(stage: StageSpec, seat: HostSeat): HostGate {
-  if (stage.kind === 'COMPUTE') return new LimitedHosts({ concurrency: null, rate: null })
-  return new CombinedGate(new LimitedHosts({ concurrency: 1, rate: stage.fetch.perHostRate ?? null }), seat)
+/** One at a time, and no more often than the batch may ask a host. */
+function limitsOf(stage: StageSpec): LimitedHosts | null {
+  return stage.kind === 'FETCH' ? new LimitedHosts({ concurrency: 1, rate: stage.fetch.perHostRate ?? null }) : null
 }
 
 function hostOf(input: unknown): string {

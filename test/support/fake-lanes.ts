@@ -4,9 +4,10 @@ import type { ReductionState } from '../../src/domain/reduction.js'
 import type { Outcome, ResultColumns } from '../../src/domain/results.js'
 import type { LaneKind } from '../../src/domain/strategy.js'
 import type { LaneMeasures } from '../../src/domain/strategy-cost.js'
+import type { FetchDetail } from '../../src/domain/task.js'
 import type { InService, Lane, LaneCosts, LaneListener, LanePool, LaneStatus } from '../../src/lanes/lane.js'
 import type { Grant, JobSpec, LaneWork } from '../../src/lanes/protocol.js'
-import { outputColumn } from './outputs.js'
+import { fetchColumn, outputColumn } from './outputs.js'
 
 interface Held {
   index: number
@@ -23,6 +24,8 @@ export interface Verdict {
   retryAfterMs?: number
   serviceMs?: number
   output?: string
+  /** Of fetches. */
+  fetch?: FetchDetail
 }
 
 /** A lane whose every step is the test's: nothing ends until it says so. */
@@ -164,7 +167,9 @@ function toColumns(ended: { held: Held; verdict: Verdict }[], epochMs: number): 
     errors: ended.flatMap(({ verdict }, at) =>
       verdict.error ? [{ at, error: verdict.error, retryAfterMs: verdict.retryAfterMs ?? null }] : [],
     ),
-    fetches: null,
+    fetches: ended.some(({ verdict }) => verdict.fetch)
+      ? fetchColumn(ended.map(({ verdict }) => verdict.fetch ?? null))
+      : null,
   }
 }
 

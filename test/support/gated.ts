@@ -6,9 +6,12 @@ import type { TaskError } from '../../src/domain/errors.js'
 import { IndexSet } from '../../src/domain/indexset.js'
 import { Outcome, type ResultColumns } from '../../src/domain/results.js'
 import type { TaskRecord } from '../../src/domain/task.js'
-import { GatedSupply } from '../../src/engine/gated-supply.js'
+import type { GatedSupply } from '../../src/engine/gated-supply.js'
 import { NO_HOST } from '../../src/engine/host-gate.js'
 import { Hosts } from '../../src/engine/hosts.js'
+import type { OneHostSupply } from '../../src/engine/one-host-supply.js'
+import { createSupply } from '../../src/engine/supplies.js'
+import type { Batch } from '../../src/engine/supply.js'
 import { ManualClock } from './clock.js'
 import { batchSpec, columnsOf, FETCH, runRecord } from './engine-parts.js'
 import { hostUser, inFlightOf } from './hosts.js'
@@ -36,8 +39,10 @@ export const FAILURE: TaskError = { code: 'HTTP_STATUS', message: 'no', retryabl
 export class GatedItems {
   readonly clock = new ManualClock()
   readonly hosts: Hosts
-  readonly hasLimits: boolean
-  readonly supply: GatedSupply
+  /** Of the server; null: the hosts are its owner's own. */
+  readonly hostConcurrency: number | null
+  /** Of a template whose items all go to one host the one that reads none of them. */
+  readonly supply: GatedSupply | OneHostSupply
   readonly starts: Started[] = []
   /** Handed out. */
   readonly out: Started[] = []
@@ -81,8 +86,7 @@ export class GatedItems {
       perHostRate,
       dedupe,
     }
-    const hasLimits = perHostConcurrency !== null || perHostRate !== null
-    this.hasLimits = hasLimits
+    this.hostConcurrency = hostConcurrency
     this.hosts = new Hosts({
       clock: this.clock,
       concurrency: hostConcurrency ?? 1_000_000,
@@ -90,7 +94,7 @@ export class GatedItems {
     })
     const set = new IndexSet(this.count)
     for (const index of ended) set.add(index)
-    this.supply = new GatedSupply({
+    this.supply = createSupply({
       record: runRecord({ spec: batchSpec({ kind: 'FETCH', source, stages: [{ ...FETCH, fetch } as typeof FETCH] }) }),
       stage: 0,
       flow: null,
@@ -104,14 +108,12 @@ export class GatedItems {
         this.changes += 1
       },
       onUnreadable: (error) => void this.unreadable.push(error),
-      fetch,
       hosts: this.hosts,
       user: hostUser(),
       recall: () => {
         this.recalls += 1
       },
-      hasDuplicates: dedupe,
-    })
+    }) as GatedSupply | OneHostSupply
     this.supply.start()
   }
 
@@ -147,7 +149,7 @@ export class GatedItems {
   take(max: number): Started[] {
     const batch = this.supply.take(max)
     const atMs = this.clock.monotonicMs()
-    const taken = (batch?.indexes ?? []).map((index, at) => {
+    const taken = indexesOf(batch).map((index, at) => {
       if (batch?.inputs) expect(batch.inputs[at]).toEqual(this.#inputOf(index))
       return { index, attempt: batch?.attempts?.[at] ?? 1, host: this.hostOf(index), atMs }
     })
@@ -220,6 +222,11 @@ export class GatedItems {
   }
 }
 
+function indexesOf(batch: Batch | null): number[] {
+  if (batch === null) return []
+  return batch.indexes ?? Array.from({ length: batch.count }, (_, at) => batch.first + at)
+}
+
 export function startsByHost(items: GatedItems): Started[][] {
   const hosts = new Set(items.starts.map(({ host }) => host).filter((host) => host !== NO_HOST))
   return Array.from(hosts, (host) => items.starts.filter((start) => start.host === host))
@@ -232,6 +239,7 @@ export function checkStarts(items: GatedItems, limits: { concurrency: number | n
   for (const { host } of sent) underway.set(host, (underway.get(host) ?? 0) + 1)
   const most = Math.max(0, ...underway.values())
   if (limits.concurrency !== null) expect(most).toBeLessThanOrEqual(limits.concurrency)
+  if (items.hostConcurrency !== null) expect(most).toBeLessThanOrEqual(items.hostConcurrency)
   expect(inFlightOf(items.hosts)).toBe(sent.length)
   expect(items.supply.out).toBe(items.out.length)
   if (limits.rate !== null) {

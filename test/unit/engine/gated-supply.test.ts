@@ -247,14 +247,24 @@ describe('GatedSupply, whatever happens', () => {
       rate: fc.option(fc.constantFrom(0.5, 1, 7, 100)),
       dedupe: fc.boolean(),
       answerSize: fc.constantFrom(1_000, 5, 1),
+      hostConcurrency: fc.option(fc.integer({ min: 1, max: 4 })),
+      // All to one host, and none has to be read.
+      isTemplate: fc.boolean(),
     })
     await fc.assert(
       fc.asyncProperty(options, fc.array(step, { maxLength: 30 }), async (setup, steps) => {
-        const { concurrency, rate, dedupe, answerSize } = setup
+        const { concurrency, rate, answerSize, hostConcurrency, isTemplate } = setup
+        const dedupe = setup.dedupe && !isTemplate
         const urls = setup.pages.map(([host, page], at) =>
           host === 4 ? `bad line ${page}` : `http://h${host}.example/${page}${dedupe ? '' : `?${at}`}#${at}`,
         )
-        const items = new GatedItems({ urls, perHostConcurrency: concurrency, perHostRate: rate, dedupe })
+        const items = new GatedItems({
+          urls: isTemplate ? { template: 'http://h.example/{i}', count: urls.length } : urls,
+          perHostConcurrency: concurrency,
+          perHostRate: rate,
+          dedupe,
+          hostConcurrency,
+        })
         items.answerSize = answerSize
         const limits = { concurrency, rate }
         for (const one of steps) {
@@ -277,7 +287,7 @@ describe('GatedSupply, whatever happens', () => {
         if (dedupe) expect([...new Set(items.starts.map(({ index }) => index))].sort(byNumber)).toEqual(items.leaders)
         expect(items.clock.nextDueMs).toBeNull()
       }),
-      { numRuns: 150 },
+      { numRuns: 250 },
     )
   }, 120_000)
 })

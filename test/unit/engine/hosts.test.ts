@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { FIRST_REST_MS, OPENS_AT } from '../../../src/domain/circuit.js'
 import { MAX_RETRY_AFTER_MS } from '../../../src/domain/retry.js'
-import { NO_HOST } from '../../../src/engine/host-gate.js'
+import { type HostGate, LimitedHosts, NO_HOST } from '../../../src/engine/host-gate.js'
 import { HostSeat } from '../../../src/engine/host-seat.js'
 import type { HostReport, HostUser } from '../../../src/engine/host-state.js'
 import { Hosts, KEEP_MS, MAX_IDLE_HOSTS } from '../../../src/engine/hosts.js'
@@ -33,12 +33,14 @@ class Fetching {
     readonly host = A,
     /** Whether it takes what it is offered. */
     public takes = true,
+    own: HostGate | null = null,
   ) {
     this.user = hostUser(user)
-    this.seat = new HostSeat(hosts, this.user, () => {
+    const onChanged = () => {
       this.told += 1
       this.pump()
-    })
+    }
+    this.seat = new HostSeat({ hosts, user: this.user, own, onChanged })
     this.seat.want(host, waiting)
     this.pump()
   }
@@ -148,6 +150,28 @@ describe('Hosts, how much is under way', () => {
     seat.report(NO_HOST, { ...ANSWERED, startedMs: 0 })
     seat.end(NO_HOST, 0)
     expect(hosts.list(10)).toEqual([])
+  })
+})
+
+describe('Hosts, beside the limits of a batch', () => {
+  it('keeps no place for what those do not let start', async () => {
+    const slow = new Fetching(100, {}, A, true, new LimitedHosts({ concurrency: 1, rate: null }))
+    const other = new Fetching(100)
+    expect(underway(slow, other)).toEqual([1, 3])
+    other.end(3)
+    await settle()
+    expect(underway(slow, other)).toEqual([1, 3])
+  })
+
+  it('is due when both let something start', () => {
+    const run = new Fetching(10, {}, A, true, new LimitedHosts({ concurrency: null, rate: 10 }))
+    expect(run.seat.dueMs(A, 0)).toBe(102)
+    const other = new Fetching(10)
+    expect(underway(run, other)).toEqual([1, 3])
+    clock.advance(102)
+    expect([run.room, run.seat.dueMs(A, 102)]).toEqual([0, null])
+    other.end(1, ASKS(5_000))
+    expect(run.seat.dueMs(A, 102)).toBe(5_102)
   })
 })
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { FLOW } from '../../src/engine/flow.js'
+import { GATED_FLOW } from '../../src/engine/flow.js'
 import type { ApiClient, Variables } from '../support/api.js'
 import { type Origin, startOrigin } from '../support/origin.js'
 import { FUNCTIONS_DIR, startTestServer, type TestServer } from '../support/server.js'
@@ -14,7 +14,11 @@ let api: ApiClient
 beforeAll(async () => {
   origin = await startOrigin()
   other = await startOrigin()
-  server = await startTestServer({ HEDDLE_FUNCTIONS_DIR: FUNCTIONS_DIR, HEDDLE_LANES: String(LANES) })
+  server = await startTestServer({
+    HEDDLE_FUNCTIONS_DIR: FUNCTIONS_DIR,
+    HEDDLE_LANES: String(LANES),
+    HEDDLE_MAX_INLINE_ITEMS: '20000',
+  })
   api = server.api
 })
 
@@ -137,12 +141,12 @@ describe('the stages of a pipeline', () => {
 })
 
 describe('what waits between two stages', () => {
-  const COUNT = 3_000
+  const COUNT = GATED_FLOW.items + 1_000
 
   it('is never more than there is room for: the stage before stands still, and goes on', async () => {
     const template = { template: `${origin.url}/hold/room?i={i}`, from: 0, to: COUNT - 1 }
     const urls = numbers(COUNT).map((i) => template.template.replace('{i}', String(i)))
-    const stages = [compute('anything', { strategy: 'THREADS' }), fetching({}, { concurrency: 4 })]
+    const stages = [compute('anything', { strategy: 'THREADS' }), fetching({}, { concurrency: 16 })]
     const id = await api.start(api.launchPipeline({ source: { inputs: urls }, stages }))
     const between: number[] = []
     type Update = { runUpdated: { stages: Stage[] } }
@@ -153,16 +157,16 @@ describe('what waits between two stages', () => {
     for await (const { runUpdated } of updates) {
       const [first, second] = runUpdated.stages.map(({ progress }) => progress)
       between.push(first!.succeeded - second!.done)
-      if (first!.succeeded === FLOW.items && first!.running === 0) break
+      if (first!.succeeded === GATED_FLOW.items && first!.running === 0) break
     }
-    expect(Math.max(...between)).toBe(FLOW.items)
+    expect(Math.max(...between)).toBe(GATED_FLOW.items)
     // Its lanes are free for others: nobody computes for it.
     const lanes = async () => {
       const { system } = await api.ask<{ system: { lanes: { busy: boolean }[] } }>('{ system { lanes { busy } } }')
       return system.lanes.filter(({ busy }) => busy).length
     }
     expect(await lanes()).toBe(1)
-    await origin.arrived('/hold/room', 4)
+    await origin.arrived('/hold/room', 16)
     origin.release('/hold/room')
     expect(await api.ended(id)).toBe('SUCCEEDED')
     expect((await stagesOf(id)).map(({ progress }) => progress.succeeded)).toEqual([COUNT, COUNT])

@@ -38,6 +38,7 @@ describe('the pages', () => {
     'docs/pipelines.md',
     'docs/pitfalls.md',
     'docs/planning.md',
+    'docs/politeness.md',
     'docs/subscriptions.md',
     'docs/threads-and-processes.md',
     'docs/timeline.md',

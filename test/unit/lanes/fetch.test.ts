@@ -88,6 +88,22 @@ function setUp(slots: number, storesFor: { run: RunKey; stage: number } | null =
 const urls = (count: number) => Array.from({ length: count }, (_, at) => `http://a/${at}`)
 
 describe('a fetch job', () => {
+  it('hands back what it has not sent, and tells at once, where a host asks to be left alone', async () => {
+    const { session, fetcher, listener, job } = setUp(1)
+    session.handle({ kind: 'open', job: job(), slate: null })
+    session.handle({ kind: 'grant', grant: grantOf(urls(3)) })
+    await new Promise((resolve) => setImmediate(resolve))
+    const error = { code: 'HTTP_STATUS' as const, message: 'answered with status 429', retryable: true }
+    fetcher.open.get('http://a/0')!({ error, retryAfterMs: 1_000, detail: { ...detail, status: 429 } })
+    await listener.untilRows(3)
+    expect(listener.rows.map(({ index, outcome }) => [index, outcome])).toEqual([
+      [0, Outcome.FAILED],
+      [1, Outcome.NOT_STARTED],
+      [2, Outcome.NOT_STARTED],
+    ])
+    expect(fetcher.requests).toHaveLength(1)
+  })
+
   it('waits for its fetcher, which serves all jobs of the lane', async () => {
     const { session, fetcher, listener, job, opened } = setUp(4)
     session.handle({ kind: 'open', job: job(), slate: null })

@@ -26,6 +26,7 @@ export class OneHostSupply implements Supply {
   readonly #alarm: Alarm
   #lastRingMs = Number.NEGATIVE_INFINITY
   #stopped = false
+  #isHeld = false
 
   constructor(
     private readonly inner: PendingItems,
@@ -59,6 +60,12 @@ export class OneHostSupply implements Supply {
   }
 
   start(): void {
+    this.#isHeld = false
+    this.#changed()
+  }
+
+  hold(): void {
+    this.#isHeld = true
     this.#changed()
   }
 
@@ -160,7 +167,7 @@ export class OneHostSupply implements Supply {
   /** More or fewer wait, or are under way, than before. */
   #changed(): void {
     // What is in back-off is to keep no other run's item waiting.
-    if (!this.#stopped) this.#seat.want(this.#host, this.inner.ready)
+    if (!this.#stopped) this.#seat.want(this.#host, this.#isHeld ? 0 : this.inner.ready)
     this.#arm()
   }
 

@@ -34,6 +34,13 @@ export class Checker {
     return value
   }
 
+  /** A key of blanks is one that somebody forgot to fill in: everyone's launches would be one. */
+  key(value: string | null | undefined, path: Path): string | null {
+    const key = this.text(value, path)
+    if (key !== null && key !== '' && key.trim() === '') this.invalid(path, value, 'a text of more than blanks')
+    return key
+  }
+
   url(value: string, path: Path): void {
     checkUrl(this.problems, value, path)
   }

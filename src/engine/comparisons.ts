@@ -12,6 +12,7 @@ import type { EventBus } from '../events/bus.js'
 import type { FunctionCatalog } from '../functions/function.js'
 import type { LanePool } from '../lanes/lane.js'
 import type { Commit, CreatedComparison, NewComparison, Store } from '../store/store.js'
+import type { Admission } from './admission.js'
 import { Alarm } from './alarm.js'
 import { type CheckedComparison, checkComparison } from './comparison-checks.js'
 import type { ComparisonOutcome, LaunchComparisonInput } from './engine.js'
@@ -37,7 +38,8 @@ interface Options {
   random(): number
   functions: FunctionCatalog
   limits: LaunchLimits & PlanLimits
-  queue: QueueLimit
+  queue: Pick<QueueLimit, 'keep'>
+  admission: Admission
   /** Carries the run out, from where it is. */
   execute(run: RunRecord): Promise<void>
   /** Does what writes, and takes note where it fails. */
@@ -85,22 +87,18 @@ export class Comparisons {
   }
 
   async launch(input: LaunchComparisonInput, space: string): Promise<ComparisonOutcome> {
-    const { store, limits, functions, queue } = this.options
+    const { store, limits, functions, admission } = this.options
     const { comparison: checked, userErrors } = checkComparison(input, limits, functions)
     if (checked === null) return { comparison: null, userErrors }
-    const tasks = tasksOf(checked)
-    const refused = queue.refusal(tasks, checked.sourcePath)
-    const idempotency = idempotencyOf(checked.launch, space)
-    // What was launched already is not launched again: a full queue is no reason not to tell of it.
-    const created = refused
-      ? idempotency && (await store.earlierComparison(idempotency))
-      : await queue.launching(tasks, () => this.#create(checked, space))
-    if (created === null) return { comparison: null, userErrors: refused! }
+    const { created, userErrors: refused } = await admission.admit({
+      tasks: tasksOf(checked),
+      path: checked.sourcePath,
+      idempotency: idempotencyOf(checked.launch, space),
+      earlier: (idempotency) => store.earlierComparison(idempotency),
+      write: () => this.#launch(checked, space),
+    })
+    if (created === null) return { comparison: null, userErrors: refused }
     if (created.outcome === 'conflict') return conflict(checked)
-    if (created.outcome === 'created' && !this.#stopped) {
-      this.#begin(created.comparison.id, created.runs)
-      for (const { key } of created.runs) this.options.bus.runChanged(key)
-    }
     return { comparison: created.comparison, userErrors: [] }
   }
 
@@ -187,6 +185,18 @@ export class Comparisons {
 
   get #waiting(): RunRecord[] {
     return [...this.#underway.values()].flatMap(({ left, isRunning }) => left.slice(isRunning ? 1 : 0))
+  }
+
+  async #launch(checked: CheckedComparison, space: string): Promise<CreatedComparison> {
+    const created = await this.#create(checked, space)
+    if (created.outcome !== 'created') return created
+    if (this.#stopped) {
+      this.options.queue.keep(tasksOf(checked))
+      return created
+    }
+    this.#begin(created.comparison.id, created.runs)
+    for (const { key } of created.runs) this.options.bus.runChanged(key)
+    return created
   }
 
   async #create(checked: CheckedComparison, space: string): Promise<CreatedComparison> {

@@ -124,7 +124,7 @@ export class LaunchChecks {
       source,
       stages,
     }
-    const idempotencyKey = check.text(options.idempotencyKey, [...path, 'idempotencyKey'])
+    const idempotencyKey = check.key(options.idempotencyKey, [...path, 'idempotencyKey'])
     if (this.#problems.count > 0) return { launch: null, userErrors: this.#problems.list(), known: work }
     const inputHash = hashOf({ spec: { ...spec, source: comparable(source) }, items })
     return { launch: { spec, items, upload, idempotencyKey, inputHash }, userErrors: null, known: work }

@@ -20,6 +20,7 @@ import type { EventBus } from '../events/bus.js'
 import type { FunctionCatalog } from '../functions/function.js'
 import type { LanePool } from '../lanes/lane.js'
 import type { CreatedRun, SourceFile, Store, TimeColumn } from '../store/store.js'
+import { Admission } from './admission.js'
 import { Comparisons } from './comparisons.js'
 import { Controls } from './control.js'
 import { Deletions } from './deletion.js'
@@ -105,6 +106,7 @@ export class Runs implements Engine {
   readonly #comparisons: Comparisons
   readonly #queue: QueueLimit
   readonly #storage: StorageWatch
+  readonly #admission: Admission
   readonly #planner: Planner
   readonly #controls: Controls
   readonly #takeUp: TakeUp
@@ -146,7 +148,12 @@ export class Runs implements Engine {
       isInTrouble: () => this.#storage.trouble !== null,
     })
     this.#scheduler = new Scheduler({ pool: lanes, clock, maxLanes: limits.maxLanes, onError })
-    this.#queue = new QueueLimit(limits.maxQueuedTasks, () => this.#queuedTasks)
+    this.#queue = new QueueLimit({
+      maxTasks: limits.maxQueuedTasks,
+      waiting: () => this.#queuedTasks,
+      perSecond: () => this.#tasksPerSecond,
+    })
+    this.#admission = new Admission(this.#queue)
     const fetches = new FetchBudget({ maxInFlight: limits.maxInFlight, maxLanes: limits.maxLanes })
     this.#hosts = new Hosts({ clock, concurrency: limits.hostConcurrency, isOwn: (host) => options.isOwnHost(host) })
     this.#comparisons = new Comparisons({
@@ -155,6 +162,7 @@ export class Runs implements Engine {
       fetches,
       hosts: this.#hosts,
       queue: this.#queue,
+      admission: this.#admission,
       execute: (run) => this.#resume(run),
       writing: (work) => this.#storage.over(work),
       onError,
@@ -383,20 +391,32 @@ export class Runs implements Engine {
     return queued
   }
 
+  get #tasksPerSecond(): number {
+    let perSecond = 0
+    for (const { meters } of this.#live.values()) perSecond += meters.run.perSecond()
+    return perSecond
+  }
+
   async #launch({ launch, userErrors }: CheckResult, space: string): Promise<LaunchOutcome> {
     if (launch === null) return { run: null, deduplicated: false, userErrors }
-    const tasks = tasksOf(launch.spec)
-    const refused = this.#queue.refusal(tasks, [...INPUT, 'source'])
-    // What was launched already is not launched again: a full queue is no reason not to tell of it.
-    const created = refused
-      ? await this.#earlier(launch, space)
-      : await this.#queue.launching(tasks, () => this.#create(launch, space))
-    if (created === null) return { run: null, deduplicated: false, userErrors: refused! }
+    const { created, userErrors: refused } = await this.#admission.admit({
+      tasks: tasksOf(launch.spec),
+      path: [...INPUT, 'source'],
+      idempotency: idempotencyOf(launch, space),
+      earlier: (idempotency) => this.options.store.earlierRun(idempotency),
+      write: () => this.#begin(launch, space),
+    })
+    if (created === null) return { run: null, deduplicated: false, userErrors: refused }
     if (created.outcome === 'conflict') return { run: null, deduplicated: false, userErrors: conflict(launch, INPUT) }
-    if (created.outcome === 'created' && !this.#left) {
-      this.#execute(new RunExecution(created.run, this.#plans(created.run), this.#setting))
-    }
     return { run: this.view(created.run), deduplicated: created.outcome === 'existing', userErrors: [] }
+  }
+
+  async #begin(launch: CheckedLaunch, space: string): Promise<CreatedRun> {
+    const created = await this.#create(launch, space)
+    if (created.outcome !== 'created') return created
+    if (this.#left) this.#queue.keep(tasksOf(launch.spec))
+    else this.#execute(new RunExecution(created.run, this.#plans(created.run), this.#setting))
+    return created
   }
 
   /** See PlannerOptions. */

@@ -99,10 +99,15 @@ export class MemoryStore {
   readonly #keys = new Map<string, { id: number; inputHash: string }>()
   #heldCommits: (() => void)[] = []
   #heldReads: (() => void)[] = []
+  #heldLaunches: (() => void)[] = []
   /** With true a commit is carried out at once, else with `release`. */
   autoCommit = true
   /** With true items are read at once, else with `releaseReads`. */
   autoRead = true
+  /** With true launches are written down at once, else with `releaseLaunches`. */
+  autoLaunch = true
+  /** This many of the next launches reject. */
+  failLaunches = 0
   /** This many of the next commits reject, and nothing of them is written. */
   failCommits = 0
   /** This many of the next reads of ended indexes reject. */
@@ -166,6 +171,7 @@ export class MemoryStore {
 
   async createComparison(launch: NewComparison): Promise<CreatedComparison> {
     const { runs, items, file, idempotency, ...asked } = launch
+    await this.#launching()
     const earlier = idempotency && (await this.earlierComparison(idempotency))
     if (earlier) return earlier
     const comparison = { id: this.comparisons.size + 1, ...asked }
@@ -193,9 +199,17 @@ export class MemoryStore {
   }
 
   async createRun(run: NewRun): Promise<CreatedRun> {
+    await this.#launching()
     const earlier = run.idempotency && (await this.earlierRun(run.idempotency))
     if (earlier) return earlier
     return { outcome: 'created', run: this.#insert(run) }
+  }
+
+  async #launching(): Promise<void> {
+    if (!this.autoLaunch) await new Promise<void>((resolve) => this.#heldLaunches.push(resolve))
+    if (this.failLaunches === 0) return
+    this.failLaunches -= 1
+    throw new Error('the disk is full')
   }
 
   #insert(run: NewRun, comparisonId?: number): RunRecord {
@@ -261,10 +275,16 @@ export class MemoryStore {
     for (const resolve of this.#heldReads.splice(0)) resolve()
   }
 
+  /** Lets the launches be written down that wait. */
+  releaseLaunches(): void {
+    for (const resolve of this.#heldLaunches.splice(0)) resolve()
+  }
+
   /** A crash: what was not carried out never happened. */
   forgetHeld(): void {
     this.#heldCommits = []
     this.#heldReads = []
+    this.#heldLaunches = []
   }
 
   #write(runId: number, block: TaskBlock): void {

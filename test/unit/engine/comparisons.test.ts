@@ -274,6 +274,20 @@ describe('launching a comparison', () => {
     expect(world.store.records.size).toBe(2)
   })
 
+  it('is launched once where all come at once, though there is room for one alone', async () => {
+    world = new World({ maxQueuedTasks: 8 })
+    world.store.autoLaunch = false
+    const batch = batchOf({ idempotencyKey: 'k' })
+    const all = Promise.all(Array.from({ length: 8 }, () => launch({ batch })))
+    await world.settle()
+    world.store.autoLaunch = true
+    world.store.releaseLaunches()
+    const outcomes = await all
+    expect(outcomes.flatMap(({ userErrors }) => userErrors)).toEqual([])
+    expect(new Set(outcomes.map(({ comparison }) => comparison?.key)).size).toBe(1)
+    expect(world.store.records.size).toBe(2)
+  })
+
   it('names its runs, and tells of them', async () => {
     const watch = world.bus.watch({ kind: 'allRuns' })
     const labels = [{ name: 'a', value: 'b' }]

@@ -123,6 +123,13 @@ describe('LaunchChecks.fetch', () => {
     expect(problemsOf(checkFetch({ source: { template } }))).toEqual(['INVALID input.source.template.template'])
   })
 
+  it.each(['', ' ', '\t\r\n', '\u00a0'])('takes no key that somebody forgot to fill in: %j', (idempotencyKey) => {
+    const source = { urls: ['http://a.example/'] }
+    expect(problemsOf(checkFetch({ source, options: { idempotencyKey } }))).toEqual([
+      'INVALID input.options.idempotencyKey',
+    ])
+  })
+
   it('tells all problems at once, each at its place', () => {
     const result = checkFetch({
       source: { urls: ['http://ok.example/', 'ftp://a.example/', 'not a url'] },

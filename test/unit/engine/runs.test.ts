@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
 import type { TaskError } from '../../../src/domain/errors.js'
-import type { RunKey } from '../../../src/domain/ids.js'
 import { Outcome } from '../../../src/domain/results.js'
 import { World } from '../../support/engine-world.js'
 import type { Verdict } from '../../support/fake-lanes.js'
@@ -398,51 +397,5 @@ describe('Runs, retries', () => {
     await world.crash()
     expect(world.record(key)).toMatchObject({ status: 'FAILED', counts: { failed: 1, skipped: 4 } })
     expect(world.clock.nextDueMs).toBeNull()
-  })
-})
-
-describe('Runs, launching', () => {
-  it('refuses what would be too much together, also of launches at the same time', async () => {
-    const world = new World({ maxQueuedTasks: 15 })
-    const launch = (items: number) =>
-      world.runs.launchCompute({ function: 'any', source: { range: { from: 0, to: items, step: 1 } } }, '')
-    const outcomes = await Promise.all([launch(10), launch(10)])
-    expect(outcomes.map(({ userErrors }) => userErrors[0]?.code ?? 'OK')).toEqual(['OK', 'QUEUE_FULL'])
-    expect(outcomes[1]?.userErrors[0]).toMatchObject({
-      message: '10 tasks wait already: with these 10 it would be more than 15',
-      retryAfterMs: 5000,
-    })
-    // That many will not fit later either.
-    expect((await launch(16)).userErrors[0]).toMatchObject({ code: 'QUEUE_FULL', retryAfterMs: null })
-  })
-
-  it('answers a repeated launch with the first one, though the queue is full of it', async () => {
-    const world = new World({ maxQueuedTasks: 15 })
-    const launch = (items: number) => {
-      const source = { range: { from: 0, to: items, step: 1 } }
-      return world.runs.launchCompute({ function: 'any', source, options: { idempotencyKey: 'once' } }, '')
-    }
-    const first = await launch(10)
-    const again = await launch(10)
-    expect(again).toMatchObject({ deduplicated: true, userErrors: [] })
-    expect(again.run?.record.key).toBe(first.run?.record.key)
-    expect((await launch(11)).userErrors[0]?.code).toBe('IDEMPOTENCY_CONFLICT')
-    expect(
-      (await world.runs.launchCompute({ function: 'any', source: { range: { from: 0, to: 10, step: 1 } } }, ''))
-        .userErrors[0]?.code,
-    ).toBe('QUEUE_FULL')
-  })
-
-  it('writes a launch down while the server leaves, and runs it after the next start', async () => {
-    const world = new World()
-    let key: RunKey | undefined
-    await world.leave(1000, async () => {
-      key = await world.compute({ items: 1 })
-      expect(world.pool.busy).toEqual([])
-    })
-    expect(world.record(key!).status).toBe('QUEUED')
-    await world.start()
-    await world.end(world.pool.busy[0], OK)
-    expect(world.record(key!).status).toBe('SUCCEEDED')
   })
 })

@@ -152,7 +152,7 @@ export class ProbeRun implements ScheduledRun, SessionListener {
   }
 
   retire(count: number): void {
-    this.#sessions.retire(count)
+    this.#sessions.retire(count, this.setting.clock.epochMs())
   }
 
   giveUp(reason: string): void {

@@ -118,6 +118,12 @@ export class LaneSession {
     return this.lane.inService().filter(({ index }) => this.#outstanding.has(index))
   }
 
+  /** For how long the task is in service that is there the longest, at `nowMs` (epoch milliseconds); null where there is none. */
+  longestInServiceMs(nowMs: number): number | null {
+    const [first, ...others] = this.inService()
+    return first ? nowMs - others.reduce((since, { startedAt }) => Math.min(since, startedAt), first.startedAt) : null
+  }
+
   /** Asks for what was handed out ahead, once for what was granted so far. */
   recall(): void {
     if (this.#recalled || this.#outstanding.size <= this.job.slots) return

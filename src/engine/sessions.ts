@@ -4,6 +4,9 @@ import type { InFlightTask } from '../domain/task.js'
 import type { Lane } from '../lanes/lane.js'
 import type { LaneSession } from './session.js'
 
+/** A task that has been in service for longer than this may go on for long: it is a turn of the scheduler's. */
+const LONG_MS = 100
+
 interface Options {
   /** Whether a lane with nothing to do stays, as there may be something soon. */
   mayStay(session: LaneSession): boolean
@@ -34,11 +37,12 @@ export class Sessions implements Iterable<LaneSession> {
     return outstanding
   }
 
-  /** Since when the task is in service that is there the longest, in milliseconds before `nowMs` (epoch); null where there is none. */
+  /** As LaneSession.longestInServiceMs, of all lanes. */
   longestInServiceMs(nowMs: number): number | null {
     let longestMs: number | null = null
     for (const session of this.#held) {
-      for (const { startedAt } of session.inService()) longestMs = Math.max(longestMs ?? 0, nowMs - startedAt)
+      const ms = session.longestInServiceMs(nowMs)
+      if (ms !== null) longestMs = Math.max(longestMs ?? 0, ms)
     }
     return longestMs
   }
@@ -123,16 +127,20 @@ export class Sessions implements Iterable<LaneSession> {
 
   /**
    * Has this many lanes go back as soon as they have nothing in service, those first that do so anyway, then those that have
-   * nothing now, then the newest: what was handed out ahead may take long by now.
+   * nothing now, then the newest: what was handed out ahead may take long by now. Where one of them has a long task, another one
+   * is to go as well: whichever has nothing in service first does, and the rest then stay. `nowMs`: epoch milliseconds.
    */
-  retire(count: number): void {
+  retire(count: number, nowMs: number): void {
     const newestFirst = [...this.#held].reverse()
     const last = newestFirst.filter(({ isLast }) => isLast)
     const idle = newestFirst.filter(({ claimed, isLast }) => claimed === 0 && !isLast)
     const busy = newestFirst.filter(({ claimed, isLast }) => claimed > 0 && !isLast)
-    for (const [at, session] of [...last, ...idle, ...busy].entries()) {
-      if (at < count && !session.retiring) session.recall()
-      session.retiring = at < count
+    let lacking = count
+    for (const session of [...last, ...idle, ...busy]) {
+      const goes = lacking > 0
+      if (goes && !session.retiring) session.recall()
+      session.retiring = goes
+      if (goes && !mayTakeLong(session, nowMs)) lacking -= 1
     }
     this.settleAll()
   }
@@ -159,4 +167,8 @@ export class Sessions implements Iterable<LaneSession> {
       })),
     )
   }
+}
+
+function mayTakeLong(session: LaneSession, nowMs: number): boolean {
+  return (session.longestInServiceMs(nowMs) ?? 0) > LONG_MS
 }

@@ -187,7 +187,7 @@ export class StageExecution implements ScheduledRun, SessionListener {
   }
 
   retire(count: number): void {
-    this.#sessions.retire(count)
+    this.#sessions.retire(count, this.options.setting.clock.epochMs())
   }
 
   giveUp(message: string): void {
@@ -368,7 +368,8 @@ export class StageExecution implements ScheduledRun, SessionListener {
       sessions: this.#sessions,
       fetchRoom: () => this.#demand.fetchRoom(),
       lends: () => this.#choice?.isOpen ?? false,
-      mayGrant: (session) => run.phase === 'running' && this.#sessions.has(session) && !session.isLast,
+      mayGrant: (session) =>
+        run.phase === 'running' && this.#sessions.has(session) && !session.isLast && !session.retiring,
       onFilled: (session) => this.#onFilled(session),
       onUnreadable: (error) => run.fail(error),
     })

@@ -33,6 +33,7 @@ describe('the pages', () => {
     'docs/diagnostics.md',
     'docs/durability.md',
     'docs/errors.md',
+    'docs/fairness.md',
     'docs/files.md',
     'docs/functions.md',
     'docs/pipelines.md',

@@ -72,11 +72,11 @@ describe('Sessions', () => {
   })
 
   it('retires the newest lanes, as soon as they have nothing to do, and as many as were last asked for', () => {
-    const { sessions, held, grant, released } = setup(3)
+    const { clock, sessions, held, grant, released } = setup(3)
     for (const [at, one] of held.entries()) grant(one, at * 10, 1)
-    sessions.retire(2)
+    sessions.retire(2, clock.epochMs())
     expect(held.map(({ session }) => session.retiring)).toEqual([false, true, true])
-    sessions.retire(1)
+    sessions.retire(1, clock.epochMs())
     expect(held.map(({ session }) => session.retiring)).toEqual([false, false, true])
     for (const { lane, session } of held) {
       lane.end([0], () => ({ outcome: Outcome.SUCCEEDED }))
@@ -86,25 +86,41 @@ describe('Sessions', () => {
   })
 
   it('retires lanes with nothing to do before those that have something, the newest first', () => {
-    const { sessions, held, grant, released } = setup(4)
+    const { clock, sessions, held, grant, released } = setup(4)
     grant(held[1]!, 0, 1)
     grant(held[3]!, 10, 1)
-    sessions.retire(1)
+    sessions.retire(1, clock.epochMs())
     expect(released).toEqual(['thread-2'])
     expect(sessions.size).toBe(3)
-    sessions.retire(2)
+    sessions.retire(2, clock.epochMs())
     expect(released).toEqual(['thread-2', 'thread-0'])
     expect([held[1], held[3]].map((one) => one?.session.retiring)).toEqual([false, true])
   })
 
   it('calls back what a lane was handed ahead that is to go back', () => {
-    const { sessions, held, grant } = setup(2)
+    const { clock, sessions, held, grant } = setup(2)
     for (const one of held) grant(one, 0, 3)
-    sessions.retire(1)
+    sessions.retire(1, clock.epochMs())
     expect(held.map(({ lane }) => lane.recalled)).toEqual([false, true])
     held[1]!.lane.recalled = false
-    sessions.retire(1)
+    sessions.retire(1, clock.epochMs())
     expect(held[1]!.lane.recalled).toBe(false)
+  })
+
+  it('has another lane go as well where one has a long task, and the other stay once one of them has gone', () => {
+    const { clock, sessions, held, grant, released, state } = setup(3, 1)
+    for (const [at, one] of held.entries()) grant(one, at * 10, 3)
+    clock.advance(150)
+    for (const { lane } of held.slice(0, 2)) lane.end([0], () => ({ outcome: Outcome.SUCCEEDED }))
+    sessions.retire(1, clock.epochMs())
+    expect(held.map(({ session }) => session.retiring)).toEqual([false, true, true])
+    expect(held.map(({ lane }) => lane.recalled)).toEqual([false, true, true])
+    state.mayStay = false
+    held[1]!.lane.end([0, 1], () => ({ outcome: Outcome.SUCCEEDED }))
+    sessions.settle(held[1]!.session)
+    expect(released).toEqual(['thread-1'])
+    sessions.retire(0, clock.epochMs())
+    expect(held[2]!.session.retiring).toBe(false)
   })
 
   it('counts the slots that lanes leave free which have something to do and stay', () => {

@@ -44,6 +44,8 @@ export class World {
   bus = new MemoryEventBus()
   pool: FakeLanePool
   runs: Runs
+  /** See FakeLanePool.onDeath. */
+  onLaneDeath: FakeLanePool['onDeath'] = () => {}
   #connection = this.store.connect()
   readonly #seen = new Map<RunKey, Seen>()
 
@@ -57,7 +59,9 @@ export class World {
   }
 
   #newPool(): FakeLanePool {
-    return new FakeLanePool(() => this.clock.epochMs(), this.limits.maxLanes)
+    const pool = new FakeLanePool(() => this.clock.epochMs(), this.limits.maxLanes)
+    pool.onDeath = (lane, inService) => this.onLaneDeath(lane, inService)
+    return pool
   }
 
   #server(): Runs {

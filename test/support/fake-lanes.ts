@@ -15,6 +15,8 @@ interface Held {
   input: unknown
   /** Epoch milliseconds; null while it waits for a slot. */
   startedAt: number | null
+  /** What it came with: an item that is tried again comes again. */
+  grant: Grant
 }
 
 /** What the test lets become of an item. */
@@ -44,7 +46,7 @@ export class FakeLane implements Lane {
     readonly name: string,
     readonly kind: LaneKind,
     private readonly epochMs: () => number,
-    private readonly onDead: () => void = () => {},
+    private readonly onDead: (inService: readonly InService[]) => void = () => {},
   ) {}
 
   open(job: JobSpec, listener: LaneListener): void {
@@ -66,6 +68,7 @@ export class FakeLane implements Lane {
         attempt: grant.attempts?.[at] ?? 1,
         input: grant.inputs?.[at] ?? null,
         startedAt: null,
+        grant,
       })
     }
     this.#serve()
@@ -78,7 +81,7 @@ export class FakeLane implements Lane {
 
   takeBack(): { grant: Grant; started: number }[] {
     const lent = this.#lent.map((grant) => {
-      const waiting = this.held.filter(({ startedAt, index }) => startedAt === null && holds(grant, index))
+      const waiting = this.held.filter((held) => held.startedAt === null && held.grant === grant)
       for (const one of waiting) this.held.splice(this.held.indexOf(one), 1)
       return { grant, started: grant.count - waiting.length }
     })
@@ -121,7 +124,14 @@ export class FakeLane implements Lane {
   end(
     places: readonly number[],
     verdictOf: (held: Held) => Verdict,
-    extra: { laneCpuMs?: number; laneLoad?: LaneLoad; reduction?: ReductionState; unreadable?: string } = {},
+    extra: {
+      laneCpuMs?: number
+      laneLoad?: LaneLoad
+      reduction?: ReductionState
+      unreadable?: string
+      /** All verdicts have been given, and nobody knows of them yet. */
+      beforeTold?(): void
+    } = {},
   ): void {
     const ended = places.map((place) => this.held[place]!)
     for (const one of ended) this.held.splice(this.held.indexOf(one), 1)
@@ -130,7 +140,8 @@ export class FakeLane implements Lane {
       this.epochMs(),
     )
     this.#serve()
-    const { laneCpuMs = 0, reduction = null, ...told } = extra
+    const { laneCpuMs = 0, reduction = null, beforeTold, ...told } = extra
+    beforeTold?.()
     this.#listener?.onResults({ job: this.job!.job, columns, laneCpuMs, reduction, ...told })
   }
 
@@ -139,7 +150,7 @@ export class FakeLane implements Lane {
     this.dead = true
     const inService = this.inService()
     this.held.length = 0
-    this.onDead()
+    this.onDead(inService)
     this.#listener?.onDeath(error, inService)
     this.#listener = null
   }
@@ -147,10 +158,6 @@ export class FakeLane implements Lane {
   #serve(): void {
     for (const held of this.held.slice(0, this.job?.slots ?? 0)) held.startedAt ??= this.epochMs()
   }
-}
-
-function holds({ first, count, indexes }: Grant, index: number): boolean {
-  return indexes?.includes(index) ?? (index >= first && index < first + count)
 }
 
 function toColumns(ended: { held: Held; verdict: Verdict }[], epochMs: number): ResultColumns {
@@ -199,6 +206,8 @@ export class FakeLanePool implements LanePool {
   #held: (() => void)[] = []
   #preparing: (() => void)[] = []
   #closed = false
+  /** Told of each lane that dies, before its listener is, with what was in service in it. */
+  onDeath: (lane: FakeLane, inService: readonly InService[]) => void = () => {}
 
   constructor(
     private readonly epochMs: () => number,
@@ -292,7 +301,8 @@ export class FakeLanePool implements LanePool {
       this.#starting -= 1
     }
     this.#started += 1
-    const lane: FakeLane = new FakeLane(`${kind.toLowerCase()}-${this.#started}`, kind, this.epochMs, () => {
+    const lane: FakeLane = new FakeLane(`${kind.toLowerCase()}-${this.#started}`, kind, this.epochMs, (inService) => {
+      this.onDeath(lane, inService)
       const place = this.idle.indexOf(lane)
       if (place >= 0) this.idle.splice(place, 1)
     })

@@ -1,0 +1,300 @@
+/** A world whose runs are all known to a model: tells the model what happens, and holds the one to the other. */
+
+import { expect } from 'vitest'
+import type { RunKey } from '../../src/domain/ids.js'
+import { Outcome } from '../../src/domain/results.js'
+import { doneOf, isFinalRunStatus, type RunRecord, type RunStatus, stageStates } from '../../src/domain/run.js'
+import type { LaunchOptionsInput, LaunchOutcome, StageInput } from '../../src/engine/engine.js'
+import type { InService } from '../../src/lanes/lane.js'
+import type { JobSpec } from '../../src/lanes/protocol.js'
+import { World } from './engine-world.js'
+import type { FakeLane, Verdict } from './fake-lanes.js'
+import type { MemoryRow } from './memory-store.js'
+import { type Blueprint, ModelRun, type Place, type Report } from './run-model.js'
+
+const RANDOM = 0.5
+const TAG = 'x-run'
+
+/** To where a run may go from each status. */
+const TRANSITIONS: Readonly<Record<RunStatus, readonly RunStatus[]>> = {
+  QUEUED: ['RUNNING', 'FAILED'],
+  RUNNING: ['SUCCEEDED', 'PARTIAL', 'FAILED'],
+  PAUSED: [],
+  SUCCEEDED: [],
+  PARTIAL: [],
+  FAILED: [],
+  CANCELLED: [],
+}
+
+interface Known {
+  key: RunKey
+  model: ModelRun
+  /** Rows that were seen on disk, as they were. */
+  rows: string[]
+}
+
+export class ModelledWorld extends World {
+  readonly #known: Known[] = []
+  #isLeaving = false
+  #commitsSeen = 0
+  readonly #stored = new Map<number, Pick<RunRecord, 'status' | 'sequence' | 'startedAt' | 'counts'>>()
+
+  constructor() {
+    super({}, () => RANDOM)
+    this.onLaneDeath = (lane, inService) => this.#died(lane, inService)
+  }
+
+  get launched(): number {
+    return this.#known.length
+  }
+
+  get isLeaving(): boolean {
+    return this.#isLeaving
+  }
+
+  /** A run that has not ended, if there is one. */
+  unfinished(at: number): { key: RunKey; model: ModelRun } | null {
+    const runs = this.#known.filter(({ key }) => !isFinalRunStatus(this.record(key).status))
+    return runs[at % Math.max(1, runs.length)] ?? null
+  }
+
+  async launchModelled(blueprint: Blueprint, options: LaunchOptionsInput): Promise<void> {
+    const model = new ModelRun(this.#known.length, blueprint, RANDOM)
+    for (const stage of blueprint.stages.keys()) this.functions.add(model.tagOf(stage))
+    const { run, userErrors } = await this.#launch(model, {
+      ...options,
+      failFast: blueprint.failFast,
+      priority: blueprint.priority,
+      retry: { maxAttempts: blueprint.maxAttempts },
+    })
+    expect(userErrors).toEqual([])
+    this.#known.push({ key: run!.record.key, model, rows: [] })
+  }
+
+  #launch(model: ModelRun, options: LaunchOptionsInput): Promise<LaunchOutcome> {
+    const { stages, items, isCompact } = model.blueprint
+    const inputs = stages.map((_, stage) => stageInput(model, stage))
+    const places = Array.from({ length: items }, (_, index) => ({ stage: 0, index }))
+    const requests = places.map((place) => ({ url: model.urlOf(place), method: model.methodOf(place) }))
+    const template = { template: 'http://host.example/{i}', from: 0, to: items - 1, step: 1 }
+    const fetched = isCompact ? { template } : { requests }
+    const computed = isCompact ? { range: { from: 0, to: items, step: 1 } } : { inputs: [...places.keys()] }
+    const source = inputs[0]!.fetch ? fetched : computed
+    if (stages.length > 1) return this.runs.launchPipeline({ source, stages: inputs, options }, '')
+    const { fetch, compute } = inputs[0]!
+    return fetch
+      ? this.runs.launchFetch({ source: fetched, fetch: fetch.fetch, options }, '')
+      : this.runs.launchCompute({ source: computed, function: compute!.function, options }, '')
+  }
+
+  /** Has a lane report what it holds at these places. */
+  report(lane: FakeLane, places: readonly number[], verdictOf: (held: FakeLane['held'][number]) => Verdict): void {
+    const reports: Report[] = []
+    const { model, stage } = this.#workOf(lane.job!)
+    const told = (held: FakeLane['held'][number]): Verdict => {
+      const verdict = verdictOf(held)
+      const place = { stage, index: held.index }
+      reports.push({
+        ...place,
+        attempt: held.attempt,
+        outcome: OUTCOMES[verdict.outcome],
+        isRetryable: verdict.error?.retryable ?? false,
+        retryAfterMs: verdict.retryAfterMs ?? null,
+      })
+      return verdict.outcome === Outcome.SUCCEEDED ? { ...verdict, output: outputOf(model, place) } : verdict
+    }
+    const nowMs = this.clock.monotonicMs()
+    lane.end(places, told, { beforeTold: () => model.report(reports, { nowMs, isLeaving: this.#isLeaving }) })
+  }
+
+  override async crash(): Promise<void> {
+    this.#noteRows()
+    for (const { model } of this.#known) model.restart()
+    await super.crash()
+  }
+
+  override async leave(drainMs: number, meanwhile: () => Promise<void> = async () => {}): Promise<void> {
+    this.#isLeaving = true
+    await super.leave(drainMs, meanwhile)
+    this.#isLeaving = false
+    this.#noteRows()
+    for (const { model } of this.#known) model.restart()
+  }
+
+  #died(lane: FakeLane, inService: readonly InService[]): void {
+    if (lane.job === null || inService.length === 0) return
+    const { model, stage } = this.#workOf(lane.job)
+    const reports = inService.map(({ index, attempt }): Report => {
+      const outcome = lane.cancelled ? 'CANCELLED' : 'FAILED'
+      return { stage, index, attempt, outcome, isRetryable: true, retryAfterMs: null }
+    })
+    model.report(reports, { nowMs: this.clock.monotonicMs(), isLeaving: this.#isLeaving })
+  }
+
+  #workOf({ work }: JobSpec): { known: Known; model: ModelRun; stage: number } {
+    const tag = work.kind === 'COMPUTE' ? work.function : work.fetch.headers.find(({ name }) => name === TAG)!.value
+    for (const known of this.#known) {
+      const stage = known.model.blueprint.stages.findIndex((_, at) => known.model.tagOf(at) === tag)
+      if (stage >= 0) return { known, model: known.model, stage }
+    }
+    throw new Error(`no run is called ${tag}`)
+  }
+
+  /** Everything that must hold at any time, once all promises have settled. */
+  async check(): Promise<void> {
+    expect(this.store.problems()).toEqual([])
+    expect(this.pool.problems).toEqual([])
+    this.#noteRows()
+    this.#checkStored()
+    this.#checkLanes()
+    for (const known of this.#known) this.#checkRun(known)
+    await this.look()
+  }
+
+  /** Takes over what has come to the disk: it must be what the model says. */
+  #noteRows(): void {
+    for (const { key, model, rows } of this.#known) {
+      const stored = this.rows(key)
+      expect(stored.slice(0, rows.length).map((row) => JSON.stringify(row))).toEqual(rows)
+      const fresh = stored.slice(rows.length)
+      for (const row of fresh) this.#noteRow(key, model, row)
+      rows.push(...fresh.map((row) => JSON.stringify(row)))
+    }
+  }
+
+  #noteRow(key: RunKey, model: ModelRun, row: MemoryRow): void {
+    const { status, attempts } = row
+    const isShared = attempts === 0
+    if (isShared && model.endOf(row) === null && model.mayShare(row, status)) model.end(row, status, attempts)
+    // Of what waited for another attempt when the run was to end.
+    if (model.isEnding && isFinalRunStatus(this.record(key).status) && model.endOf(row) === null) model.abandon()
+    const end = model.endOf(row)
+    expect(end && { status: end.status, attempts: end.attempts }, model.tell(row)).toEqual({ status, attempts })
+    model.stored(row)
+  }
+
+  /** Each state that was written follows from the one before. */
+  #checkStored(): void {
+    for (const { runId, state } of this.store.commits.slice(this.#commitsSeen).flat()) {
+      const before = this.#stored.get(runId) ?? { status: 'QUEUED', sequence: 0, startedAt: null, counts: null }
+      const { status, startedAt, counts, stages } = state
+      expect(reachable(before.status), `from ${before.status}`).toContain(status)
+      expect(state.sequence).toBeGreaterThan(before.sequence)
+      if (before.startedAt) expect(startedAt).toEqual(before.startedAt)
+      for (const figure of ['succeeded', 'failed', 'cancelled', 'skipped', 'bytes'] as const) {
+        expect(counts[figure]).toBeGreaterThanOrEqual(before.counts?.[figure] ?? 0)
+        expect((stages ?? [state]).reduce((sum, stage) => sum + stage.counts[figure], 0)).toBe(counts[figure])
+      }
+      this.#stored.set(runId, structuredClone({ status, sequence: state.sequence, startedAt, counts }))
+    }
+    this.#commitsSeen = this.store.commits.length
+  }
+
+  /** What lanes hold has not ended, is nowhere else, has its turn, and was not tried more often or sooner than it may be. */
+  #checkLanes(): void {
+    const seen = new Set<string>()
+    const perHost = new Map<string, number>()
+    for (const lane of this.pool.busy) {
+      for (const { index, attempt, startedAt } of lane.held) {
+        const { known, model, stage } = this.#workOf(lane.job!)
+        const place = { stage, index }
+        const what = model.tell(place)
+        expect(seen, `${what} is in two places`).not.toContain(what)
+        seen.add(what)
+        expect(isFinalRunStatus(this.record(known.key).status), `${what} is held after the end`).toBe(false)
+        expect(model.endOf(place), `${what} has ended, and is held`).toBeNull()
+        expect(model.hasArrived(place), `${what} has not come through the stage before`).toBe(true)
+        expect(attempt, what).toBe(model.nextAttempt(place))
+        expect(attempt, what).toBeLessThanOrEqual(model.blueprint.maxAttempts)
+        expect(this.clock.monotonicMs(), `${what} in its back-off`).toBeGreaterThanOrEqual(model.notBeforeMs(place))
+        if (model.isEnding && startedAt !== null) expect(lane.cancelled || lane.killed, `${what} goes on`).toBe(true)
+        const { perHostConcurrency } = model.blueprint.stages[stage]!
+        const host = `${model.tagOf(stage)} ${model.hostOf(place)}`
+        perHost.set(host, (perHost.get(host) ?? 0) + 1)
+        if (perHostConcurrency !== null) expect(perHost.get(host), host).toBeLessThanOrEqual(perHostConcurrency)
+      }
+    }
+  }
+
+  #checkRun({ key, model }: Known): void {
+    const record = this.record(key)
+    const { status } = record
+    const holds = this.pool.busy.some((lane) => lane.held.length > 0 && this.#workOf(lane.job!).model === model)
+    if (isFinalRunStatus(status)) this.#checkEnd(record, model)
+    else if (this.store.autoCommit && !this.#isLeaving) {
+      for (const place of model.places) {
+        const end = model.endOf(place)
+        if (end) expect(end.isOnDisk, `${model.tell(place)} has ended, and is not on disk`).toBe(true)
+      }
+      // What has nothing left to do has ended.
+      expect(model.isComplete || (model.isEnding && !holds), `${model.tagOf(0)} is still ${status}`).toBe(false)
+    }
+  }
+
+  #checkEnd(record: RunRecord, model: ModelRun): void {
+    expect(model.isComplete || model.isEnding, `${model.tagOf(0)} is ${record.status} too soon`).toBe(true)
+    expect(record.status).toBe(model.finalStatus)
+    const stages = stageStates(record)
+    for (const [stage, { counts }] of stages.entries()) expect(counts).toMatchObject(model.finalCounts(stage))
+    expect(doneOf(record.counts)).toBe(model.places.length)
+    expect(record.failure).toBeNull()
+    for (const place of model.places) {
+      const end = model.endOf(place)
+      if (end) expect(end.isOnDisk, `${model.tell(place)} has ended, and has no row`).toBe(true)
+    }
+  }
+
+  /** Lets everything succeed until nothing is left to do. */
+  async finish(): Promise<void> {
+    for (let round = 0; round < 400; round += 1) {
+      this.store.autoCommit = true
+      this.store.release()
+      this.pool.slowStarts = false
+      this.pool.letStart()
+      await this.settle()
+      await this.check()
+      if ([...this.store.records.values()].every(({ status }) => isFinalRunStatus(status))) break
+      for (const lane of this.pool.busy) this.report(lane, [...lane.held.keys()], succeed(lane))
+      await this.settle()
+      await this.pass(1000)
+    }
+    expect([...this.store.records.values()].filter(({ status }) => !isFinalRunStatus(status))).toEqual([])
+    expect(this.pool.busy).toEqual([])
+    await this.pass(100)
+    expect(this.clock.nextDueMs).toBeNull()
+  }
+}
+
+/** A slow disk is not told of each status that a run was in. */
+function reachable(from: RunStatus): ReadonlySet<RunStatus> {
+  const found = new Set([from])
+  for (const status of found) for (const next of TRANSITIONS[status]) found.add(next)
+  return found
+}
+
+const OUTCOMES = {
+  [Outcome.SUCCEEDED]: 'SUCCEEDED',
+  [Outcome.FAILED]: 'FAILED',
+  [Outcome.CANCELLED]: 'CANCELLED',
+  [Outcome.NOT_STARTED]: 'NOT_STARTED',
+} as const
+
+/** A lane that was asked to end has begun with nothing more. */
+export function succeed(lane: FakeLane): (held: FakeLane['held'][number]) => Verdict {
+  return ({ startedAt }) => ({
+    outcome: lane.cancelled && startedAt === null ? Outcome.NOT_STARTED : Outcome.SUCCEEDED,
+  })
+}
+
+/** What the next stage, whatever it is, can have as its input. */
+function outputOf(model: ModelRun, { stage, index }: Place): string {
+  return JSON.stringify(model.urlOf({ stage: stage + 1, index }))
+}
+
+function stageInput(model: ModelRun, stage: number): StageInput {
+  const { kind, dedupe, perHostConcurrency } = model.blueprint.stages[stage]!
+  const tag = model.tagOf(stage)
+  if (kind === 'COMPUTE') return { compute: { function: tag } }
+  const headers = [{ name: TAG, value: tag }]
+  return { fetch: { fetch: { headers, dedupe, perHostConcurrency, bodyPolicy: 'TEXT' } } }
+}

@@ -1,0 +1,234 @@
+/** What must become of runs, told without any of the engine: of each task whether it has ended, how, and after how many attempts. */
+
+import type { RunStatus } from '../../src/domain/run.js'
+import type { StoredTaskStatus } from '../../src/domain/task.js'
+
+export interface StageBlueprint {
+  kind: 'COMPUTE' | 'FETCH'
+  dedupe: boolean
+  perHostConcurrency: number | null
+}
+
+/** A launch, as far as the model knows it. */
+export interface Blueprint {
+  items: number
+  /** Whether the source is a range or a template, and not a list. */
+  isCompact: boolean
+  stages: readonly StageBlueprint[]
+  failFast: boolean
+  maxAttempts: number
+  priority: number
+}
+
+/** One item in one stage. */
+export interface Place {
+  stage: number
+  index: number
+}
+
+interface Ended {
+  status: StoredTaskStatus
+  attempts: number
+  isOnDisk: boolean
+}
+
+/** Of a task that is to be tried again. */
+interface Tried {
+  attempts: number
+  notBeforeMs: number
+}
+
+export interface Report extends Place {
+  attempt: number
+  outcome: 'SUCCEEDED' | 'FAILED' | 'CANCELLED' | 'NOT_STARTED'
+  /** Whether the failure is one that can be tried again, apart from what was asked of whom. */
+  isRetryable: boolean
+  retryAfterMs: number | null
+}
+
+/** RetryPolicy's defaults. */
+const BACKOFF_MS = 200
+const MAX_BACKOFF_MS = 10_000
+/** Of a list every so many requests are POSTs, which are not sent twice. */
+const POSTS = 5
+const HOSTS = 3
+const PAGES = 4
+
+export class ModelRun {
+  readonly #ended = new Map<string, Ended>()
+  readonly #tried = new Map<string, Tried>()
+  /** A task has failed for good, and the rest is not to be. */
+  isEnding = false
+
+  constructor(
+    readonly number: number,
+    readonly blueprint: Blueprint,
+    /** What World draws. */
+    private readonly random: number,
+  ) {}
+
+  /** As lanes are told whose work it is. */
+  tagOf(stage: number): string {
+    return `run${this.number}stage${stage}`
+  }
+
+  get places(): Place[] {
+    const { stages, items } = this.blueprint
+    return stages.flatMap((_, stage) => Array.from({ length: items }, (_, index) => ({ stage, index })))
+  }
+
+  methodOf({ stage, index }: Place): string {
+    const { isCompact } = this.blueprint
+    return stage === 0 && !isCompact && index % POSTS === POSTS - 1 ? 'POST' : 'GET'
+  }
+
+  /** Where the item is fetched from; what the stage before gives it, and so what that is made of does not matter. */
+  urlOf({ stage, index }: Place): string {
+    if (stage === 0 && this.blueprint.isCompact) return `http://host.example/${index}`
+    return `http://host${index % HOSTS}.example/${index % PAGES}`
+  }
+
+  hostOf(place: Place): string {
+    return new URL(this.urlOf(place)).host
+  }
+
+  endOf(place: Place): Readonly<Ended> | null {
+    return this.#ended.get(nameOf(place)) ?? null
+  }
+
+  /** The attempt that the task is to have next. */
+  nextAttempt(place: Place): number {
+    return (this.#tried.get(nameOf(place))?.attempts ?? 0) + 1
+  }
+
+  notBeforeMs(place: Place): number {
+    return this.#tried.get(nameOf(place))?.notBeforeMs ?? 0
+  }
+
+  /** Whether the item may be in this stage: it has left the one before, as whatever it shares its answer with has. */
+  hasArrived({ stage, index }: Place): boolean {
+    if (stage === 0) return true
+    const before = { stage: stage - 1, index }
+    return this.endOf(before)?.status === 'SUCCEEDED' || this.#answers(before).includes('SUCCEEDED')
+  }
+
+  /** Whether it may end like this without having been sent. */
+  mayShare(place: Place, status: StoredTaskStatus): boolean {
+    return this.hasArrived(place) && this.#answers(place).includes(status)
+  }
+
+  /** A lane has told of these tasks, all at once. */
+  report(reports: readonly Report[], { nowMs, isLeaving }: { nowMs: number; isLeaving: boolean }): void {
+    let hasFailed = false
+    // A run that ends goes on with that though the server leaves.
+    const isCutOff = isLeaving && !this.isEnding
+    for (const one of reports) {
+      const { outcome } = one
+      if (outcome === 'NOT_STARTED' || (outcome === 'CANCELLED' && isCutOff)) continue
+      if (outcome === 'FAILED' && this.#isTriedAgain(one)) {
+        this.#tried.set(nameOf(one), { attempts: one.attempt, notBeforeMs: nowMs + this.#delayMs(one) })
+        continue
+      }
+      this.end(one, outcome, one.attempt)
+      hasFailed ||= outcome === 'FAILED'
+    }
+    // The next start ends what has failed while the server was leaving.
+    if (hasFailed && this.blueprint.failFast && !isLeaving) this.isEnding = true
+  }
+
+  end(place: Place, status: StoredTaskStatus, attempts: number): void {
+    const before = this.endOf(place)
+    if (before) throw new Error(`${this.tell(place)} ends ${status} and has ended ${before.status}`)
+    this.#tried.delete(nameOf(place))
+    this.#ended.set(nameOf(place), { status, attempts, isOnDisk: false })
+  }
+
+  /** The run comes to its end: what was to be tried again has failed, as its last attempt did. */
+  abandon(): void {
+    for (const place of this.places) {
+      const tried = this.#tried.get(nameOf(place))
+      if (tried) this.end(place, 'FAILED', tried.attempts)
+    }
+  }
+
+  stored(place: Place): void {
+    this.#ended.get(nameOf(place))!.isOnDisk = true
+  }
+
+  /** The server is gone, and another one has started: it knows what is on disk. */
+  restart(): void {
+    this.#tried.clear()
+    for (const [name, { isOnDisk }] of this.#ended) if (!isOnDisk) this.#ended.delete(name)
+    this.isEnding = this.#hasFailedFast
+  }
+
+  /** Whether no task is left that could be done. */
+  get isComplete(): boolean {
+    return Array.from({ length: this.blueprint.items }, (_, index) => index).every((index) => this.#hasLeft(index))
+  }
+
+  /** The status that a run in which nothing is left to do ends with. */
+  get finalStatus(): RunStatus {
+    if (this.isEnding || this.#hasFailedFast) return 'FAILED'
+    const last = this.blueprint.stages.length - 1
+    const succeeded = this.#count(last, 'SUCCEEDED')
+    if (succeeded === this.blueprint.items) return 'SUCCEEDED'
+    return succeeded > 0 ? 'PARTIAL' : 'FAILED'
+  }
+
+  /** Of one stage at the end: what has no row never started. */
+  finalCounts(stage: number): Record<'total' | 'succeeded' | 'failed' | 'cancelled' | 'skipped', number> {
+    const succeeded = this.#count(stage, 'SUCCEEDED')
+    const failed = this.#count(stage, 'FAILED')
+    const cancelled = this.#count(stage, 'CANCELLED')
+    const total = this.blueprint.items
+    return { total, succeeded, failed, cancelled, skipped: total - succeeded - failed - cancelled }
+  }
+
+  tell({ stage, index }: Place): string {
+    return `item ${index} of ${this.tagOf(stage)}`
+  }
+
+  /** Also where the last tasks of the run have ended while the server was leaving. */
+  get #hasFailedFast(): boolean {
+    return this.blueprint.failFast && [...this.#ended.values()].some(({ status }) => status === 'FAILED')
+  }
+
+  #hasLeft(index: number): boolean {
+    for (const stage of this.blueprint.stages.keys()) {
+      const end = this.endOf({ stage, index })
+      if (end?.status !== 'SUCCEEDED') return end !== null
+    }
+    return true
+  }
+
+  #count(stage: number, status: StoredTaskStatus): number {
+    return this.places.filter((place) => place.stage === stage && this.endOf(place)?.status === status).length
+  }
+
+  #isTriedAgain(report: Report): boolean {
+    if (this.isEnding || !report.isRetryable || report.attempt >= this.blueprint.maxAttempts) return false
+    return this.blueprint.stages[report.stage]!.kind === 'COMPUTE' || this.methodOf(report) !== 'POST'
+  }
+
+  #delayMs({ attempt, retryAfterMs }: Report): number {
+    return retryAfterMs ?? this.random * Math.min(MAX_BACKOFF_MS, BACKOFF_MS * 2 ** (attempt - 1))
+  }
+
+  /** How those have ended that were sent and are the same request. */
+  #answers(place: Place): StoredTaskStatus[] {
+    const { stage } = place
+    if (this.blueprint.stages[stage]!.dedupe !== true) return []
+    const request = (one: Place) => `${this.methodOf(one)} ${this.urlOf(one)}`
+    return this.places.flatMap((other) => {
+      if (other.stage !== stage || request(other) !== request(place)) return []
+      const end = this.endOf(other)
+      // What was cut off has no answer.
+      return end && end.attempts > 0 && end.status !== 'CANCELLED' ? [end.status] : []
+    })
+  }
+}
+
+function nameOf({ stage, index }: Place): string {
+  return `${stage}/${index}`
+}

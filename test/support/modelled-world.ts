@@ -166,8 +166,7 @@ export class ModelledWorld extends World {
     const { status, attempts } = row
     const isShared = attempts === 0
     if (isShared && model.endOf(row) === null && model.mayShare(row, status)) model.end(row, status, attempts)
-    // Of what waited for another attempt when the run was to end.
-    if (model.isEnding && isFinalRunStatus(this.record(key).status) && model.endOf(row) === null) model.abandon()
+    if (model.isEnding && isFinalRunStatus(this.record(key).status)) model.abandon()
     const end = model.endOf(row)
     expect(end && { status: end.status, attempts: end.attempts }, model.tell(row)).toEqual({ status, attempts })
     model.stored(row)
@@ -233,6 +232,7 @@ export class ModelledWorld extends World {
 
   #checkEnd(record: RunRecord, model: ModelRun): void {
     expect(model.isComplete || model.isEnding, `${model.tagOf(0)} is ${record.status} too soon`).toBe(true)
+    if (model.isEnding) model.abandon()
     expect(record.status).toBe(model.finalStatus)
     const stages = stageStates(record)
     for (const [stage, { counts }] of stages.entries()) expect(counts).toMatchObject(model.finalCounts(stage))

@@ -427,7 +427,9 @@ export class MemoryStore {
         ['CANCELLED', counts.cancelled],
       ] as const) {
         const actual = rows.filter((row) => row.status === status).length
-        if (actual !== count) found.push(`run ${record.id} counts ${count} ${status}, has ${actual}`)
+        // What a cancelled run had not begun is counted without a row.
+        const isCounted = record.status === 'CANCELLED' && status === 'CANCELLED' ? actual <= count : actual === count
+        if (!isCounted) found.push(`run ${record.id} counts ${count} ${status}, has ${actual}`)
       }
       if (doneOf(counts) > counts.total) found.push(`run ${record.id} has more ended than items`)
       const timed = rows.filter(({ status, attempts }) => status !== 'CANCELLED' && attempts > 0).length

@@ -4,7 +4,8 @@ import { expect } from 'vitest'
 import type { RunKey } from '../../src/domain/ids.js'
 import { Outcome } from '../../src/domain/results.js'
 import { doneOf, isFinalRunStatus, type RunRecord, type RunStatus, stageStates } from '../../src/domain/run.js'
-import type { LaunchOptionsInput, LaunchOutcome, StageInput } from '../../src/engine/engine.js'
+import { RUN_TRANSITIONS } from '../../src/domain/run-states.js'
+import type { ControlOutcome, LaunchOptionsInput, LaunchOutcome, StageInput } from '../../src/engine/engine.js'
 import type { InService } from '../../src/lanes/lane.js'
 import type { JobSpec } from '../../src/lanes/protocol.js'
 import { World } from './engine-world.js'
@@ -15,28 +16,23 @@ import { type Blueprint, ModelRun, type Place, type Report } from './run-model.j
 const RANDOM = 0.5
 const TAG = 'x-run'
 
-/** To where a run may go from each status. */
-const TRANSITIONS: Readonly<Record<RunStatus, readonly RunStatus[]>> = {
-  QUEUED: ['RUNNING', 'FAILED'],
-  RUNNING: ['SUCCEEDED', 'PARTIAL', 'FAILED'],
-  PAUSED: [],
-  SUCCEEDED: [],
-  PARTIAL: [],
-  FAILED: [],
-  CANCELLED: [],
-}
-
 interface Known {
   key: RunKey
   model: ModelRun
   /** Rows that were seen on disk, as they were. */
   rows: string[]
+  /** Of a run that stands still: what was in service when its pause was answered, or the server started. Null: it goes on. */
+  still: ReadonlySet<string> | null
 }
+
+export type Wish = 'cancel' | 'pause' | 'resume'
 
 export class ModelledWorld extends World {
   readonly #known: Known[] = []
   #isLeaving = false
   #commitsSeen = 0
+  /** What is to be seen of answers: an error that is thrown where they come is nobody's. */
+  readonly #answers: (() => void)[] = []
   readonly #stored = new Map<number, Pick<RunRecord, 'status' | 'sequence' | 'startedAt' | 'counts'>>()
 
   constructor() {
@@ -52,12 +48,6 @@ export class ModelledWorld extends World {
     return this.#isLeaving
   }
 
-  /** A run that has not ended, if there is one. */
-  unfinished(at: number): { key: RunKey; model: ModelRun } | null {
-    const runs = this.#known.filter(({ key }) => !isFinalRunStatus(this.record(key).status))
-    return runs[at % Math.max(1, runs.length)] ?? null
-  }
-
   async launchModelled(blueprint: Blueprint, options: LaunchOptionsInput): Promise<void> {
     const model = new ModelRun(this.#known.length, blueprint, RANDOM)
     for (const stage of blueprint.stages.keys()) this.functions.add(model.tagOf(stage))
@@ -68,7 +58,7 @@ export class ModelledWorld extends World {
       retry: { maxAttempts: blueprint.maxAttempts },
     })
     expect(userErrors).toEqual([])
-    this.#known.push({ key: run!.record.key, model, rows: [] })
+    this.#known.push({ key: run!.record.key, model, rows: [], still: null })
   }
 
   #launch(model: ModelRun, options: LaunchOptionsInput): Promise<LaunchOutcome> {
@@ -107,10 +97,77 @@ export class ModelledWorld extends World {
     lane.end(places, told, { beforeTold: () => model.report(reports, { nowMs, isLeaving: this.#isLeaving }) })
   }
 
+  /** Asks for it, and waits for no answer: that is looked at when it comes. Null where no run was launched. */
+  control(wish: Wish, at: number): void {
+    const known = this.#known[at % this.#known.length]
+    if (!known) return
+    const { key, model } = known
+    const isRefused =
+      this.#isOver(known) || (wish !== 'cancel' && (model.isEnding || model.isPaused === (wish === 'pause')))
+    const { runs } = this
+    const asked = {
+      cancel: () => runs.cancelRun(key),
+      pause: () => runs.pauseRun(key),
+      resume: () => runs.resumeRun(key),
+    }
+    this.waiting += 1
+    void asked[wish]().then((outcome) => {
+      // Nobody hears of the answer of a server that is gone.
+      if (this.runs !== runs) return
+      this.waiting -= 1
+      this.#answered(known, { wish, isRefused, outcome })
+    })
+    if (isRefused) return
+    if (wish === 'cancel') model.cancel(this.#isLeaving)
+    else model.isPaused = wish === 'pause'
+    known.still = null
+  }
+
+  #isOver({ key, model }: Known): boolean {
+    return isFinalRunStatus(this.record(key).status) || model.isComplete
+  }
+
+  #answered(
+    known: Known,
+    { wish, isRefused, outcome }: { wish: Wish; isRefused: boolean; outcome: ControlOutcome },
+  ): void {
+    this.#answers.push(() => {
+      const [error] = outcome.userErrors
+      const what = `${wish} of ${known.model.tagOf(0)}: ${error?.message ?? outcome.run?.record.status}`
+      if (error) {
+        expect(error.code, what).toBe('INVALID_STATE')
+        expect(error.message, what).toMatch(/QUEUED|RUNNING|PAUSED|SUCCEEDED|PARTIAL|FAILED|CANCELLED/)
+      }
+      // It may have come to its end meanwhile.
+      const isRight = isRefused ? error !== undefined : error === undefined || this.#isOver(known)
+      expect(isRight, what).toBe(true)
+    })
+    if (wish === 'pause' && outcome.run?.record.status === 'PAUSED' && known.model.isPaused)
+      known.still = this.#inService(known)
+  }
+
+  #inService({ model }: Known): Set<string> {
+    const names = this.pool.busy.flatMap((lane) => {
+      const work = lane.job && this.#workOf(lane.job)
+      if (work?.model !== model) return []
+      return lane
+        .inService()
+        .map(({ index, attempt }) => `${model.tell({ stage: work.stage, index })} attempt ${attempt}`)
+    })
+    return new Set(names)
+  }
+
   override async crash(): Promise<void> {
     this.#noteRows()
-    for (const { model } of this.#known) model.restart()
+    this.#restartModels()
     await super.crash()
+  }
+
+  #restartModels(): void {
+    for (const known of this.#known) {
+      known.model.restart(this.record(known.key))
+      known.still = known.model.isPaused ? new Set() : null
+    }
   }
 
   override async leave(drainMs: number, meanwhile: () => Promise<void> = async () => {}): Promise<void> {
@@ -118,7 +175,7 @@ export class ModelledWorld extends World {
     await super.leave(drainMs, meanwhile)
     this.#isLeaving = false
     this.#noteRows()
-    for (const { model } of this.#known) model.restart()
+    this.#restartModels()
   }
 
   #died(lane: FakeLane, inService: readonly InService[]): void {
@@ -145,6 +202,7 @@ export class ModelledWorld extends World {
     expect(this.store.problems()).toEqual([])
     expect(this.pool.problems).toEqual([])
     this.#noteRows()
+    for (const look of this.#answers.splice(0)) look()
     this.#checkStored()
     this.#checkLanes()
     for (const known of this.#known) this.#checkRun(known)
@@ -180,6 +238,7 @@ export class ModelledWorld extends World {
       expect(reachable(before.status), `from ${before.status}`).toContain(status)
       expect(state.sequence).toBeGreaterThan(before.sequence)
       if (before.startedAt) expect(startedAt).toEqual(before.startedAt)
+      if (status === 'QUEUED' || status === 'RUNNING') expect(startedAt !== null, status).toBe(status === 'RUNNING')
       for (const figure of ['succeeded', 'failed', 'cancelled', 'skipped', 'bytes'] as const) {
         expect(counts[figure]).toBeGreaterThanOrEqual(before.counts?.[figure] ?? 0)
         expect((stages ?? [state]).reduce((sum, stage) => sum + stage.counts[figure], 0)).toBe(counts[figure])
@@ -215,8 +274,14 @@ export class ModelledWorld extends World {
     }
   }
 
-  #checkRun({ key, model }: Known): void {
+  #checkRun(known: Known): void {
+    const { key, model, still } = known
     const record = this.record(key)
+    if (still !== null)
+      expect(
+        [...this.#inService(known)].filter((what) => !still.has(what)),
+        'started in a pause',
+      ).toEqual([])
     const { status } = record
     const holds = this.pool.busy.some((lane) => lane.held.length > 0 && this.#workOf(lane.job!).model === model)
     if (isFinalRunStatus(status)) this.#checkEnd(record, model)
@@ -253,6 +318,8 @@ export class ModelledWorld extends World {
       this.pool.letStart()
       await this.settle()
       await this.check()
+      for (const [at, { model }] of this.#known.entries()) if (model.isPaused) this.control('resume', at)
+      await this.settle()
       if ([...this.store.records.values()].every(({ status }) => isFinalRunStatus(status))) break
       for (const lane of this.pool.busy) this.report(lane, [...lane.held.keys()], succeed(lane))
       await this.settle()
@@ -268,7 +335,8 @@ export class ModelledWorld extends World {
 /** A slow disk is not told of each status that a run was in. */
 function reachable(from: RunStatus): ReadonlySet<RunStatus> {
   const found = new Set([from])
-  for (const status of found) for (const next of TRANSITIONS[status]) found.add(next)
+  for (const status of found)
+    for (const ways of Object.values(RUN_TRANSITIONS[status])) for (const to of ways) found.add(to)
   return found
 }
 

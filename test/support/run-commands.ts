@@ -5,7 +5,7 @@ import type { TaskError } from '../../src/domain/errors.js'
 import { Outcome } from '../../src/domain/results.js'
 import type { Strategy } from '../../src/domain/strategy.js'
 import type { FakeLane, Verdict } from './fake-lanes.js'
-import { type ModelledWorld, succeed } from './modelled-world.js'
+import { type ModelledWorld, succeed, type Wish } from './modelled-world.js'
 import type { Blueprint, StageBlueprint } from './run-model.js'
 
 /** fast-check decides by it what can be done; what has become of runs the world itself knows. */
@@ -156,6 +156,27 @@ class Pass extends Command {
   }
 }
 
+class Control extends Command {
+  constructor(
+    private readonly wish: Wish,
+    private readonly at: number,
+  ) {
+    super()
+  }
+
+  override check({ runs }: Scene): boolean {
+    return runs > 0
+  }
+
+  protected apply(_scene: Scene, world: ModelledWorld): void {
+    world.control(this.wish, this.at)
+  }
+
+  override toString(): string {
+    return `${this.wish} run ${this.at}`
+  }
+}
+
 class HoldCommits extends Command {
   protected apply(_scene: Scene, world: ModelledWorld): void {
     world.store.autoCommit = false
@@ -292,7 +313,11 @@ const die = lane.map((at) => new Die(at))
 const wait = fc.tuple(lane, fc.constantFrom(null, 0.1, 0.9)).map((of) => new Wait(...of))
 const pass = fc.constantFrom(1, 50, 100, 400, 1000, 3000).map((ms) => new Pass(ms))
 
-const meanwhile = fc.array(fc.oneof({ weight: 4, arbitrary: end }, giveBack, die, pass), { maxLength: 4 })
+const control = fc
+  .tuple(fc.constantFrom<Wish>('pause', 'pause', 'resume', 'cancel'), fc.nat(MAX_RUNS - 1))
+  .map((of) => new Control(...of))
+
+const meanwhile = fc.array(fc.oneof({ weight: 4, arbitrary: end }, giveBack, die, pass, control), { maxLength: 4 })
 const leave = fc.tuple(fc.constantFrom(0, 1000), meanwhile).map((of) => new Leave(...of))
 
 /** Each as often as it is in the list. */
@@ -303,6 +328,8 @@ export const COMMANDS: fc.Arbitrary<RunCommand>[] = [
   giveBack,
   die,
   wait,
+  control,
+  control,
   pass,
   pass,
   fc.constant(new HoldCommits()),

@@ -1,6 +1,6 @@
 /** What must become of runs, told without any of the engine: of each task whether it has ended, how, and after how many attempts. */
 
-import type { RunStatus } from '../../src/domain/run.js'
+import { isFinalRunStatus, type RunRecord, type RunStatus } from '../../src/domain/run.js'
 import type { StoredTaskStatus } from '../../src/domain/task.js'
 
 export interface StageBlueprint {
@@ -57,8 +57,10 @@ const PAGES = 4
 export class ModelRun {
   readonly #ended = new Map<string, Ended>()
   readonly #tried = new Map<string, Tried>()
-  /** A task has failed for good, and the rest is not to be. */
+  /** What is in service is ended, and nothing more starts: failFast has seen a failure, or the run was cancelled. */
   isEnding = false
+  isCancelled = false
+  isPaused = false
 
   constructor(
     readonly number: number,
@@ -143,11 +145,19 @@ export class ModelRun {
     this.#ended.set(nameOf(place), { status, attempts, isOnDisk: false })
   }
 
-  /** The run comes to its end: what was to be tried again has failed, as its last attempt did. */
+  /** Whether it was asked for in time: a run that ends already does so. */
+  cancel(isLeaving: boolean): void {
+    // A server that leaves has written the wish down for the next one.
+    if (this.isEnding || isLeaving) return
+    this.isEnding = true
+    this.isCancelled = true
+  }
+
+  /** The run comes to its end: what was to be tried again has failed, as its last attempt did, or was cancelled with it. */
   abandon(): void {
     for (const place of this.places) {
       const tried = this.#tried.get(nameOf(place))
-      if (tried) this.end(place, 'FAILED', tried.attempts)
+      if (tried) this.end(place, this.isCancelled ? 'CANCELLED' : 'FAILED', tried.attempts)
     }
   }
 
@@ -156,10 +166,13 @@ export class ModelRun {
   }
 
   /** The server is gone, and another one has started: it knows what is on disk. */
-  restart(): void {
+  restart({ status, isCancelRequested }: Pick<RunRecord, 'status' | 'isCancelRequested'>): void {
     this.#tried.clear()
     for (const [name, { isOnDisk }] of this.#ended) if (!isOnDisk) this.#ended.delete(name)
-    this.isEnding = this.#hasFailedFast
+    this.isPaused = status === 'PAUSED'
+    if (isFinalRunStatus(status)) return
+    this.isCancelled = isCancelRequested
+    this.isEnding = isCancelRequested || this.#hasFailedFast
   }
 
   /** Whether no task is left that could be done. */
@@ -169,6 +182,7 @@ export class ModelRun {
 
   /** The status that a run in which nothing is left to do ends with. */
   get finalStatus(): RunStatus {
+    if (this.isCancelled) return 'CANCELLED'
     if (this.isEnding || this.#hasFailedFast) return 'FAILED'
     const last = this.blueprint.stages.length - 1
     const succeeded = this.#count(last, 'SUCCEEDED')
@@ -176,12 +190,14 @@ export class ModelRun {
     return succeeded > 0 ? 'PARTIAL' : 'FAILED'
   }
 
-  /** Of one stage at the end: what has no row never started. */
+  /** Of one stage at the end: what has no row never started, as its item had failed or as the run was ended. */
   finalCounts(stage: number): Record<'total' | 'succeeded' | 'failed' | 'cancelled' | 'skipped', number> {
+    const total = this.blueprint.items
     const succeeded = this.#count(stage, 'SUCCEEDED')
     const failed = this.#count(stage, 'FAILED')
-    const cancelled = this.#count(stage, 'CANCELLED')
-    const total = this.blueprint.items
+    const cut = this.#count(stage, 'CANCELLED')
+    const lost = this.blueprint.stages.slice(0, stage).reduce((sum, _, at) => sum + this.#count(at, 'FAILED'), 0)
+    const cancelled = this.isCancelled ? total - succeeded - failed - lost : cut
     return { total, succeeded, failed, cancelled, skipped: total - succeeded - failed - cancelled }
   }
 

@@ -61,6 +61,7 @@ export class ModelRun {
   isEnding = false
   isCancelled = false
   isPaused = false
+  #mayBeCancelled = false
 
   constructor(
     readonly number: number,
@@ -145,12 +146,20 @@ export class ModelRun {
     this.#ended.set(nameOf(place), { status, attempts, isOnDisk: false })
   }
 
-  /** Whether it was asked for in time: a run that ends already does so. */
+  /** A run that ends already does so, and a server that leaves has written the wish down for the next one. */
   cancel(isLeaving: boolean): void {
-    // A server that leaves has written the wish down for the next one.
     if (this.isEnding || isLeaving) return
+    if (this.isComplete) {
+      this.#mayBeCancelled = true
+      return
+    }
     this.isEnding = true
     this.isCancelled = true
+  }
+
+  /** The wish came after the last of its tasks had ended, and before that was on disk. */
+  takeCancelled(): void {
+    this.isCancelled ||= this.#mayBeCancelled
   }
 
   /** The run comes to its end: what was to be tried again has failed, as its last attempt did, or was cancelled with it. */
@@ -170,6 +179,7 @@ export class ModelRun {
     this.#tried.clear()
     for (const [name, { isOnDisk }] of this.#ended) if (!isOnDisk) this.#ended.delete(name)
     this.isPaused = status === 'PAUSED'
+    this.#mayBeCancelled = false
     if (isFinalRunStatus(status)) return
     this.isCancelled = isCancelRequested
     this.isEnding = isCancelRequested || this.#hasFailedFast

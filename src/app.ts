@@ -127,6 +127,7 @@ async function serve({ config, log, functions, store, lanes, counter }: Parts): 
     random: Math.random,
     gatherMs: GATHER_MS,
     cores: vitals.cores,
+    retentionDays: config.retentionDays,
     log,
     limits: { ...config, defaultLanes: config.lanes },
     counter,

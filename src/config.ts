@@ -34,6 +34,8 @@ export interface Config {
   readonly maxFileBytes: number
   readonly maxOutputBytes: number
   readonly maxQueuedTasks: number
+  /** How long ended runs are kept; 0: for ever. */
+  readonly retentionDays: number
   /** What tasks in flight get to end after SIGTERM. */
   readonly drainMs: number
   readonly logLevel: LogLevel
@@ -85,6 +87,11 @@ export const SETTINGS: readonly Setting[] = [
     meaning: "bytes of one task's output; more is OUTPUT_TOO_LARGE",
   },
   { name: 'HEDDLE_MAX_QUEUED_TASKS', fallback: '20000000', meaning: 'past it a launch is refused: QUEUE_FULL' },
+  {
+    name: 'HEDDLE_RETENTION_DAYS',
+    fallback: '30',
+    meaning: 'how long ended runs are kept, with their tasks and bodies; 0 keeps all',
+  },
   { name: 'HEDDLE_DRAIN_MS', fallback: '5000', meaning: 'what tasks in flight get to end after SIGTERM' },
   { name: 'LOG_LEVEL', fallback: 'info', meaning: 'trace, debug, info, warn, error, fatal or silent' },
 ]
@@ -201,6 +208,7 @@ export function readConfig(env: Environment = process.env): Config {
     maxFileBytes: MAX_FILE_BYTES,
     maxOutputBytes: read.whole('HEDDLE_MAX_OUTPUT_BYTES', 1_048_576, COUNT),
     maxQueuedTasks: read.whole('HEDDLE_MAX_QUEUED_TASKS', 20_000_000, COUNT),
+    retentionDays: read.whole('HEDDLE_RETENTION_DAYS', 30, [0, 36_500]),
     drainMs: read.whole('HEDDLE_DRAIN_MS', 5_000, [0, 3_600_000]),
     logLevel: read.choice('LOG_LEVEL', 'info', LOG_LEVELS),
   }

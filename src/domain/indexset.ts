@@ -17,6 +17,11 @@ export class IndexSet {
     return set
   }
 
+  /** A copy, as fromBits takes it. */
+  toBits(): Uint32Array {
+    return this.#bits.slice()
+  }
+
   get size(): number {
     return this.#size
   }
@@ -46,6 +51,11 @@ export class IndexSet {
   /** Those of it that are in the other one, of the same bound, too. */
   intersection(other: IndexSet): IndexSet {
     return this.#combined((word, at) => word & other.#bits[at]!)
+  }
+
+  /** Those of it and those of the other one, of the same bound. */
+  union(other: IndexSet): IndexSet {
+    return this.#combined((word, at) => word | other.#bits[at]!)
   }
 
   /** Those of it that are not in the other one, of the same bound. */

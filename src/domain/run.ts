@@ -90,19 +90,18 @@ export function noTimes(): RunTimes {
   return { service: emptyMoments(), queueWait: emptyMoments(), cpuMs: 0, firstStartMs: null, lastEndMs: null }
 }
 
-/** The stages of a batch that was just launched; null where it has but one. */
-export function queuedStages({
-  kind,
-  source,
-  stages,
-}: Pick<BatchSpec, 'kind' | 'source' | 'stages'>): StageState[] | null {
+/** The stages of a batch that was just launched, all with so many items; null where it has but one. */
+export function queuedStages(
+  { kind, source, stages }: Pick<BatchSpec, 'kind' | 'source' | 'stages'>,
+  items = source.count,
+): StageState[] | null {
   if (kind !== 'PIPELINE') return null
   return stages.map(() => ({
     effectiveStrategy: null,
     concurrency: null,
     lanes: null,
     decision: null,
-    counts: noCounts(source.count),
+    counts: noCounts(items),
     times: noTimes(),
     finalThroughput: 0,
   }))
@@ -115,6 +114,8 @@ export interface RunRecord extends ExecutionState {
   key: RunKey
   /** The store's number of the comparison that it is a part of; null for a run of its own. */
   comparisonId: number | null
+  /** The store's number of the run whose items it repeats, which may have been deleted; null for a run of its own. */
+  retryOf: number | null
   status: RunStatus
   spec: BatchSpec
   /** Of all stages together. */
@@ -145,6 +146,16 @@ export interface RunRecord extends ExecutionState {
 /** The stages of a run, each as it is. */
 export function stageStates(run: StageState & { stages: StageState[] | null }): StageState[] {
   return run.stages ?? [run]
+}
+
+/** Items that the run is about: all of its source, or those that a retry repeats. */
+export function itemsOf({ counts, spec }: Pick<RunRecord, 'counts' | 'spec'>): number {
+  return counts.total / spec.stages.length
+}
+
+/** Items that went through every stage. */
+export function succeededItems(run: StageState & { stages: StageState[] | null }): number {
+  return stageStates(run).at(-1)?.counts.succeeded ?? 0
 }
 
 /** What changes with a commit; everything of a record that is not there from the launch. */

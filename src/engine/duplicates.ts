@@ -16,7 +16,10 @@ const BLOCK = { rows: 1_024, chars: 512 * 1024 }
 const KEPT = { answers: 64, chars: 8 * 1024 * 1024 }
 
 interface Options {
+  /** Of the source: all indexes are below it. */
   count: number
+  /** Those that it is to be told of, at most. */
+  items: number
   /** Items that had ended before this process knew of the run; null: none. */
   ended: IndexSet | null
   /** The row of an item that has ended; null while it is on its way to the disk. */
@@ -36,12 +39,12 @@ export class Duplicates {
   readonly #answers = new AnswerCache(KEPT)
 
   constructor(private readonly options: Options) {
-    this.#table = new FingerprintTable(options.count)
+    this.#table = new FingerprintTable(options.items)
     this.#ended = options.ended ?? new IndexSet(options.count)
   }
 
   /**
-   * To be told of every item once, in the order of the source, those that have ended included. True where it leads: it is to
+   * To be told of every item of the run once, in the order of the source, those that have ended included. True where it leads: it is to
    * be sent, unless it has ended. Whoever follows is taken over.
    */
   leads(key: string, index: number): boolean {

@@ -15,11 +15,19 @@ import type { LaneTimeline } from '../domain/timeline.js'
 import type { Distribution } from '../domain/timing.js'
 import type { UploadedFile } from '../domain/upload.js'
 import type { LaneStatus } from '../lanes/lane.js'
+import type { RunFilter } from '../store/store.js'
 import type { HostStatus } from './hosts.js'
 
 export type { HostStatus } from './hosts.js'
 
 type Maybe<T> = T | null | undefined
+
+export interface RetryInput {
+  maxAttempts?: Maybe<number>
+  backoffMs?: Maybe<number>
+  maxBackoffMs?: Maybe<number>
+  unsafe?: Maybe<boolean>
+}
 
 /** As a client sends them, before any check: the shapes of schema.graphql. */
 export interface LaunchOptionsInput {
@@ -30,12 +38,7 @@ export interface LaunchOptionsInput {
   lanes?: Maybe<number>
   priority?: Maybe<number>
   failFast?: Maybe<boolean>
-  retry?: Maybe<{
-    maxAttempts?: Maybe<number>
-    backoffMs?: Maybe<number>
-    maxBackoffMs?: Maybe<number>
-    unsafe?: Maybe<boolean>
-  }>
+  retry?: Maybe<RetryInput>
   timeoutMs?: Maybe<number>
   idempotencyKey?: Maybe<string>
 }
@@ -152,6 +155,22 @@ export type DeleteOutcome = { deletedRun: RunKey; userErrors: [] } | { deletedRu
 /** What became of a change to a run: as it is now. */
 export type ControlOutcome = { run: RunView; userErrors: [] } | { run: null; userErrors: UserError[] }
 
+/** What became of a change to many runs. Where there are userErrors, it was made to those that are told of all the same. */
+export interface RunsOutcome {
+  /** Runs that the filter found. */
+  matched: number
+  /** Runs that the change was made to. */
+  accepted: number
+  /** The first hundred of those; of retries the new ones. */
+  runs: RunView[]
+  userErrors: UserError[]
+}
+
+export interface PruneOutcome {
+  deletedCount: number
+  userErrors: UserError[]
+}
+
 export interface Engine {
   /** Checks, writes down, and only then answers; rejects with a StorageError where nothing can be written. `space`: of the idempotency keys, '' without tokens. */
   launchFetch(input: LaunchFetchInput, space: string): Promise<LaunchOutcome>
@@ -169,9 +188,20 @@ export interface Engine {
   resumeRun(key: RunKey): Promise<ControlOutcome>
   /** Cancels those of its runs that have not ended. */
   cancelComparison(key: ComparisonKey): Promise<ComparisonOutcome>
+  /**
+   * Launches a run of the items of an ended one that did not go through every stage, under the indexes that they had. `retry` null: as
+   * that run had it.
+   */
+  retryRun(key: RunKey, retry: RetryInput | null): Promise<LaunchOutcome>
+  /** Does so for every ended run that the filter finds and that has something to repeat, oldest first, until the queue is full. */
+  retryRuns(filter: RunFilter): Promise<RunsOutcome>
+  /** cancelRun of every run that the filter finds and that has not ended, side by side. */
+  cancelRuns(filter: RunFilter): Promise<RunsOutcome>
 
   /** Takes an ended run away, with its tasks and the bodies that no other run holds. Answers when its bodies are gone. */
   deleteRun(key: RunKey): Promise<DeleteOutcome>
+  /** Does so to every run that ended before this instant; of one to come, before now. */
+  pruneRuns(finishedBefore: Date): Promise<PruneOutcome>
 
   run(key: RunKey): Promise<RunView | null>
   /** A stored record as it is now: the live state where the run is under way. */

@@ -7,6 +7,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { FetchOptions } from '../domain/batch.js'
 import { commonHost, RequestKeys, type RequestLike, urlOf } from '../domain/request-key.js'
 import type { ResultColumns } from '../domain/results.js'
+import { itemsOf } from '../domain/run.js'
 import { Alarm } from './alarm.js'
 import { Duplicates } from './duplicates.js'
 import { NO_HOST, ownLimits } from './host-gate.js'
@@ -17,7 +18,7 @@ import { MAX_START_MS, MIN_RING_MS } from './pace.js'
 import { MAX_WAITING, PendingItems } from './pending.js'
 import { SourceReader } from './source-reader.js'
 import type { Batch, Range, Starts, Supply } from './supply.js'
-import type { SupplyOptions } from './supply-options.js'
+import { goneOf, type SupplyOptions } from './supply-options.js'
 
 /** Items read at a time: a millisecond of the event loop or less. */
 const SLICE = 250
@@ -76,13 +77,12 @@ export class GatedSupply implements Supply {
   #woken = false
 
   constructor(private readonly options: GatedOptions) {
-    const { record, ended, flow, fetch, hasDuplicates, clock, concurrency } = options
+    const { record, leftOut, ended, flow, fetch, hasDuplicates, clock, concurrency } = options
     const total = record.spec.source.count
-    // Whoever leads those that are still to end may have ended: with duplicates all are read.
-    this.#fresh = flow ?? new PendingItems(total, hasDuplicates ? null : ended)
+    // Whoever leads those that are still to end may have ended: with duplicates these are read too. What is left out leads nobody.
+    this.#fresh = flow ?? new PendingItems(total, hasDuplicates ? leftOut : goneOf(options))
     // What flows is without those that have ended, unless others are to have their answers.
-    const answered = flow === null || hasDuplicates ? (ended?.size ?? 0) : 0
-    this.#left = (flow?.size ?? total) - answered
+    this.#left = this.#fresh.size - (hasDuplicates ? (ended?.size ?? 0) : 0)
     if (flow) flow.onArrival = () => this.#onArrival()
     const { hosts, user } = options
     this.#seat = new HostSeat({ hosts, user, own: ownLimits(fetch), onChanged: (told) => this.#hostsChanged(told) })
@@ -91,7 +91,7 @@ export class GatedSupply implements Supply {
     this.#keys = new RequestKeys(options.fetch.headers)
     this.#reader = new SourceReader(options)
     this.#duplicates = hasDuplicates
-      ? new Duplicates({ count: total, ended, task: (index) => this.#reader.task(index) })
+      ? new Duplicates({ count: total, items: itemsOf(record), ended, task: (index) => this.#reader.task(index) })
       : null
     this.#alarm = new Alarm(clock, () => this.#ring())
     this.#enough = Math.max(MIN_READY, READY_EACH * concurrency)

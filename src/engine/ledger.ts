@@ -324,6 +324,6 @@ function addTimes(times: RunTimes, entry: Entry): void {
 
 /** The part of a record that changes. */
 export function stateOf(record: RunRecord): RunState {
-  const { id: _, key: __, spec: ___, createdAt: ____, comparisonId: _____, ...state } = record
+  const { id: _, key: __, spec: ___, createdAt: ____, comparisonId: _____, retryOf: ______, ...state } = record
   return state
 }

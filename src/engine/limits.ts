@@ -23,3 +23,5 @@ export const MAX_ROUNDS = 50
 export const MAX_COMPARED_RUNS = 200
 /** Each may hold lanes and a buffer of its own. */
 export const MAX_STAGES = 100
+/** Runs that an answer about many shows. */
+export const MAX_SHOWN_RUNS = 100

@@ -3,7 +3,7 @@
 import { sum } from 'simple-statistics'
 import { adviseFetch, adviseWithoutProbe, type ComputeOptions, type StrategyAdvice } from '../domain/advice.js'
 import type { AskedStrategy, BatchSpec, StageSpec } from '../domain/batch.js'
-import { type ExecutionState, type RunRecord, stageStates } from '../domain/run.js'
+import { type ExecutionState, itemsOf, type RunRecord, stageStates } from '../domain/run.js'
 import {
   type EffectiveStrategy,
   type Execution,
@@ -92,7 +92,7 @@ export function planStage(record: RunRecord, stage: number, limits: PlanLimits):
     strategy: work.strategy ?? spec.strategy,
     concurrency: concurrencyOf(spec, work),
     lanes: spec.lanes,
-    items: spec.source.count,
+    items: itemsOf(record),
     before,
   }
   if (asked.strategy !== 'AUTO') {

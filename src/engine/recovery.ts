@@ -1,23 +1,35 @@
 /** Takes up runs that the end of the server cut off: what is known of their stages from the disk. */
 
-import { type RunRecord, stageStates } from '../domain/run.js'
+import type { IndexSet } from '../domain/indexset.js'
+import { itemsOf, type RunRecord, stageStates } from '../domain/run.js'
 import type { Store } from '../store/store.js'
 import type { Ledger } from './ledger.js'
 import type { StageRecovery } from './stage-items.js'
 
 /** What had ended of each stage: what is left of it are the items that have left the stage before and have no row here. */
 export async function recoverStages(
-  store: Pick<Store, 'endedIndexes' | 'succeededIndexes'>,
-  { id, spec }: RunRecord,
+  store: Pick<Store, 'endedIndexes' | 'succeededIndexes' | 'leftOut'>,
+  record: RunRecord,
 ): Promise<StageRecovery[]> {
+  const { id, spec } = record
   const { count } = spec.source
+  const leftOut = await selectionOf(store, record)
   const recovery: StageRecovery[] = []
   for (const stage of spec.stages.keys()) {
     const ended = await store.endedIndexes(id, stage, count)
     const arrived = stage === 0 ? null : await store.succeededIndexes(id, stage - 1, count)
-    recovery.push({ ended, arrived })
+    recovery.push({ leftOut: stage === 0 ? leftOut : null, ended, arrived })
   }
   return recovery
+}
+
+/** What a retry leaves out; null where it repeats all items, and of any other run. */
+async function selectionOf(store: Pick<Store, 'leftOut'>, record: RunRecord): Promise<IndexSet | null> {
+  const { count } = record.spec.source
+  if (itemsOf(record) === count) return null
+  const leftOut = await store.leftOut(record.id, count)
+  if (leftOut === null) throw new Error(`nothing is known of which items run ${record.key} repeats`)
+  return leftOut
 }
 
 /** Gives the books the times of the tasks that have ended. */

@@ -1,15 +1,13 @@
 /** The engine: launches runs, carries them out, takes up those that a crash cut off, and tells what becomes of them. */
 
-import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { Clock } from '../clock.js'
 import type { ItemCounter } from '../counting/counter.js'
-import { type BatchSpec, functionsOf, type Json } from '../domain/batch.js'
+import { functionsOf, type Json } from '../domain/batch.js'
 import type { ComparedRun, ComparisonRecord } from '../domain/comparison.js'
 import type { Diagnostic } from '../domain/diagnostic.js'
-import { type ComparisonKey, type RunKey, toRunKey } from '../domain/ids.js'
+import type { ComparisonKey, RunKey } from '../domain/ids.js'
 import type { BatchPlan } from '../domain/plan.js'
-import { type Path, Problems, type UserError } from '../domain/problems.js'
 import { doneOf, type RunRecord } from '../domain/run.js'
 import type { StorageTrouble } from '../domain/storage.js'
 import type { StrategyCost } from '../domain/strategy-cost.js'
@@ -19,7 +17,7 @@ import type { Distribution } from '../domain/timing.js'
 import type { EventBus } from '../events/bus.js'
 import type { FunctionCatalog } from '../functions/function.js'
 import type { LanePool } from '../lanes/lane.js'
-import type { CreatedRun, SourceFile, Store, TimeColumn } from '../store/store.js'
+import type { RunFilter, SourceFile, Store, TimeColumn } from '../store/store.js'
 import { Admission } from './admission.js'
 import { Comparisons } from './comparisons.js'
 import { Controls } from './control.js'
@@ -38,21 +36,29 @@ import type {
   LaunchOutcome,
   LaunchPipelineInput,
   PlanCall,
+  PruneOutcome,
+  RetryInput,
+  RunsOutcome,
   RunView,
 } from './engine.js'
 import { type ExecutionSetting, RunExecution } from './execution.js'
 import { FetchBudget } from './fetch-budget.js'
 import { type HostStatus, Hosts } from './hosts.js'
-import { type CheckedLaunch, type CheckResult, fileOf, idempotencyOf, LaunchChecks } from './launch.js'
+import { LaunchChecks } from './launch.js'
+import { Launches } from './launches.js'
 import type { LaunchLimits } from './limits.js'
+import { ManyRuns } from './many-runs.js'
 import { lanesAhead, planStage, type StagePlan } from './plan.js'
 import { Planner } from './planning.js'
 import { Prober } from './probe.js'
 import { QueueLimit } from './queue-limit.js'
 import { Recorder } from './recorder.js'
 import { recoverStages, restoreTimes } from './recovery.js'
+import { Retention } from './retention.js'
+import { Retries } from './retries.js'
 import { Scheduler } from './scheduler.js'
 import { CANCEL_GRACE_MS } from './session.js'
+import { NOTHING_RECOVERED, type StageRecovery } from './stage-items.js'
 import { StorageWatch } from './storage-watch.js'
 import { StrategyCosts } from './strategy-costs.js'
 import { TakeUp } from './take-up.js'
@@ -70,6 +76,8 @@ export interface EngineOptions {
   gatherMs: number
   /** Those that the server may use. */
   cores: number
+  /** How long ended runs are kept; 0: for ever. */
+  retentionDays: number
   limits: LaunchLimits & {
     defaultLanes: number
     maxInFlight: number
@@ -83,9 +91,6 @@ export interface EngineOptions {
   /** Of an uploaded file, by its name. */
   uploadPath(file: string): string
 }
-
-/** Where the input of a launch is. */
-const INPUT: Path = ['input']
 
 /** When the server leaves: what lanes get to let go of what they do, those that must be ended included. */
 const MAX_CANCEL_MS = 2 * CANCEL_GRACE_MS
@@ -102,6 +107,10 @@ export class Runs implements Engine {
   readonly #views: Views
   readonly #diagnoses: Diagnoses
   readonly #deletions: Deletions
+  readonly #retention: Retention
+  readonly #launches: Launches
+  readonly #retries: Retries
+  readonly #many: ManyRuns
   readonly #strategyCosts: StrategyCosts
   readonly #comparisons: Comparisons
   readonly #queue: QueueLimit
@@ -139,6 +148,11 @@ export class Runs implements Engine {
     this.#strategyCosts = new StrategyCosts(measuredLanes, options.cores)
     this.#diagnoses = new Diagnoses({ store, cores: options.cores })
     this.#deletions = new Deletions({ store, bus, clock, onDeleted, onError })
+    this.#retention = new Retention({
+      ...options,
+      days: options.retentionDays,
+      prune: (finishedBefore) => this.#deletions.prune(finishedBefore),
+    })
     this.#recorder = new Recorder({
       store,
       clock,
@@ -154,6 +168,23 @@ export class Runs implements Engine {
       perSecond: () => this.#tasksPerSecond,
     })
     this.#admission = new Admission(this.#queue)
+    const launching = {
+      ...options,
+      queue: this.#queue,
+      admission: this.#admission,
+      writing: <T>(work: () => Promise<T>) => this.#storage.over(work),
+      view: (record: RunRecord) => this.view(record),
+    }
+    this.#launches = new Launches({ ...launching, execute: (run) => this.#begin(run, []) })
+    this.#retries = new Retries({
+      ...launching,
+      execute: (run, leftOut) => this.#begin(run, [{ ...NOTHING_RECOVERED, leftOut }]),
+    })
+    this.#many = new ManyRuns({
+      store,
+      cancel: (key) => this.cancelRun(key),
+      repeat: (run, path) => this.#retries.repeat(run, null, path),
+    })
     const fetches = new FetchBudget({ maxInFlight: limits.maxInFlight, maxLanes: limits.maxLanes })
     this.#hosts = new Hosts({ clock, concurrency: limits.hostConcurrency, isOwn: (host) => options.isOwnHost(host) })
     this.#comparisons = new Comparisons({
@@ -208,7 +239,7 @@ export class Runs implements Engine {
       ...options,
       limits: { ...limits, cores: options.cores },
       prober: new Prober({ ...this.#setting, scheduler: this.#scheduler }),
-      refusals: (launch, space, path) => this.#refusals(launch, space, path),
+      refusals: (launch, space, path) => this.#launches.refusals(launch, space, path),
       hostLimit: (host) => this.#hosts.limitOf(host),
       laneCosts: () => lanes.costs('THREAD'),
       overheadMs: () => this.#recorder.rowMs,
@@ -218,6 +249,7 @@ export class Runs implements Engine {
   /** Takes up the runs that had not ended when the server did. */
   async start(): Promise<void> {
     await this.#deletions.resume()
+    this.#retention.start()
     await this.#takeUp.start()
   }
 
@@ -234,6 +266,7 @@ export class Runs implements Engine {
     const { clock, log } = this.options
     this.#scheduler.stop()
     this.#comparisons.stop()
+    this.#retention.stop()
     for (const execution of this.#live.values()) execution.leave()
     const planned = this.#planner.stop()
     const deleted = this.#deletions.stop()
@@ -262,15 +295,15 @@ export class Runs implements Engine {
   }
 
   launchFetch(input: LaunchFetchInput, space: string): Promise<LaunchOutcome> {
-    return this.#launch(this.#checks().fetch(input), space)
+    return this.#launches.launch(this.#checks().fetch(input), space)
   }
 
   launchCompute(input: LaunchComputeInput, space: string): Promise<LaunchOutcome> {
-    return this.#launch(this.#checks().compute(input), space)
+    return this.#launches.launch(this.#checks().compute(input), space)
   }
 
   launchPipeline(input: LaunchPipelineInput, space: string): Promise<LaunchOutcome> {
-    return this.#launch(this.#checks().pipeline(input), space)
+    return this.#launches.launch(this.#checks().pipeline(input), space)
   }
 
   #checks(): LaunchChecks {
@@ -304,6 +337,26 @@ export class Runs implements Engine {
   async deleteRun(key: RunKey): Promise<DeleteOutcome> {
     const run = await this.run(key)
     return this.#storage.over(() => this.#deletions.delete(key, run))
+  }
+
+  async pruneRuns(finishedBefore: Date): Promise<PruneOutcome> {
+    // What ends meanwhile is not meant.
+    const before = new Date(Math.min(finishedBefore.getTime(), this.options.clock.now().getTime()))
+    return { deletedCount: await this.#storage.over(() => this.#deletions.prune(before)), userErrors: [] }
+  }
+
+  async retryRun(key: RunKey, retry: RetryInput | null): Promise<LaunchOutcome> {
+    const known = await this.run(key)
+    const { run, userErrors } = await this.#retries.retry(key, known?.record ?? null, retry)
+    return run ? { run, deduplicated: false, userErrors: [] } : { run: null, deduplicated: false, userErrors }
+  }
+
+  retryRuns(filter: RunFilter): Promise<RunsOutcome> {
+    return this.#many.retry(filter)
+  }
+
+  cancelRuns(filter: RunFilter): Promise<RunsOutcome> {
+    return this.#many.cancel(filter)
   }
 
   async run(key: RunKey): Promise<RunView | null> {
@@ -397,68 +450,17 @@ export class Runs implements Engine {
     return perSecond
   }
 
-  async #launch({ launch, userErrors }: CheckResult, space: string): Promise<LaunchOutcome> {
-    if (launch === null) return { run: null, deduplicated: false, userErrors }
-    const { created, userErrors: refused } = await this.#admission.admit({
-      tasks: tasksOf(launch.spec),
-      path: [...INPUT, 'source'],
-      idempotency: idempotencyOf(launch, space),
-      earlier: (idempotency) => this.options.store.earlierRun(idempotency),
-      write: () => this.#begin(launch, space),
-    })
-    if (created === null) return { run: null, deduplicated: false, userErrors: refused }
-    if (created.outcome === 'conflict') return { run: null, deduplicated: false, userErrors: conflict(launch, INPUT) }
-    return { run: this.view(created.run), deduplicated: created.outcome === 'existing', userErrors: [] }
-  }
-
-  async #begin(launch: CheckedLaunch, space: string): Promise<CreatedRun> {
-    const created = await this.#create(launch, space)
-    if (created.outcome !== 'created') return created
-    if (this.#left) this.#queue.keep(tasksOf(launch.spec))
-    else this.#execute(new RunExecution(created.run, this.#plans(created.run), this.#setting))
-    return created
-  }
-
-  /** See PlannerOptions. */
-  async #refusals(launch: CheckedLaunch, space: string, path: Path): Promise<readonly UserError[]> {
-    const earlier = await this.#earlier(launch, space)
-    if (earlier !== null) return earlier.outcome === 'conflict' ? conflict(launch, path) : []
-    return this.#queue.refusal(tasksOf(launch.spec), [...path, 'source']) ?? []
-  }
-
-  async #earlier(launch: CheckedLaunch, space: string): Promise<CreatedRun | null> {
-    const idempotency = idempotencyOf(launch, space)
-    return idempotency && this.options.store.earlierRun(idempotency)
-  }
-
-  async #create(launch: CheckedLaunch, space: string): Promise<CreatedRun> {
-    const { store, clock } = this.options
-    const { spec, items, upload } = launch
-    const idempotency = idempotencyOf(launch, space)
-    const settle = upload?.hold()
-    let isKept = false
-    try {
-      const run = {
-        key: toRunKey(randomUUID()),
-        spec,
-        items,
-        file: fileOf(launch),
-        idempotency,
-        createdAt: clock.now(),
-      }
-      const created = await this.#storage.over(() => store.createRun(run))
-      isKept = created.outcome === 'created'
-      if (isKept) await this.#findFile(created.run)
-      return created
-    } finally {
-      settle?.(isKept)
-    }
-  }
-
   /** What lanes must know of the file of a run. */
   async #findFile({ id, spec }: RunRecord): Promise<void> {
     const file = spec.source.kind === 'file' ? await this.options.store.sourceFile(id) : null
     if (file) this.#files.set(id, file)
+  }
+
+  /** Carries out what was just written down. While the server leaves that is left to the next one. */
+  async #begin(run: RunRecord, recovery: readonly StageRecovery[]): Promise<void> {
+    await this.#findFile(run)
+    if (this.#left) this.#queue.keep(run.counts.total)
+    else this.#execute(new RunExecution(run, this.#plans(run), this.#setting, recovery))
   }
 
   async #resume(record: RunRecord): Promise<void> {
@@ -519,11 +521,6 @@ export class Runs implements Engine {
   }
 }
 
-/** An item is a task in each stage. */
-function tasksOf({ source, stages }: BatchSpec): number {
-  return source.count * stages.length
-}
-
 /** The promise's value, or null where the time is up before. */
 async function within<T>(clock: Clock, limitMs: number, promise: Promise<T>): Promise<T | null> {
   let cancel = () => {}
@@ -535,12 +532,4 @@ async function within<T>(clock: Clock, limitMs: number, promise: Promise<T>): Pr
   } finally {
     cancel()
   }
-}
-
-/** The key belongs to a run with another input. */
-function conflict({ idempotencyKey }: CheckedLaunch, path: Path): UserError[] {
-  const problems = new Problems()
-  const message = `the idempotency key "${idempotencyKey}" belongs to a run with another input`
-  problems.add('IDEMPOTENCY_CONFLICT', [...path, 'options', 'idempotencyKey'], message)
-  return problems.list()
 }

@@ -12,17 +12,19 @@ import { createSupply, isGated } from './supplies.js'
 import type { Supply } from './supply.js'
 import type { SupplyOptions } from './supply-options.js'
 
-/** What ended before this process knew of the run. */
+/** What is known of a stage from the disk: what ended before this process knew of the run, and what is not to be done. */
 export interface StageRecovery {
+  /** Items that the run is not about; null: none, and in later stages, where they never come. */
+  leftOut: IndexSet | null
   /** Items that have a row of the stage; null: none. */
   ended: IndexSet | null
   /** Items that have left the stage before; null: none, and in the first stage. */
   arrived: IndexSet | null
 }
 
-export const NOTHING_RECOVERED: StageRecovery = { ended: null, arrived: null }
+export const NOTHING_RECOVERED: StageRecovery = { leftOut: null, ended: null, arrived: null }
 
-interface Options extends Omit<SupplyOptions, 'flow' | 'ended' | 'store'> {
+interface Options extends Omit<SupplyOptions, 'flow' | 'leftOut' | 'ended' | 'store'> {
   recovery: StageRecovery
   store: Pick<Store, 'items' | 'task' | 'handedOver'>
   /** Run.startedAt, epoch milliseconds. */
@@ -41,9 +43,10 @@ export class StageItems {
 
   constructor(options: Options) {
     const { record, stage, recovery } = options
+    const { leftOut, ended } = recovery
     this.#link = linkAfter(record.spec, stage - 1)
     this.#flow = this.#link && createFlow(options, this.#link)
-    this.supply = createSupply({ ...options, flow: this.#flow, ended: recovery.ended })
+    this.supply = createSupply({ ...options, flow: this.#flow, leftOut, ended })
     this.inputs = this.#flow ? flowReading(this.#flow) : sourceReading(options)
   }
 

@@ -20,6 +20,8 @@ export interface SupplyOptions {
   hosts: Hosts
   /** The stage, as hosts see it. */
   user: HostUser
+  /** Items that the run is not about; null: none. */
+  leftOut: IndexSet | null
   /** Items that had ended before this process knew of the run; null: none. It is taken over. */
   ended: IndexSet | null
   clock: Clock
@@ -33,4 +35,9 @@ export interface SupplyOptions {
   onUnreadable(error: TaskError): void
   /** Has given back what waits in lanes. */
   recall(): void
+}
+
+/** Items of the source that are not to be handed out. */
+export function goneOf({ leftOut, ended }: Pick<SupplyOptions, 'leftOut' | 'ended'>): IndexSet | null {
+  return leftOut && ended ? leftOut.union(ended) : (leftOut ?? ended)
 }

@@ -98,7 +98,7 @@ export class Views {
     if (stage?.kind !== 'COMPUTE' || stage.reduce === null || !isFinalRunStatus(record.status)) return null
     if (stage.reduce === 'COLLECT') {
       if (record.counts.succeeded === 0) return []
-      const outputs = await this.store.outputs(record.id, record.counts.total)
+      const outputs = await this.store.outputs(record.id, record.spec.source.count)
       return outputs.map((text) => (text === null ? null : (JSON.parse(text) as Json)))
     }
     const reducer = createReducer(stage.reduce)

@@ -11,6 +11,8 @@ import type { Store } from '../store/store.js'
 export type StoreReads = Pick<
   Store,
   | 'run'
+  | 'runById'
+  | 'retriesOf'
   | 'runs'
   | 'countRuns'
   | 'comparison'

@@ -279,6 +279,67 @@ mutation CancelRun($id: ID!) {
     variables: { id: RUN_ID },
   },
   {
+    query: `# End every run that a filter finds.
+mutation CancelRuns {
+  cancelRuns(filter: { status: [QUEUED, RUNNING, PAUSED], name: "ten pages" }) {
+    matched
+    accepted
+    runs {
+      id
+      status
+    }
+    userErrors {
+      code
+      message
+    }
+  }
+}
+`,
+    variables: null,
+  },
+  {
+    query: `# Run the items again that did not succeed, under the indexes that they had.
+# Fill in the id of a run that has ended.
+mutation RetryRun($id: ID!) {
+  retryRun(id: $id, retry: { maxAttempts: 5 }) {
+    run {
+      id
+      progress {
+        total
+      }
+      retryOf {
+        id
+      }
+    }
+    userErrors {
+      code
+      message
+    }
+  }
+}
+`,
+    variables: { id: RUN_ID },
+  },
+  {
+    query: `# The same for every run that a filter finds.
+mutation RetryRuns {
+  retryRuns(filter: { status: [PARTIAL, FAILED], name: "ten pages" }) {
+    matched
+    accepted
+    runs {
+      id
+    }
+    userErrors {
+      code
+      message
+      retryAfterMs
+    }
+  }
+}
+`,
+    variables: null,
+  },
+  {
     query: `# Take an ended run away, with its tasks and the bodies that no other run holds.
 # Fill in the id of a run.
 mutation DeleteRun($id: ID!) {
@@ -292,5 +353,19 @@ mutation DeleteRun($id: ID!) {
 }
 `,
     variables: { id: RUN_ID },
+  },
+  {
+    query: `# Take every run away that ended before an instant.
+mutation PruneRuns {
+  pruneRuns(finishedBefore: "2026-01-01T00:00:00Z") {
+    deletedCount
+    userErrors {
+      code
+      message
+    }
+  }
+}
+`,
+    variables: null,
   },
 ]

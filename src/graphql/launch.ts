@@ -6,7 +6,7 @@ import { builder } from './builder.js'
 import { UserErrorType } from './problem.js'
 import { RunType } from './refs.js'
 
-const LaunchRunPayload = builder.objectRef<LaunchOutcome>('LaunchRunPayload').implement({
+export const LaunchRunPayload = builder.objectRef<LaunchOutcome>('LaunchRunPayload').implement({
   description:
     'The resource, or userErrors: never both. At most 100 userErrors; the last then says how many more there are. Top-level errors are for access, limits and faults of the server.',
   fields: (t) => ({

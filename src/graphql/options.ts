@@ -4,7 +4,7 @@ import { builder } from './builder.js'
 import { LabelInput } from './label.js'
 import { StrategyType } from './strategy.js'
 
-const RetryInput = builder.inputType('RetryInput', {
+export const RetryInput = builder.inputType('RetryInput', {
   description: 'How often and when a failed task is tried again.',
   fields: (t) => ({
     maxAttempts: t.int({

@@ -5,13 +5,12 @@
 
 import type Database from 'better-sqlite3'
 import { functionsOf, type Label } from '../domain/batch.js'
+import { Inserts, type Row } from './inserts.js'
 import { distinct } from './launches.js'
 import { newRunRow } from './rows.js'
 import { type SourceBlockRow, toSourceBlocks } from './source-blocks.js'
 import { toStretchBytes } from './source-files.js'
 import type { NewComparison } from './store.js'
-
-type Row = Readonly<Record<string, string | number | Uint8Array | null>>
 
 /** A comparison as rows, ready to cross over to the writer. */
 export interface ComparisonLaunch {
@@ -35,7 +34,7 @@ export function toComparisonLaunch(launch: NewComparison): ComparisonLaunch {
     runs: runs.map((run, at) => {
       // The key is the whole comparison's; the first run has it.
       const own = at === 0 ? idempotency : null
-      const row = newRunRow({ ...run, createdAt, idempotency: own, items: null, file: null })
+      const row = newRunRow({ ...run, createdAt, idempotency: own })
       return { ...row, createdAt: createdAt.getTime() }
     }),
     labels: distinct(spec?.labels ?? []),
@@ -50,9 +49,11 @@ export function toComparisonLaunch(launch: NewComparison): ComparisonLaunch {
 
 export class ComparisonWriter {
   readonly #db: Database.Database
+  readonly #inserts: Inserts
 
   constructor(db: Database.Database) {
     this.#db = db
+    this.#inserts = new Inserts(db)
   }
 
   /** The id of the comparison. */
@@ -67,23 +68,14 @@ export class ComparisonWriter {
   }
 
   #write({ comparison, runs, labels, functions, blocks, file }: ComparisonLaunch): number {
-    const comparisonId = this.#insert('Comparison', comparison)
-    for (const block of blocks) this.#insert('ComparisonBlock', { comparisonId, ...block })
+    const comparisonId = this.#inserts.insert('Comparison', comparison)
+    for (const block of blocks) this.#inserts.insert('ComparisonBlock', { comparisonId, ...block })
     for (const run of runs) {
-      const runId = this.#insert('Run', { ...run, comparisonId })
-      for (const { name, value } of labels) this.#insert('Label', { name, value, runId })
-      for (const name of functions) this.#insert('RunFunction', { function: name, runId })
-      if (file) this.#insert('SourceFile', { ...file, runId })
+      const runId = this.#inserts.insert('Run', { ...run, comparisonId })
+      for (const { name, value } of labels) this.#inserts.insert('Label', { name, value, runId })
+      for (const name of functions) this.#inserts.insert('RunFunction', { function: name, runId })
+      if (file) this.#inserts.insert('SourceFile', { ...file, runId })
     }
     return comparisonId
-  }
-
-  /** The id of the row. */
-  #insert(table: string, row: Row): number {
-    const columns = Object.keys(row)
-    const names = columns.map((column) => `"${column}"`).join()
-    const values = columns.map((column) => `@${column}`).join()
-    const insert = this.#db.prepare(`INSERT INTO "${table}" (${names}) VALUES (${values})`)
-    return Number(insert.run(row).lastInsertRowid)
   }
 }

@@ -34,19 +34,23 @@ import { findEarlier, insertRun, rehearseLaunch, runsOf } from './launches.js'
 import { applyMigrations } from './migrations.js'
 import { Reader } from './reader.js'
 import type { ReaderMethods } from './reader-entry.js'
+import { toRetryLaunch } from './retry-launches.js'
 import { toRunRecord } from './rows.js'
 import { RunLists } from './run-lists.js'
+import { unpackSelection } from './selections.js'
 import { type SourceBlockRow, SourceBlocks, toSourceBlocks } from './source-blocks.js'
 import { SourceFileRows } from './source-files.js'
 import type {
   Commit,
   CreatedComparison,
   CreatedRun,
+  DeletedRun,
   ErrorGroup,
   HandedOver,
   Idempotency,
   Leftover,
   NewComparison,
+  NewRetry,
   NewRun,
   Page,
   PageRequest,
@@ -249,6 +253,11 @@ class PrismaStore implements Store {
     return findEarlier(this.#prisma, { idempotency })
   }
 
+  async createRetry(retry: NewRetry): Promise<RunRecord | null> {
+    const id = await this.#parts.writer.createRetry(await toRetryLaunch(retry))
+    return id === null ? null : this.runById(id)
+  }
+
   async createComparison(comparison: NewComparison): Promise<CreatedComparison> {
     const { writer } = this.#parts
     const launch = toComparisonLaunch(comparison)
@@ -283,18 +292,32 @@ class PrismaStore implements Store {
     return this.#writing(() => this.#parts.writer.deleteRun(runId))
   }
 
+  deleteFinished(before: Date, max: number): Promise<DeletedRun[]> {
+    return this.#writing(() => this.#parts.writer.deleteFinished(before, max))
+  }
+
   async deletedRuns(): Promise<number[]> {
     const rows = await this.#prisma.deletedRun.findMany({ select: { id: true }, orderBy: { id: 'asc' } })
     return rows.map(({ id }) => id)
   }
 
-  purgeRun(runId: number): Promise<Leftover | null> {
-    return this.#writing(() => this.#parts.writer.purgeRun(runId))
+  purgeRuns(runIds: readonly number[]): Promise<(Leftover | null)[]> {
+    return this.#writing(() => this.#parts.writer.purgeRuns(runIds))
   }
 
   async run(key: RunKey): Promise<RunRecord | null> {
     const row = await this.#prisma.run.findUnique({ where: { key } })
     return row && toRunRecord(row)
+  }
+
+  async runById(id: number): Promise<RunRecord | null> {
+    const row = await this.#prisma.run.findUnique({ where: { id } })
+    return row && toRunRecord(row)
+  }
+
+  async retriesOf(runId: number, limit: number): Promise<RunRecord[]> {
+    const rows = await this.#prisma.run.findMany({ where: { retryOf: runId }, orderBy: { id: 'asc' }, take: limit })
+    return rows.map(toRunRecord)
   }
 
   async runs(filter: RunFilter, order: RunOrder, page: PageRequest): Promise<Page<RunRecord>> {
@@ -402,6 +425,15 @@ class PrismaStore implements Store {
   async #blockAt(runId: number, index: number): Promise<SourceBlockRow | null> {
     const own = { where: { runId, first: { lte: index } }, orderBy: { first: 'desc' } } as const
     return (await this.#prisma.sourceBlock.findFirst(own)) ?? this.#comparisons.blockAt(runId, index)
+  }
+
+  async leftOut(runId: number, total: number): Promise<IndexSet | null> {
+    const row = await this.#prisma.runSelection.findUnique({ where: { runId } })
+    return row && unpackSelection(total, row.leftOut)
+  }
+
+  async settledItems(runId: number, total: number): Promise<IndexSet> {
+    return IndexSet.fromBits(total, await this.#searching.call('settledItems', runId, total))
   }
 
   async endedIndexes(runId: number, stage: number, total: number): Promise<IndexSet> {

@@ -7,7 +7,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type Database from 'better-sqlite3'
 import type { BlobFiles } from './blobs.js'
-import type { Leftover } from './store.js'
+import type { DeletedRun, Leftover } from './store.js'
 
 /** Of one step: what a commit or a launch may have to wait for. */
 const STEP_ROWS = 1_000
@@ -15,15 +15,26 @@ const STEP_ROWS = 1_000
 const STEP_BLOCKS = 32
 /** Removing a file takes the longer the larger it is. */
 const STEP_MS = 10
+/** Of a step over many runs, of which each is quick: the next one is not begun after it. */
+const MANY_MS = 4
 
 /** Tables with a few rows a run: they go with it. */
-const SMALL_TABLES = ['Label', 'RunFunction', 'RunLane', 'RunError', 'RunSketch', 'StageSketch'] as const
+const SMALL_TABLES = [
+  'Label',
+  'RunFunction',
+  'RunLane',
+  'RunError',
+  'RunSketch',
+  'StageSketch',
+  'RunSelection',
+] as const
 
 export class Purger {
   readonly #db: Database.Database
   readonly #files: BlobFiles
   readonly #note: Database.Statement
   readonly #deleteRun: Database.Statement
+  readonly #finished: Database.Statement<[number, number], DeletedRun>
   readonly #comparisonOf: Database.Statement<[number], number | null>
   readonly #deleteComparison: Database.Statement
   readonly #noteComparison: Database.Statement
@@ -55,6 +66,9 @@ export class Purger {
       'INSERT INTO "DeletedRun" ("id") SELECT "id" FROM "Run" WHERE "id" = ? AND "finishedAt" IS NOT NULL',
     )
     this.#deleteRun = db.prepare('DELETE FROM "Run" WHERE "id" = ?')
+    this.#finished = db.prepare(
+      `SELECT "id", "key" FROM "Run" INDEXED BY "Run_finishedAt_idx" WHERE "finishedAt" < ? ORDER BY "finishedAt" LIMIT ?`,
+    )
     this.#comparisonOf = db.prepare<[number], number | null>('SELECT "comparisonId" FROM "Run" WHERE "id" = ?').pluck()
     this.#deleteComparison = db.prepare(
       'DELETE FROM "Comparison" WHERE "id" = @id AND NOT EXISTS (SELECT 1 FROM "Run" WHERE "comparisonId" = @id)',
@@ -101,25 +115,38 @@ export class Purger {
 
   /** False where there is no such run, or it has not ended. */
   deleteRun(runId: number): boolean {
+    return this.#inTransaction(() => this.#takeAway(runId))
+  }
+
+  /** See Store. */
+  deleteFinished(beforeMs: number, max: number): DeletedRun[] {
     return this.#inTransaction(() => {
-      const comparisonId = this.#comparisonOf.get(runId) ?? null
-      if (this.#note.run(runId).changes === 0) return false
-      this.#deleteRun.run(runId)
-      for (const statement of this.#deleteSmall) statement.run(runId)
-      if (comparisonId !== null && this.#deleteComparison.run({ id: comparisonId }).changes > 0)
-        this.#noteComparison.run(comparisonId, runId)
-      return true
+      const found = this.#finished.all(beforeMs, max)
+      return found.slice(0, doneInTime(found, ({ id }) => this.#takeAway(id)).length)
     })
   }
 
-  /** Takes the next step; answers with what is left. */
-  purge(runId: number): Leftover | null {
-    return this.#inTransaction(() => {
-      if (this.#purgeFile(runId) || this.#purgeBodies(runId)) return 'FILES'
-      if (this.#purgeBlocks(runId) || this.#purgeSharedBlocks(runId) || this.#purgeRows(runId)) return 'ROWS'
-      this.#forget.run(runId)
-      return null
-    })
+  /** See Store. */
+  purgeRuns(runIds: readonly number[]): (Leftover | null)[] {
+    return this.#inTransaction(() => doneInTime(runIds, (runId) => this.#step(runId)))
+  }
+
+  #takeAway(runId: number): boolean {
+    const comparisonId = this.#comparisonOf.get(runId) ?? null
+    if (this.#note.run(runId).changes === 0) return false
+    this.#deleteRun.run(runId)
+    for (const statement of this.#deleteSmall) statement.run(runId)
+    if (comparisonId !== null && this.#deleteComparison.run({ id: comparisonId }).changes > 0)
+      this.#noteComparison.run(comparisonId, runId)
+    return true
+  }
+
+  /** Answers with what is left. */
+  #step(runId: number): Leftover | null {
+    if (this.#purgeFile(runId) || this.#purgeBodies(runId)) return 'FILES'
+    if (this.#purgeBlocks(runId) || this.#purgeSharedBlocks(runId) || this.#purgeRows(runId)) return 'ROWS'
+    this.#forget.run(runId)
+    return null
   }
 
   /**
@@ -166,4 +193,15 @@ export class Purger {
   #inTransaction<T>(work: () => T): T {
     return this.#db.transaction(work).immediate()
   }
+}
+
+/** Of the first at least, and of as many as there is time for. */
+function doneInTime<One, Answer>(all: readonly One[], work: (one: One) => Answer): Answer[] {
+  const endMs = performance.now() + MANY_MS
+  const answers: Answer[] = []
+  for (const one of all) {
+    answers.push(work(one))
+    if (performance.now() > endMs) break
+  }
+  return answers
 }

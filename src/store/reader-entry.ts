@@ -14,6 +14,7 @@ import { BulkReads } from './bulk.js'
 import { ComparisonRows } from './comparisons.js'
 import { openReader } from './database.js'
 import { RunLists } from './run-lists.js'
+import { SettledItems } from './settled-items.js'
 import { FileItems } from './source-files.js'
 import type { HandedOver, Page, PageRequest, RunFilter, RunOrder, TaskFilter, TaskOrder, TimeColumn } from './store.js'
 import { TaskLists } from './task-lists.js'
@@ -30,6 +31,8 @@ export interface ReaderMethods {
   runs(list: { filter: RunFilter; order: RunOrder; page: PageRequest }): Page<number>
   countRuns(filter: RunFilter): number
   comparedRuns(comparisonId: number): ComparedRun[]
+  /** Takes turns with other questions. */
+  settledItems(runId: number, total: number): Promise<Uint32Array>
   endedIndexes(runId: number, stage: number, total: number): Uint32Array
   succeededIndexes(runId: number, stage: number, total: number): Uint32Array
   handedOver(place: { runId: number; stage: number; link: StageLink }, indexes: readonly number[]): HandedOver[]
@@ -47,6 +50,7 @@ const tasks = new TaskLists(db)
 const runs = new RunLists(db)
 const comparisons = new ComparisonRows(db)
 const bulk = new BulkReads(db)
+const settled = new SettledItems(db)
 const timelines = new Timelines(db)
 const files = new FileItems(db)
 
@@ -57,6 +61,7 @@ serve<ReaderMethods>({
   runs: (list) => runs.page(list),
   countRuns: (filter) => runs.count(filter),
   comparedRuns: (comparisonId) => comparisons.runs(comparisonId),
+  settledItems: (runId, total) => settled.read(runId, total),
   endedIndexes: (runId, stage, total) => bulk.endedIndexes(runId, stage, total),
   succeededIndexes: (runId, stage, total) => bulk.succeededIndexes(runId, stage, total),
   handedOver: (place, indexes) => bulk.handedOver(place, indexes),

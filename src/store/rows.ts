@@ -83,9 +83,12 @@ function durationOf({ startedAt, finishedAt, times }: RunState): number | null {
   return Math.max(0, lastEndMs - firstStartMs)
 }
 
-/** The columns of a run that was just launched. */
-export function newRunRow({ key, spec, idempotency, createdAt }: NewRun) {
-  const stages = queuedStages(spec)
+/** The columns of a run that was just launched; `items`: those that it is about. */
+export function newRunRow(
+  { key, spec, idempotency, createdAt }: Pick<NewRun, 'key' | 'spec' | 'idempotency' | 'createdAt'>,
+  items = spec.source.count,
+) {
+  const stages = queuedStages(spec, items)
   return {
     key,
     kind: spec.kind,
@@ -96,7 +99,7 @@ export function newRunRow({ key, spec, idempotency, createdAt }: NewRun) {
     idempotencySpace: idempotency?.space ?? null,
     idempotencyKey: idempotency?.key ?? null,
     inputHash: idempotency?.inputHash ?? null,
-    total: spec.source.count * spec.stages.length,
+    total: items * spec.stages.length,
     times: JSON.stringify(noTimes()),
     stages: stages && JSON.stringify(stages),
     reduction: 'null',
@@ -109,6 +112,7 @@ export function toRunRecord(row: RunModel): RunRecord {
     id: row.id,
     key: row.key as RunKey,
     comparisonId: row.comparisonId,
+    retryOf: row.retryOf,
     status: row.status as RunStatus,
     spec: JSON.parse(row.spec) as BatchSpec,
     effectiveStrategy: row.effectiveStrategy as EffectiveStrategy | null,

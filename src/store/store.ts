@@ -79,6 +79,17 @@ export type CreatedComparison =
   /** Something was launched earlier with the same key and another input. */
   | { outcome: 'conflict' }
 
+/** A launch of items that another run has had, to be written down. */
+export interface NewRetry {
+  key: RunKey
+  /** The run whose items they are. */
+  of: number
+  spec: BatchSpec
+  /** Items of the source that it is not about. */
+  leftOut: IndexSet
+  createdAt: Date
+}
+
 /** Ended tasks of one run's stage, to be written in one transaction with the state of the run after them. */
 export interface TaskBlock extends ReadyTimes {
   stage: number
@@ -179,6 +190,12 @@ export interface StoredBody {
 /** What a deleted run has left: its file and its bodies, and then rows. */
 export type Leftover = 'FILES' | 'ROWS'
 
+/** A run that has just been deleted. */
+export interface DeletedRun {
+  id: number
+  key: RunKey
+}
+
 /** What an item has come to the next stage with. */
 export interface HandedOver {
   index: number
@@ -196,6 +213,8 @@ export interface Store {
   createRun(run: NewRun): Promise<CreatedRun>
   /** What createRun finds for this key; null where it would write. */
   earlierRun(idempotency: Idempotency): Promise<CreatedRun | null>
+  /** Writes a retry down, with a source of its own: what it needs of that of the other run. Null where that one is not there any more. */
+  createRetry(retry: NewRetry): Promise<RunRecord | null>
   /** As createRun, for a comparison and all its runs; their order is that of their ids. */
   createComparison(comparison: NewComparison): Promise<CreatedComparison>
   /** What createComparison finds for this key; null where it would write. */
@@ -210,15 +229,27 @@ export interface Store {
 
   /**
    * Takes an ended run away: from now on nobody finds it, and its idempotency key is free. False where it is not there, or has
-   * not ended. What it has left goes with purgeRun. A comparison goes with the last of its runs.
+   * not ended. What it has left goes with purgeRuns. A comparison goes with the last of its runs.
    */
   deleteRun(runId: number): Promise<boolean>
+  /**
+   * Does the same to the next of those that ended before an instant, the one that ended first first: as many as a few milliseconds
+   * are enough for, `max` at most. None where there is none left.
+   */
+  deleteFinished(before: Date, max: number): Promise<DeletedRun[]>
   /** Runs that were deleted and have left something, oldest first. */
   deletedRuns(): Promise<number[]>
-  /** Removes the next part of what a deleted run has left, its files first (its own, and bodies that no other run holds); answers with what is left then, null for nothing. */
-  purgeRun(runId: number): Promise<Leftover | null>
+  /**
+   * Removes the next part of what deleted runs have left, of each its files first (its own, and bodies that no other run holds): one run
+   * after the other, the first one at least, and as many as a few milliseconds are enough for. Answers with what is left then of each
+   * that it came to, null for nothing.
+   */
+  purgeRuns(runIds: readonly number[]): Promise<(Leftover | null)[]>
 
   run(key: RunKey): Promise<RunRecord | null>
+  runById(id: number): Promise<RunRecord | null>
+  /** Runs that repeat items of this one, oldest first. */
+  retriesOf(runId: number, limit: number): Promise<RunRecord[]>
   runs(filter: RunFilter, order: RunOrder, page: PageRequest): Promise<Page<RunRecord>>
   countRuns(filter: RunFilter): Promise<number>
   /** QUEUED, RUNNING and PAUSED runs, oldest first. */
@@ -251,6 +282,10 @@ export interface Store {
    * is no input its text, shortened. Rejects with what is wrong where the file cannot be read.
    */
   items(runId: number, indexes: readonly number[]): Promise<Map<number, Json>>
+  /** Items that a run is not about: of a retry what it leaves out; null of any other run. `total`: of the source. */
+  leftOut(runId: number, total: number): Promise<IndexSet | null>
+  /** Of an ended run, what a retry of it leaves out: items that went through every stage, and those that it left out itself. */
+  settledItems(runId: number, total: number): Promise<IndexSet>
   /** All indexes of a stage that have a row: what recovery does not run again. */
   endedIndexes(runId: number, stage: number, total: number): Promise<IndexSet>
   /** All indexes that have succeeded in a stage: what the next one is to have, or has had. */

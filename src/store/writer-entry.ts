@@ -9,7 +9,8 @@ import { Endurance } from './endurance.js'
 import { StoreError } from './errors.js'
 import { Publisher } from './publisher.js'
 import { Purger } from './purge.js'
-import type { Commit, Leftover } from './store.js'
+import { type RetryLaunch, RetryWriter } from './retry-launches.js'
+import type { Commit, DeletedRun, Leftover } from './store.js'
 import { serve } from './thread.js'
 
 export interface WriterData {
@@ -27,10 +28,13 @@ export interface WriterMethods {
   commit(commits: readonly Commit[]): void
   /** The id of the comparison. */
   createComparison(launch: ComparisonLaunch): number
+  /** The id of the run; null where the one that it repeats is not there. */
+  createRetry(launch: RetryLaunch): number | null
   noteInterrupted(runIds: readonly number[]): void
   /** See Store. */
   deleteRun(runId: number): boolean
-  purgeRun(runId: number): Leftover | null
+  deleteFinished(beforeMs: number, max: number): DeletedRun[]
+  purgeRuns(runIds: readonly number[]): (Leftover | null)[]
   /** See Endurance. */
   awaitLock(): void
   makeRoom(): boolean
@@ -47,6 +51,7 @@ const files = new BlobFiles(bodiesDir)
 const publisher = new Publisher(db, files)
 const committer = new Committer(db, publisher)
 const comparisons = new ComparisonWriter(db)
+const retries = new RetryWriter(db)
 const purger = new Purger(db, files, uploadsDir)
 
 serve<WriterMethods>({
@@ -61,9 +66,11 @@ serve<WriterMethods>({
   },
   commit: (commits) => endurance.run(() => committer.commit(commits)),
   createComparison: (launch) => endurance.run(() => comparisons.write(launch)),
+  createRetry: (launch) => endurance.run(() => retries.write(launch)),
   noteInterrupted: (runIds) => endurance.run(() => comparisons.noteInterrupted(runIds)),
   deleteRun: (runId) => endurance.run(() => purger.deleteRun(runId)),
-  purgeRun: (runId) => endurance.run(() => purger.purge(runId)),
+  deleteFinished: (beforeMs, max) => endurance.run(() => purger.deleteFinished(beforeMs, max)),
+  purgeRuns: (runIds) => endurance.run(() => purger.purgeRuns(runIds)),
   awaitLock: () => endurance.awaitLock(),
   makeRoom: () => endurance.makeRoom(),
   rewritePage: () => {

@@ -2,7 +2,8 @@
 
 import type { ComparisonLaunch } from './comparison-launches.js'
 import { WriteGate } from './gate.js'
-import type { Commit, Leftover } from './store.js'
+import type { RetryLaunch } from './retry-launches.js'
+import type { Commit, DeletedRun, Leftover } from './store.js'
 import { StoreThread } from './thread.js'
 import type { WriterData, WriterMethods } from './writer-entry.js'
 
@@ -39,6 +40,10 @@ export class Writer {
     return this.#thread.call('createComparison', launch)
   }
 
+  createRetry(launch: RetryLaunch): Promise<number | null> {
+    return this.#gate.commit(() => this.#thread.call('createRetry', launch))
+  }
+
   noteInterrupted(runIds: readonly number[]): Promise<void> {
     return this.#gate.commit(() => this.#thread.call('noteInterrupted', runIds))
   }
@@ -48,8 +53,12 @@ export class Writer {
     return this.#gate.commit(() => this.#thread.call('deleteRun', runId))
   }
 
-  purgeRun(runId: number): Promise<Leftover | null> {
-    return this.#gate.commit(() => this.#thread.call('purgeRun', runId))
+  deleteFinished(before: Date, max: number): Promise<DeletedRun[]> {
+    return this.#gate.commit(() => this.#thread.call('deleteFinished', before.getTime(), max))
+  }
+
+  purgeRuns(runIds: readonly number[]): Promise<(Leftover | null)[]> {
+    return this.#gate.commit(() => this.#thread.call('purgeRuns', runIds))
   }
 
   /** Beside commits. */

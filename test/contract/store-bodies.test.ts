@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { stagedName, stagedStem } from '../../src/domain/blob.js'
 import type { RunRecord } from '../../src/domain/run.js'
 import type { Leftover } from '../../src/store/store.js'
-import { block, commitOf } from '../support/store.js'
+import { block, commitOf, purgeStep } from '../support/store.js'
 import { stores, useStore } from '../support/store-subject.js'
 import { fetchedTask, sha256, storingStage } from '../support/stored-bodies.js'
 
@@ -32,7 +32,7 @@ describe.each(stores)('the stored bodies of %s', (_, create) => {
 
   async function purge(run: RunRecord): Promise<(Leftover | null)[]> {
     const steps: (Leftover | null)[] = []
-    do steps.push(await current().purgeRun(run.id))
+    do steps.push(await purgeStep(current(), run.id))
     while (steps.at(-1) !== null)
     return steps
   }
@@ -149,10 +149,10 @@ describe.each(stores)('a run deleted from %s', (_, create) => {
     expect(await current().deletedRuns()).toEqual([run.id])
     await reopen()
     expect(await current().deletedRuns()).toEqual([run.id])
-    while ((await current().purgeRun(run.id)) !== null);
+    while ((await purgeStep(current(), run.id)) !== null);
     expect(await current().deletedRuns()).toEqual([])
     expect(await current().countTasks(run.id, {})).toBe(0)
-    expect(await current().purgeRun(run.id)).toBeNull()
+    expect(await purgeStep(current(), run.id)).toBeNull()
   })
 
   it('makes way for the commits of others between its steps', async () => {
@@ -164,7 +164,7 @@ describe.each(stores)('a run deleted from %s', (_, create) => {
     let steps = 0
     for (let rows = 0; ; rows += 1) {
       const [left] = await Promise.all([
-        current().purgeRun(run.id),
+        purgeStep(current(), run.id),
         current().commit([commitOf(other, [block([{ index: rows }], { firstSequence: rows + 1 })])]),
       ])
       steps += 1

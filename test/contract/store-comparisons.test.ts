@@ -7,7 +7,7 @@ import { toComparisonKey } from '../../src/domain/ids.js'
 import type { RunRecord, RunState } from '../../src/domain/run.js'
 import { emptyMoments } from '../../src/domain/timing.js'
 import type { NewComparison, Store } from '../../src/store/store.js'
-import { commitOf, newRun, RUN_STARTED_AT } from '../support/store.js'
+import { commitOf, newRun, purgeStep, RUN_STARTED_AT } from '../support/store.js'
 import { stores, useStore } from '../support/store-subject.js'
 
 let keys = 0
@@ -234,7 +234,7 @@ describe.each(stores)('store %s', (_name, create) => {
 
   describe('deleting the runs of a comparison', () => {
     const purge = async (runId: number) => {
-      while ((await store.purgeRun(runId)) !== null);
+      while ((await purgeStep(store, runId)) !== null);
     }
 
     it('takes one after the other out of it, and the comparison with the last', async () => {

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { isUnsendable } from '../../src/domain/batch.js'
 import type { NewRun, Store } from '../../src/store/store.js'
 import { tableOf } from '../support/files.js'
-import { databaseFolder, newRun, openStore } from '../support/store.js'
+import { databaseFolder, newRun, openStore, purgeStep } from '../support/store.js'
 
 const FILE = '0f8fad5b-d9cb-469f-a165-70867728950e'
 const OTHER = '7c9e6679-7425-40de-944b-e07fc1f90ae7'
@@ -116,7 +116,7 @@ describe('deleting a run of a file', () => {
   async function removeRun(runId: number): Promise<void> {
     endRun(runId)
     expect(await store.deleteRun(runId)).toBe(true)
-    while ((await store.purgeRun(runId)) !== null);
+    while ((await purgeStep(store, runId)) !== null);
   }
 
   it('removes its file, before its rows', async () => {
@@ -124,7 +124,7 @@ describe('deleting a run of a file', () => {
     endRun(run.id)
     await store.deleteRun(run.id)
     expect(readdirSync(uploadsDir)).toEqual([FILE])
-    expect(await store.purgeRun(run.id)).toBe('FILES')
+    expect(await purgeStep(store, run.id)).toBe('FILES')
     expect(readdirSync(uploadsDir)).toEqual([])
     expect(await store.sourceFile(run.id)).toBe(null)
   })
@@ -147,7 +147,7 @@ describe('deleting a run of a file', () => {
     await reopen()
     expect(readdirSync(uploadsDir)).toEqual([OTHER])
     expect([await store.sourceFile(run.id), (await store.items(other.id, [0])).get(0)]).toEqual([null, 2])
-    while ((await store.purgeRun(run.id)) !== null);
+    while ((await purgeStep(store, run.id)) !== null);
     expect(await store.deletedRuns()).toEqual([])
   })
 })

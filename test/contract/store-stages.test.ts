@@ -7,7 +7,7 @@ import type { StageLink } from '../../src/domain/hand-over.js'
 import { Outcome } from '../../src/domain/results.js'
 import { noCounts, noTimes, type RunRecord, type StageState } from '../../src/domain/run.js'
 import type { Store, TaskBlock } from '../../src/store/store.js'
-import { block, commitOf, fetchDetail, newRun, type ReportedTask, RUN_STARTED_AT } from '../support/store.js'
+import { block, commitOf, fetchDetail, newRun, purgeStep, type ReportedTask, RUN_STARTED_AT } from '../support/store.js'
 import { stores, useStore } from '../support/store-subject.js'
 
 const failure: TaskError = { code: 'FUNCTION_ERROR', message: 'no', retryable: true }
@@ -254,7 +254,7 @@ describe.each(stores)('store %s', (_name, create) => {
       await store.commit([{ ...commitOf(run, [], ended), stageSketches }])
       expect(await store.deleteRun(run.id)).toBe(true)
       expect(await store.sketches(run.id, 1)).toBeNull()
-      while ((await store.purgeRun(run.id)) !== null);
+      while ((await purgeStep(store, run.id)) !== null);
     })
   })
 })

@@ -6,7 +6,7 @@ import { Outcome } from '../../src/domain/results.js'
 import type { RunRecord } from '../../src/domain/run.js'
 import type { Store } from '../../src/store/store.js'
 import { type PlainAttempt, plainTimeline } from '../support/attempts.js'
-import { attemptsOf, block, blocksOf, commitOf } from '../support/store.js'
+import { attemptsOf, block, blocksOf, commitOf, purgeStep } from '../support/store.js'
 import { stores, useStore } from '../support/store-subject.js'
 
 const timeout: TaskError = { code: 'TIMEOUT', message: 'no answer within 100 ms', retryable: true }
@@ -144,7 +144,7 @@ describe.each(stores)('store %s: the timeline of a run', (_name, create) => {
     await store.commit([commitOf(run, blocksOf(attemptsOf(total), 1), ended)])
     expect(await store.timeline(run.id, 10)).toHaveLength(2)
     await store.deleteRun(run.id)
-    for (let left = await store.purgeRun(run.id); left !== null; left = await store.purgeRun(run.id));
+    for (let left = await purgeStep(store, run.id); left !== null; left = await purgeStep(store, run.id));
     expect(await store.timeline(run.id, 10)).toEqual([])
   })
 })

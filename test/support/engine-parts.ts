@@ -41,10 +41,17 @@ export function batchSpec(changes: Partial<BatchSpec> = {}): BatchSpec {
 
 /** The record of a launch: nothing of it has started. */
 export function queuedRecord(
-  launched: Pick<RunRecord, 'id' | 'key' | 'spec' | 'createdAt'> & { comparisonId?: number },
+  launch: Pick<RunRecord, 'id' | 'key' | 'spec' | 'createdAt'> & {
+    comparisonId?: number
+    retryOf?: number
+    /** Of a retry: those that it repeats. */
+    items?: number
+  },
 ): RunRecord {
+  const { items = launch.spec.source.count, ...launched } = launch
   return {
     comparisonId: null,
+    retryOf: null,
     ...launched,
     status: 'QUEUED',
     effectiveStrategy: null,
@@ -52,7 +59,7 @@ export function queuedRecord(
     lanes: null,
     decision: null,
     counts: {
-      total: launched.spec.source.count * launched.spec.stages.length,
+      total: items * launched.spec.stages.length,
       succeeded: 0,
       failed: 0,
       cancelled: 0,
@@ -60,7 +67,7 @@ export function queuedRecord(
       bytes: 0,
     },
     times: { service: emptyMoments(), queueWait: emptyMoments(), cpuMs: 0, firstStartMs: null, lastEndMs: null },
-    stages: queuedStages(launched.spec),
+    stages: queuedStages(launched.spec, items),
     sequence: 1,
     lastTaskSequence: 0,
     finalThroughput: 0,

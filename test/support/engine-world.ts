@@ -21,9 +21,10 @@ export const LIMITS = {
   hostConcurrency: 16,
   maxOutputBytes: 1000,
   cores: 2,
+  retentionDays: 0,
 }
 
-type Limits = EngineOptions['limits'] & { cores: number }
+type Limits = EngineOptions['limits'] & { cores: number; retentionDays: number }
 
 /** What a client has seen of a run, and whether it was told since that there is more. */
 interface Seen {
@@ -84,6 +85,7 @@ export class World {
       random: this.random,
       gatherMs: 0,
       cores: limits.cores,
+      retentionDays: limits.retentionDays,
       log,
       limits,
       counter: this.counter,

@@ -17,6 +17,7 @@ import type {
   HostStatus,
   LaunchOutcome,
   PlanCall,
+  RunsOutcome,
   RunView,
 } from '../../src/engine/engine.js'
 import { MemoryEventBus } from '../../src/events/memory.js'
@@ -60,6 +61,9 @@ export class FakeRuns {
     userErrors: [],
   }
   launchOutcome: LaunchOutcome | Error = { run: null, deduplicated: false, userErrors: [] }
+  /** What many-run mutations were asked for. */
+  readonly asked: { name: string; args: unknown[] }[] = []
+  runsOutcome: RunsOutcome = { matched: 0, accepted: 0, runs: [], userErrors: [] }
   comparisonOutcome: ComparisonOutcome = { comparison: null, userErrors: [] }
   readonly #comparisons: ComparisonRecord[] = []
   /** Stored bodies by their SHA-256. */
@@ -262,6 +266,23 @@ export class FakeRuns {
       this.delete(key)
       return { deletedRun: key, userErrors: [] }
     },
+    retryRun: async (...args) => {
+      this.asked.push({ name: 'retryRun', args })
+      if (this.launchOutcome instanceof Error) throw this.launchOutcome
+      return this.launchOutcome
+    },
+    retryRuns: async (...args) => {
+      this.asked.push({ name: 'retryRuns', args })
+      return this.runsOutcome
+    },
+    cancelRuns: async (...args) => {
+      this.asked.push({ name: 'cancelRuns', args })
+      return this.runsOutcome
+    },
+    pruneRuns: async (...args) => {
+      this.asked.push({ name: 'pruneRuns', args })
+      return { deletedCount: 3, userErrors: [] }
+    },
     run: async (key) => {
       this.calls.run += 1
       const held = this.#runs.get(key)
@@ -298,6 +319,9 @@ export class FakeRuns {
 
   readonly store: StoreReads = {
     run: async (key) => this.#runs.get(key)?.record ?? null,
+    runById: async (id) => [...this.#runs.values()].find(({ record }) => record.id === id)?.record ?? null,
+    retriesOf: async (runId) =>
+      [...this.#runs.values()].map(({ record }) => record).filter(({ retryOf }) => retryOf === runId),
     runs: async (filter, order, page) => {
       const records = this.#matching(filter)
       if (order.endsWith('_DESC')) records.reverse()

@@ -3,8 +3,8 @@
 import { expect } from 'vitest'
 import { type FetchOptions, type Json, type Source, toFetchRequest } from '../../src/domain/batch.js'
 import type { TaskError } from '../../src/domain/errors.js'
-import { IndexSet } from '../../src/domain/indexset.js'
 import { Outcome, type ResultColumns } from '../../src/domain/results.js'
+import { noCounts } from '../../src/domain/run.js'
 import type { TaskRecord } from '../../src/domain/task.js'
 import type { GatedSupply } from '../../src/engine/gated-supply.js'
 import { NO_HOST } from '../../src/engine/host-gate.js'
@@ -15,6 +15,7 @@ import type { Batch } from '../../src/engine/supply.js'
 import { ManualClock } from './clock.js'
 import { batchSpec, columnsOf, FETCH, runRecord } from './engine-parts.js'
 import { hostUser, inFlightOf } from './hosts.js'
+import { setOf } from './index-sets.js'
 
 export interface Started {
   index: number
@@ -32,6 +33,8 @@ interface Setup {
   ended?: readonly number[]
   /** Of the server; null: the hosts are its owner's own. */
   hostConcurrency?: number | null
+  /** Items that the run is not about. */
+  leftOut?: readonly number[]
 }
 
 export const FAILURE: TaskError = { code: 'HTTP_STATUS', message: 'no', retryable: true }
@@ -65,14 +68,9 @@ export class GatedItems {
   readonly #urls: (index: number) => string
   readonly count: number
 
-  constructor({
-    urls,
-    perHostConcurrency = null,
-    perHostRate = null,
-    dedupe = false,
-    ended = [],
-    hostConcurrency = null,
-  }: Setup) {
+  constructor(setup: Setup) {
+    const { hostConcurrency = null } = setup
+    const { urls, perHostConcurrency = null, perHostRate = null, dedupe = false, ended = [], leftOut = [] } = setup
     const list = Array.isArray(urls) ? (urls as readonly string[]) : null
     const template = list ? null : (urls as { template: string; count: number })
     this.count = list?.length ?? template!.count
@@ -92,14 +90,14 @@ export class GatedItems {
       concurrency: hostConcurrency ?? 1_000_000,
       isOwn: () => hostConcurrency === null,
     })
-    const set = new IndexSet(this.count)
-    for (const index of ended) set.add(index)
+    const spec = batchSpec({ kind: 'FETCH', source, stages: [{ ...FETCH, fetch } as typeof FETCH] })
     this.supply = createSupply({
-      record: runRecord({ spec: batchSpec({ kind: 'FETCH', source, stages: [{ ...FETCH, fetch } as typeof FETCH] }) }),
+      record: runRecord({ spec, counts: noCounts(this.count - leftOut.length) }),
       stage: 0,
       flow: null,
       concurrency: 64,
-      ended: ended.length > 0 ? set : null,
+      leftOut: leftOut.length > 0 ? setOf(this.count, leftOut) : null,
+      ended: ended.length > 0 ? setOf(this.count, ended) : null,
       clock: this.clock,
       store: { items: (_run, indexes) => this.#read(indexes), task: (_run, _stage, index) => this.#task(index) },
       isFull: () => this.isFull,

@@ -18,11 +18,17 @@ import type {
   Commit,
   CreatedComparison,
   CreatedRun,
+  DeletedRun,
   HandedOver,
   Idempotency,
   Leftover,
   NewComparison,
+  NewRetry,
   NewRun,
+  Page,
+  PageRequest,
+  RunFilter,
+  RunOrder,
   SourceFile,
   Store,
   TaskBlock,
@@ -77,7 +83,15 @@ type Served =
   | 'timeline'
   | 'deleteRun'
   | 'deletedRuns'
-  | 'purgeRun'
+  | 'deleteFinished'
+  | 'purgeRuns'
+  | 'createRetry'
+  | 'leftOut'
+  | 'settledItems'
+  | 'runs'
+  | 'countRuns'
+  | 'runById'
+  | 'retriesOf'
 
 /** What the engine needs of a store, in memory; it survives the engine, as a disk would. */
 export class MemoryStore {
@@ -92,6 +106,8 @@ export class MemoryStore {
   readonly comparisons = new Map<number, ComparisonRecord>()
   /** Runs that a server's end has cut off. */
   readonly interrupted = new Set<number>()
+  /** What retries leave out. */
+  readonly selections = new Map<number, IndexSet>()
   readonly sketchesOf = new Map<number, Commit['sketches']>()
   #lastId = 0
   readonly #items = new Map<number, readonly unknown[]>()
@@ -151,9 +167,18 @@ export class MemoryStore {
       lastTasks: async (runId, stage, limit) => this.lastTasks(runId, stage, limit),
       sketches: async (runId) => this.sketchesOf.get(runId) ?? null,
       deleteRun: async (runId) => this.deleteRun(runId),
-      deletedRuns: async () => [...this.leftovers.keys()],
-      purgeRun: async (runId) => this.purgeRun(runId),
-      outputs: async (_runId, total) => Array.from({ length: total }, () => null),
+      deletedRuns: async () => [...this.leftovers.keys()].sort((a, b) => a - b),
+      deleteFinished: async (before, max) => this.deleteFinished(before, max),
+      purgeRuns: async (runIds) => runIds.slice(0, 1).map((runId) => this.purgeRun(runId)),
+      createRetry: async (retry) => this.createRetry(retry),
+      leftOut: async (runId) => this.selections.get(runId) ?? null,
+      settledItems: async (runId, total) => this.settledItems(runId, total),
+      runs: async (filter, order, page) => this.list(filter, order, page),
+      countRuns: async (filter) => this.find(filter).length,
+      runById: async (id) => this.records.get(id) ?? null,
+      retriesOf: async (runId, limit) =>
+        [...this.records.values()].filter(({ retryOf }) => retryOf === runId).slice(0, limit),
+      outputs: async (runId, total) => this.outputs(runId, total),
     }
     const disconnect = () => {
       connected = false
@@ -179,7 +204,7 @@ export class MemoryStore {
     const records: RunRecord[] = []
     for (const [at, { key, spec }] of runs.entries()) {
       const run = { key, spec, items, file, idempotency: at === 0 ? idempotency : null, createdAt: launch.createdAt }
-      records.push(this.#insert(run, comparison.id))
+      records.push(this.#insert(run, { comparisonId: comparison.id }))
     }
     return { outcome: 'created', comparison, runs: records }
   }
@@ -212,10 +237,41 @@ export class MemoryStore {
     throw new Error('the disk is full')
   }
 
-  #insert(run: NewRun, comparisonId?: number): RunRecord {
+  createRetry({ of, leftOut, ...run }: NewRetry): RunRecord | null {
+    if (!this.records.has(of)) return null
+    const record = this.#insert(
+      { ...run, items: this.#items.get(of) ?? null, file: null, idempotency: null },
+      { retryOf: of, items: run.spec.source.count - leftOut.size },
+    )
+    const file = this.#files.get(of)
+    if (file) this.#files.set(record.id, file)
+    if (leftOut.size > 0) this.selections.set(record.id, leftOut)
+    return record
+  }
+
+  settledItems(runId: number, total: number): IndexSet {
+    const lastStage = this.records.get(runId)!.spec.stages.length - 1
+    const succeeded = this.#indexes(runId, total, (row) => row.stage === lastStage && row.status === 'SUCCEEDED')
+    return succeeded.union(this.selections.get(runId) ?? new IndexSet(total))
+  }
+
+  /** By status and name alone, in the order of the launches. */
+  find({ status, name }: RunFilter): RunRecord[] {
+    return [...this.records.values()].filter(
+      (run) => (status?.includes(run.status) ?? true) && (name ?? run.spec.name) === run.spec.name,
+    )
+  }
+
+  list(filter: RunFilter, order: RunOrder, { first = 0, after, before }: PageRequest): Page<RunRecord> {
+    const inOrder = order === 'CREATED_DESC' ? this.find(filter).reverse() : this.find(filter)
+    const found = inOrder.filter(({ id }) => id > (after?.[0] ?? 0) && id < (before?.[0] ?? Number.POSITIVE_INFINITY))
+    const rows = found.slice(0, first).map((row) => ({ row, position: [row.id] }))
+    return { rows, hasNextPage: found.length > first, hasPreviousPage: false }
+  }
+
+  #insert(run: NewRun, own: { comparisonId?: number; retryOf?: number; items?: number } = {}): RunRecord {
     this.#lastId += 1
     const id = this.#lastId
-    const own = comparisonId === undefined ? {} : { comparisonId }
     const record = queuedRecord({ id, key: run.key, spec: run.spec, createdAt: run.createdAt, ...own })
     this.records.set(id, record)
     this.rows.set(id, [])
@@ -250,6 +306,17 @@ export class MemoryStore {
     if (!this.records.delete(runId)) return false
     this.leftovers.set(runId, ['FILES', 'FILES', 'ROWS', 'ROWS', 'ROWS'])
     return true
+  }
+
+  deleteFinished(before: Date, max: number): DeletedRun[] {
+    return [...this.records.values()]
+      .filter(({ finishedAt }) => finishedAt !== null && finishedAt < before)
+      .sort((a, b) => a.finishedAt!.getTime() - b.finishedAt!.getTime())
+      .slice(0, max)
+      .map(({ id, key }) => {
+        this.deleteRun(id)
+        return { id, key }
+      })
   }
 
   purgeRun(runId: number): Leftover | null {
@@ -388,6 +455,13 @@ export class MemoryStore {
       this.rows.get(runId)!.filter((row) => isAsked(row) && row.status !== 'CANCELLED' && row.attempts > 0),
       (row) => row[column] ?? Number.NaN,
     )
+  }
+
+  outputs(runId: number, total: number): (string | null)[] {
+    const outputs = new Array<string | null>(total).fill(null)
+    for (const { index, status, output } of this.rows.get(runId) ?? [])
+      if (status === 'SUCCEEDED') outputs[index] = output
+    return outputs
   }
 
   timeline(runId: number, maxSpans: number): LaneTimeline[] {

@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import { afterEach, beforeEach, expect } from 'vitest'
 import type { RunRecord, RunState } from '../../src/domain/run.js'
 import type { Store } from '../../src/store/store.js'
+import { MemoryStore } from './memory-store.js'
 import { block, commitOf, databaseFolder, newRun, type ReportedTask } from './store.js'
 
 /** An implementation under test. */
@@ -33,6 +34,18 @@ async function sqlite(): Promise<Subject> {
   return subject
 }
 
+/** The store that engine tests run on: it is to keep the same promises. */
+async function memory(): Promise<Subject> {
+  const disk = new MemoryStore()
+  return {
+    store: disk.connect().store,
+    dataDir: '/nowhere',
+    reopen: async () => disk.connect().store,
+    remove: async () => {},
+  }
+}
+
+export const memoryStore: [string, () => Promise<Subject>] = ['memory', memory]
 export const stores: [string, () => Promise<Subject>][] = [['sqlite', sqlite]]
 
 /** Gives each test of the suite a store of its own, empty, and the steps that tests share. */

@@ -18,7 +18,7 @@ import { applyMigrations } from '../../src/store/migrations.js'
 import { createStore } from '../../src/store/prisma.js'
 import { Publisher } from '../../src/store/publisher.js'
 import { newRunRow } from '../../src/store/rows.js'
-import type { Commit, NewRun, Store, TaskBlock } from '../../src/store/store.js'
+import type { Commit, Leftover, NewRun, Store, TaskBlock } from '../../src/store/store.js'
 import { laneName, type PlainAttempt } from './attempts.js'
 import { batchSpec } from './engine-parts.js'
 import { fetchColumn, outputColumn } from './outputs.js'
@@ -108,6 +108,7 @@ let lastKey = 0
 export const RUNNING: Omit<RunRecord, 'id'> = {
   key: toRunKey(''),
   comparisonId: null,
+  retryOf: null,
   status: 'RUNNING',
   spec: newRun().spec,
   effectiveStrategy: 'THREADS',
@@ -152,9 +153,23 @@ export function listOf(items: unknown[]): NewRun {
   return newRun({ items, spec: { source: { kind: 'list', form: 'inputs', count: items.length } } })
 }
 
+/** Takes one step of removing what a deleted run has left; answers with what is left then. */
+export async function purgeStep(store: Pick<Store, 'purgeRuns'>, runId: number): Promise<Leftover | null> {
+  const [left = null] = await store.purgeRuns([runId])
+  return left
+}
+
 /** What of a run changes with commits. */
 export function stateOf(run: RunRecord, changes: Partial<RunState> = {}): RunState {
-  const { id: _id, key: _key, spec: _spec, createdAt: _createdAt, comparisonId: _comparisonId, ...state } = run
+  const {
+    id: _id,
+    key: _key,
+    spec: _spec,
+    createdAt: _createdAt,
+    comparisonId: _comparisonId,
+    retryOf: _retryOf,
+    ...state
+  } = run
   return { ...state, ...changes }
 }
 

@@ -126,7 +126,7 @@ export class BodyWorld {
   /** Deletes a run, bodies and rows; answers with what was left after each step. */
   purgeAll(id: number): (Leftover | null)[] {
     const steps: (Leftover | null)[] = []
-    do steps.push(this.purger.purge(id))
+    do steps.push(...this.purger.purgeRuns([id]))
     while (steps.at(-1) !== null)
     return steps
   }

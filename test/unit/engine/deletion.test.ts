@@ -3,7 +3,7 @@ import { type RunKey, runId, toRunKey } from '../../../src/domain/ids.js'
 import { Deletions } from '../../../src/engine/deletion.js'
 import type { RunView } from '../../../src/engine/engine.js'
 import { MemoryEventBus } from '../../../src/events/memory.js'
-import type { Leftover } from '../../../src/store/store.js'
+import type { DeletedRun, Leftover } from '../../../src/store/store.js'
 import { ManualClock } from '../../support/clock.js'
 import { FakeRuns } from '../../support/fake-runs.js'
 
@@ -25,7 +25,25 @@ class SteppedStore {
 
   deletedRuns = async () => [...this.left.keys()]
 
-  purgeRun = async (id: number) => {
+  /** Runs that have ended, by batches that go at a time. */
+  finished: DeletedRun[][] = []
+  readonly asked: Date[] = []
+
+  deleteFinished = async (before: Date) => {
+    this.asked.push(before)
+    const batch = this.finished.shift() ?? []
+    for (const { id } of batch) this.left.set(id, ['FILES', 'FILES', 'ROWS', 'ROWS'])
+    return batch
+  }
+
+  /** Comes to two at a time. */
+  purgeRuns = async (ids: readonly number[]) => {
+    const steps: (Leftover | null)[] = []
+    for (const id of ids.slice(0, 2)) steps.push(await this.#purge(id))
+    return steps
+  }
+
+  async #purge(id: number): Promise<Leftover | null> {
     if (this.hold) await new Promise<void>((resolve) => this.#held.push(resolve))
     if (this.failures > 0) {
       this.failures -= 1
@@ -126,7 +144,7 @@ describe('Deletions', () => {
       clock.advance(1)
       await settle()
     }
-    expect(store.steps).toEqual([3, 3, 3, 5])
+    expect(store.steps.toSorted()).toEqual([3, 3, 3, 5])
     expect(store.left.size).toBe(0)
   })
 

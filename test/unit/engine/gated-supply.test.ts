@@ -42,6 +42,7 @@ describe('createSupply', () => {
       stage: 0,
       flow: null,
       concurrency: 1,
+      leftOut: null,
       ended: null,
       clock: new ManualClock(),
       store: { items: async () => new Map(), task: async () => null },

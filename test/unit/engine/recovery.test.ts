@@ -1,23 +1,22 @@
 import { describe, expect, it } from 'vitest'
-import { IndexSet } from '../../../src/domain/indexset.js'
-import { queuedStages, type RunRecord } from '../../../src/domain/run.js'
+import { noCounts, queuedStages, type RunRecord } from '../../../src/domain/run.js'
 import { emptyMoments } from '../../../src/domain/timing.js'
 import { Ledger } from '../../../src/engine/ledger.js'
 import { recoverStages, restoreTimes } from '../../../src/engine/recovery.js'
 import { batchSpec, COMPUTE, runRecord } from '../../support/engine-parts.js'
+import { membersOf, setOf } from '../../support/index-sets.js'
 
 const PIPELINE = batchSpec({ kind: 'PIPELINE', stages: [COMPUTE, COMPUTE, COMPUTE] })
 
 describe('recoverStages', () => {
   /** Rows by stage: those that have ended, of which the even ones have succeeded. */
-  function storeOf(rows: readonly number[][]) {
+  function storeOf(rows: readonly number[][], leftOut: readonly number[] | null = null) {
     const asked: string[] = []
-    const setOf = (total: number, indexes: readonly number[]) => {
-      const set = new IndexSet(total)
-      for (const index of indexes) set.add(index)
-      return set
-    }
     const store = {
+      leftOut: async (run: number, total: number) => {
+        asked.push(`left out ${run} ${total}`)
+        return leftOut && setOf(total, leftOut)
+      },
       endedIndexes: async (run: number, stage: number, total: number) => {
         asked.push(`ended ${run} ${stage} ${total}`)
         return setOf(total, rows[stage]!)
@@ -32,13 +31,12 @@ describe('recoverStages', () => {
     }
     return { store, asked }
   }
-  const listOf = (set: IndexSet | null) => set && [...Array(set.bound).keys()].filter((index) => set.has(index))
 
   it('knows of each stage what has ended, and what had come to it', async () => {
     const { store, asked } = storeOf([[0, 1, 2, 4], [0, 2], [0]])
     const record = runRecord({ spec: PIPELINE })
     const recovery = await recoverStages(store, record)
-    expect(recovery.map(({ ended, arrived }) => [listOf(ended), listOf(arrived)])).toEqual([
+    expect(recovery.map(({ ended, arrived }) => [membersOf(ended), membersOf(arrived)])).toEqual([
       [[0, 1, 2, 4], null],
       [
         [0, 2],
@@ -54,6 +52,20 @@ describe('recoverStages', () => {
     const record = runRecord()
     expect((await recoverStages(store, record)).map(({ arrived }) => arrived)).toEqual([null])
     expect(asked).toEqual([`ended ${record.id} 0 100`])
+  })
+
+  it("asks of a retry what it leaves out, which is the first stage's alone", async () => {
+    const { store, asked } = storeOf([[0], [0], []], [1, 2, 3])
+    const record = { ...runRecord({ spec: PIPELINE }), counts: noCounts(3 * 97) }
+    const recovery = await recoverStages(store, record)
+    expect(recovery.map(({ leftOut }) => membersOf(leftOut))).toEqual([[1, 2, 3], null, null])
+    expect(membersOf(recovery[0]!.ended)).toEqual([0])
+    expect(asked[0]).toBe(`left out ${record.id} 100`)
+  })
+
+  it('does not go on with a retry of which it is not known what it leaves out', async () => {
+    const record = { ...runRecord(), counts: noCounts(97) }
+    await expect(recoverStages(storeOf([[]]).store, record)).rejects.toThrow(`which items run ${record.key} repeats`)
   })
 })
 

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
 import type { BatchSpec, StageSpec } from '../../../src/domain/batch.js'
-import { IndexSet } from '../../../src/domain/indexset.js'
 import { Outcome, type ResultColumns } from '../../../src/domain/results.js'
 import { FLOW, GATED_FLOW } from '../../../src/engine/flow.js'
 import { NOTHING_RECOVERED, StageItems, type StageRecovery } from '../../../src/engine/stage-items.js'
@@ -16,6 +15,7 @@ import {
   STARTED_AT,
 } from '../../support/engine-parts.js'
 import { hostUser, ownHosts } from '../../support/hosts.js'
+import { setOf } from '../../support/index-sets.js'
 import { outputColumn } from '../../support/outputs.js'
 
 const DEDUPE: StageSpec = { ...FETCH, fetch: { ...(FETCH as { fetch: object }).fetch, dedupe: true } } as StageSpec
@@ -63,12 +63,6 @@ function setup({ stages, stage = stages.length - 1, recovery = NOTHING_RECOVERED
     },
   })
   return { items, asked, shared, record, clock }
-}
-
-const setOf = (bound: number, indexes: Iterable<number>): IndexSet => {
-  const set = new IndexSet(bound)
-  for (const index of indexes) set.add(index)
-  return set
 }
 
 async function turns(count: number): Promise<void> {

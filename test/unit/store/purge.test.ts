@@ -18,6 +18,7 @@ const OWNED = [
   'RunError',
   'RunSketch',
   'StageSketch',
+  'RunSelection',
   'RunBlob',
   'AttemptSegment',
 ]
@@ -38,6 +39,7 @@ describe('a run that is deleted', () => {
     const addSegment = world.db.prepare(`INSERT INTO "AttemptSegment" VALUES (?, ?, NULL, x'')`)
     for (let number = 0; number < 70; number += 1) addSegment.run(run.id, number)
     world.db.prepare(`INSERT INTO "RunFunction" VALUES ('f', ?)`).run(run.id)
+    world.db.prepare(`INSERT INTO "RunSelection" VALUES (?, x'00')`).run(run.id)
     for (const table of OWNED) expect(world.count(table)).toBeGreaterThan(0)
 
     expect(world.purger.deleteRun(run.id)).toBe(true)
@@ -62,7 +64,7 @@ describe('a run that is deleted', () => {
     world.commit(run, [], { ends: true })
     expect([world.purger.deleteRun(run.id), world.purger.deleteRun(run.id)]).toEqual([true, false])
     expect(world.purgeAll(run.id)).toEqual([null])
-    expect(world.purger.purge(run.id)).toBeNull()
+    expect(world.purger.purgeRuns([run.id])).toEqual([null])
   })
 
   it('leaves other runs alone', () => {
@@ -181,7 +183,7 @@ const STEPS: fc.Arbitrary<Step> = fc.oneof(
     (at): Step =>
       ({ model, world }) => {
         const id = pick([...model.doomed], at)
-        if (id !== undefined) world.purger.purge(id)
+        if (id !== undefined) world.purger.purgeRuns([id])
       },
   ),
   fc.constant<Step>(({ world }) => world.restart()),

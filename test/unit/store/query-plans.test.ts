@@ -190,7 +190,7 @@ describe('plans of deletions and of stored bodies', () => {
     const plans = plansOf(() => {
       void bodies.find(hash)
       purger.deleteRun(run)
-      while (purger.purge(run) !== null);
+      while (purger.purgeRuns([run])[0] !== null);
     })
     const words = [
       'DeletedRun',

@@ -325,7 +325,8 @@ export class FakeRuns {
     runs: async (filter, order, page) => {
       const records = this.#matching(filter)
       if (order.endsWith('_DESC')) records.reverse()
-      return pageOf(records, page, (record) => (order.startsWith('CREATED') ? [record.id] : [0, record.id]))
+      const position = (record: RunRecord) => (order.startsWith('CREATED') ? [record.id] : [0, record.id])
+      return pageOf(records, page, { position, descending: order.endsWith('_DESC') })
     },
     countRuns: async (filter) => {
       this.calls.countRuns += 1
@@ -333,7 +334,8 @@ export class FakeRuns {
     },
     comparison: async (key) => this.#comparisons.find((one) => one.key === key) ?? null,
     comparisonById: async (id) => this.#comparisons.find((one) => one.id === id) ?? null,
-    comparisons: async (page) => pageOf([...this.#comparisons].reverse(), page, ({ id }) => [id]),
+    comparisons: async (page) =>
+      pageOf([...this.#comparisons].reverse(), page, { position: ({ id }) => [id], descending: true }),
     countComparisons: async () => this.#comparisons.length,
     runsOfComparison: async (id) => this.#runsOf(id),
     task: async (runId, stage, index) =>
@@ -342,7 +344,7 @@ export class FakeRuns {
       const tasks = tasksMatching(this.#byId(runId).tasks, filter)
       if (order === 'INDEX') tasks.sort((a, b) => a.index - b.index)
       const position = (task: TaskRecord) => (order === 'ENDED' ? [task.sequence] : [task.index, task.stage])
-      return pageOf(tasks, page, position)
+      return pageOf(tasks, page, { position })
     },
     countTasks: async (runId, filter) => {
       this.calls.countTasks += 1
@@ -383,10 +385,19 @@ function errorGroups(tasks: TaskRecord[]): ErrorGroup[] {
   return [...groups.values()].sort((a, b) => b.count - a.count)
 }
 
-function pageOf<Row>(rows: Row[], page: PageRequest, position: (row: Row) => number[]): Page<Row> {
-  const at = (wanted: readonly number[]) => rows.findIndex((row) => String(position(row)) === String(wanted))
-  const start = page.after ? at(page.after) + 1 : 0
-  const end = page.before ? at(page.before) : rows.length
+/** `position` falls along the rows where `descending` says so. */
+function pageOf<Row>(
+  rows: Row[],
+  page: PageRequest,
+  { position, descending = false }: { position: (row: Row) => number[]; descending?: boolean },
+): Page<Row> {
+  /** Of the first row at or past the place; what is not there any more has a place, too. */
+  const placeOf = (bound: readonly number[], past: 0 | 1) => {
+    const at = rows.findIndex((row) => compare(position(row), bound) * (descending ? -1 : 1) >= past)
+    return at < 0 ? rows.length : at
+  }
+  const start = page.after ? placeOf(page.after, 1) : 0
+  const end = page.before ? placeOf(page.before, 0) : rows.length
   const from = page.last === undefined ? start : Math.max(start, end - page.last)
   const to = page.first === undefined ? end : Math.min(end, start + page.first)
   return {
@@ -394,4 +405,9 @@ function pageOf<Row>(rows: Row[], page: PageRequest, position: (row: Row) => num
     hasNextPage: to < rows.length,
     hasPreviousPage: from > 0,
   }
+}
+
+function compare(a: readonly number[], b: readonly number[]): number {
+  const at = a.findIndex((value, place) => value !== b[place])
+  return at < 0 ? 0 : Math.sign(a[at]! - b[at]!)
 }

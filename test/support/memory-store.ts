@@ -250,7 +250,9 @@ export class MemoryStore {
   }
 
   settledItems(runId: number, total: number): IndexSet {
-    const lastStage = this.records.get(runId)!.spec.stages.length - 1
+    const run = this.records.get(runId)
+    if (!run) return new IndexSet(total)
+    const lastStage = run.spec.stages.length - 1
     const succeeded = this.#indexes(runId, total, (row) => row.stage === lastStage && row.status === 'SUCCEEDED')
     return succeeded.union(this.selections.get(runId) ?? new IndexSet(total))
   }

@@ -201,4 +201,71 @@ describe('Deletions', () => {
     await settle()
     expect(store.steps).toEqual([1])
   })
+
+  describe('prune', () => {
+    const runsOf = (...ids: number[]) => ids.map((id) => ({ id, key: runs.add().key }))
+    const before = new Date(5)
+
+    it('deletes a batch after the other, tells of each run, and answers with how many when their bodies are gone', async () => {
+      store.finished = [runsOf(1, 2, 3), runsOf(4)]
+      const told = bus.watch({ kind: 'allRuns' })
+      const pruning = deletions.prune(before)
+      for (let step = 0; step < 12; step += 1) {
+        await settle()
+        clock.advance(1)
+      }
+      expect(await pruning).toBe(4)
+      expect(store.asked).toEqual([before, before, before])
+      expect(forgotten).toEqual([1, 2, 3, 4])
+      expect((await told.next())?.size).toBe(4)
+      for (const left of store.left.values()) expect(left).not.toContain('FILES')
+      for (let step = 0; step < 20; step += 1) {
+        clock.advance(1)
+        await settle()
+      }
+      expect(store.left.size).toBe(0)
+    })
+
+    it('rests after each batch as long as it took', async () => {
+      store.finished = [runsOf(1), runsOf(2)]
+      store.hold = true
+      void deletions.prune(before)
+      await settle()
+      clock.advance(40)
+      // Until its files are gone.
+      await store.release()
+      await store.release()
+      expect(store.asked).toHaveLength(1)
+      clock.advance(39)
+      await store.release()
+      expect(store.asked).toHaveLength(1)
+      clock.advance(1)
+      await settle()
+      expect(store.asked).toHaveLength(2)
+    })
+
+    it('leaves the rest where the server leaves, and answers with what it has deleted', async () => {
+      store.finished = [runsOf(1), runsOf(2)]
+      store.hold = true
+      const pruning = deletions.prune(before)
+      await settle()
+      const stopping = deletions.stop()
+      await store.release()
+      await stopping
+      expect(await pruning).toBe(1)
+      expect(store.asked).toHaveLength(1)
+      expect(clock.nextDueMs).toBeNull()
+    })
+
+    it('rejects with a fault, and goes on with what was deleted', async () => {
+      store.finished = [runsOf(1)]
+      store.failures = 1
+      await expect(deletions.prune(before)).rejects.toThrow('the disk cannot be written')
+      for (let step = 0; step < 8; step += 1) {
+        await settle()
+        clock.advance(1)
+      }
+      expect(store.left.size).toBe(0)
+    })
+  })
 })

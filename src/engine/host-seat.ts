@@ -2,7 +2,7 @@
 
 import { type HostGate, NO_HOST } from './host-gate.js'
 import type { HostPlace, HostReport, HostState, HostUser } from './host-state.js'
-import type { Hosts } from './hosts.js'
+import { type Hosts, TURN_MS } from './hosts.js'
 
 interface SeatOptions {
   hosts: Hosts
@@ -69,6 +69,7 @@ export class HostSeat implements HostGate {
     const { place, state } = this.#places.get(host) ?? this.#open(host)
     place.underway += count
     place.turn = this.#hosts.nextTurn
+    if (nowMs - place.turnFromMs >= TURN_MS) place.turnFromMs = nowMs
     place.offeredMs = null
     place.passedUntilMs = Number.NEGATIVE_INFINITY
     state.start(count, nowMs)
@@ -131,6 +132,9 @@ export class HostSeat implements HostGate {
       waiting: 0,
       mayStart: (nowMs) => this.#own?.room(host, nowMs) ?? Number.POSITIVE_INFINITY,
       turn: this.#hosts.nextTurn,
+      turnFromMs: Number.NEGATIVE_INFINITY,
+      wouldTake: () => this.options.user.spare > 0,
+      share: null,
       room: 0,
       offeredMs: null,
       passedUntilMs: Number.NEGATIVE_INFINITY,

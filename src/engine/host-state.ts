@@ -5,10 +5,13 @@ import type { HostVerdict } from '../domain/host-verdict.js'
 import type { RunKey } from '../domain/ids.js'
 import { RecentTimes } from '../domain/recent-times.js'
 import { MAX_RETRY_AFTER_MS } from '../domain/retry.js'
+import type { HostClaim } from './host-shares.js'
 
 /** A stage of a run that fetches, or a plan that tries, as hosts see it. */
 export interface HostUser {
   readonly key: RunKey
+  /** Whether other stages of the run may fetch as well. */
+  readonly hasKin: boolean
   readonly priority: number
   /** Whether it holds a lane that takes more. */
   readonly holdsLane: boolean
@@ -25,10 +28,16 @@ export interface HostPlace {
   underway: number
   /** Items that wait, as far as they are known. */
   waiting: number
+  /** Whether the user would start something if it had a lane. */
+  wouldTake(): boolean
   /** How many of them its own limits let start now. */
   mayStart(nowMs: number): number
   /** Higher with each start: who was served longest ago has the lowest. */
   turn: number
+  /** Since when it has its turn: it begins where it starts something after the last one was over. */
+  turnFromMs: number
+  /** What it was dealt last; null: nothing yet. */
+  share: HostShare | null
   /** What it could start when it was last told. */
   room: number
   /** Since when it is offered something that it does not take, while others wait; null where it is not. */
@@ -37,6 +46,15 @@ export interface HostPlace {
   passedUntilMs: number
   /** Its room may be another one. */
   changed(): void
+}
+
+/** What a place was dealt, and by what. */
+export interface HostShare {
+  /** Of the host. */
+  version: number
+  free: number
+  claim: HostClaim
+  count: number
 }
 
 /** What came of a request that was sent. */
@@ -53,6 +71,10 @@ export interface HostReport {
 
 export class HostState {
   readonly places = new Set<HostPlace>()
+  /** Higher with each change that matters to others. */
+  version = 0
+  /** Whether its users know that nothing is sent to it for now. */
+  isToldClosed = false
   /** Under way at most. */
   readonly limit: number
   /** Null where failures are told at once: the owner's own. */

@@ -7,12 +7,16 @@ import type { Clock } from '../clock.js'
 import type { RunKey } from '../domain/ids.js'
 import { Alarm } from './alarm.js'
 import { type HostClaim, shareHost } from './host-shares.js'
-import { type HostPlace, HostState } from './host-state.js'
+import { type HostPlace, type HostShare, HostState } from './host-state.js'
 
 /** Hosts that nobody has to do with are remembered up to so many, those that were used last. */
 export const MAX_IDLE_HOSTS = 10_000
 /** Until they are looked through, there may be so many more. */
 const SWEEP_AFTER = 1_000
+/** How long a run goes on before another one has its turn, where there are more runs than places: lanes have turns as long. */
+export const TURN_MS = 100
+/** Until those are told whose turn it has become without anybody having done something. */
+const TELL_MS = 10
 /** How long a place is kept for who does not take it, while another one waits; and then for how long it is the others'. */
 export const KEEP_MS = 1_000
 
@@ -103,13 +107,26 @@ export class Hosts {
 
   roomOf(state: HostState, place: HostPlace, nowMs: number): number {
     const free = state.free(nowMs)
+    if (free > 0) this.#noteOpen(state)
     if (free <= 0 || free === Number.POSITIVE_INFINITY || state.places.size === 1) return free
-    const places = [...state.places]
-    return this.#sharesOf(places, free, nowMs)[places.indexOf(place)]!
+    // It is asked many times between two changes, and there may be a thousand users.
+    if (!isFresh(place, { version: state.version, free, claim: this.#claimOf(place, nowMs) })) {
+      this.#share(state, free, nowMs)
+      this.#noteTurns(state, nowMs)
+    }
+    return place.share!.count
+  }
+
+  /** Time has opened a host: who asks first finds it so, and the others are told like of any other change. */
+  #noteOpen(state: HostState): void {
+    if (!state.isToldClosed) return
+    state.isToldClosed = false
+    this.changed(state)
   }
 
   /** Tells its users, once for all changes of this turn of the event loop. */
   changed(state: HostState): void {
+    state.version += 1
     if (this.#changed.size === 0) queueMicrotask(() => this.#tell())
     this.#changed.add(state)
   }
@@ -137,19 +154,32 @@ export class Hosts {
     return untilMs === null ? null : new Date(this.options.clock.now().getTime() + Math.ceil(untilMs - nowMs))
   }
 
-  #sharesOf(places: readonly HostPlace[], free: number, nowMs: number): number[] {
-    return shareHost(
-      places.map((place) => this.#claimOf(place, nowMs)),
-      free,
-    )
+  /** In the order of the places. */
+  #share(state: HostState, free: number, nowMs: number): number[] {
+    const { version } = state
+    const places = [...state.places]
+    const claims = places.map((place) => this.#claimOf(place, nowMs))
+    const shares = shareHost(claims, free)
+    places.forEach((place, at) => {
+      place.share = { version, free, claim: claims[at]!, count: shares[at]! }
+    })
+    return shares
   }
 
   #claimOf(place: HostPlace, nowMs: number): HostClaim {
-    const { user, underway, turn, passedUntilMs } = place
-    const { key, priority, spare, holdsLane } = user
-    const waiting = Math.min(place.waiting, place.mayStart(nowMs))
-    const isOut = this.#alone !== null && key !== this.#alone
-    return { key, priority, underway, waiting, turn, spare, holdsLane, isPassedOver: isOut || passedUntilMs > nowMs }
+    const { user, underway, turn, passedUntilMs, turnFromMs } = place
+    const { holdsLane } = user
+    return {
+      run: user.hasKin ? user.key : null,
+      priority: user.priority,
+      underway,
+      waiting: Math.min(place.waiting, place.mayStart(nowMs)),
+      spare: holdsLane ? user.spare : null,
+      wouldTake: place.wouldTake,
+      isPassedOver: (this.#alone !== null && user.key !== this.#alone) || passedUntilMs > nowMs,
+      isInTurn: holdsLane && nowMs - turnFromMs < TURN_MS,
+      turn,
+    }
   }
 
   #tell(): void {
@@ -166,11 +196,10 @@ export class Hosts {
   #shareAnew(state: HostState, nowMs: number): HostPlace[] {
     const places = [...state.places]
     const free = state.free(nowMs)
-    const shares =
-      free === Number.POSITIVE_INFINITY ? places.map(() => free) : this.#sharesOf(places, Math.max(0, free), nowMs)
+    const shares = free === Number.POSITIVE_INFINITY ? places.map(() => free) : this.#share(state, free, nowMs)
     this.#noteOffers(state, { places, shares, nowMs })
-    const isClosed = state.closedUntilMs(nowMs) !== null
-    const told = places.filter((place, at) => isClosed || shares[at]! > 0 || place.room > 0)
+    state.isToldClosed = state.closedUntilMs(nowMs) !== null
+    const told = places.filter((place, at) => state.isToldClosed || shares[at]! > 0 || place.room > 0)
     places.forEach((place, at) => {
       place.room = shares[at]!
     })
@@ -182,7 +211,7 @@ export class Hosts {
     state: HostState,
     { places, shares, nowMs }: { places: readonly HostPlace[]; shares: readonly number[]; nowMs: number },
   ): void {
-    const isShort = places.some(({ waiting }, at) => waiting > shares[at]!)
+    const isShort = places.some((place, at) => (place.share?.claim.waiting ?? 0) > shares[at]!)
     this.#contended.delete(state)
     places.forEach((place, at) => {
       if (!isShort || shares[at] === 0) place.offeredMs = null
@@ -191,6 +220,22 @@ export class Hosts {
         this.#contended.add(state)
       }
     })
+  }
+
+  /**
+   * Without a change that all are told of, time or a lane may have made it another one's turn, who does not ask by itself. It is told
+   * soon and not at once: runs whose lanes come and go for another reason could hand the turn to each other for ever, in one turn of
+   * the event loop.
+   */
+  #noteTurns(state: HostState, nowMs: number): void {
+    if (this.#changed.has(state)) return
+    for (const { share, room } of state.places) {
+      if (share === null || share.count <= room) continue
+      this.#contended.add(state)
+      this.#lookMs = Math.min(this.#lookMs ?? Number.POSITIVE_INFINITY, nowMs + TELL_MS)
+      break
+    }
+    this.#arm(nowMs)
   }
 
   #arm(nowMs: number): void {
@@ -229,4 +274,15 @@ export class Hosts {
     }
     this.#sweepAt = this.#states.size + SWEEP_AFTER
   }
+}
+
+/** Whether the share of the place is still what it was dealt, as far as it can tell by itself. */
+function isFresh({ share }: HostPlace, { version, free, claim }: Omit<HostShare, 'count'>): boolean {
+  return (
+    share !== null &&
+    share.version === version &&
+    share.free === free &&
+    share.claim.waiting === claim.waiting &&
+    share.claim.spare === claim.spare
+  )
 }

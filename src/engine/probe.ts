@@ -104,7 +104,14 @@ export class Prober {
   #takeSeats(trial: Trial): void {
     const { stages, priority } = trial.spec
     // A try is soon over: its place is kept until its lane has come.
-    const user: HostUser = { key: toRunKey(randomUUID()), priority, holdsLane: true, spare: 1, running: 1 }
+    const user: HostUser = {
+      key: toRunKey(randomUUID()),
+      hasKin: false,
+      priority,
+      holdsLane: true,
+      spare: 1,
+      running: 1,
+    }
     const onChanged = () => trial.underway?.look()
     trial.seats = stages.map(
       (stage) => new HostSeat({ hosts: this.setting.hosts, user, own: limitsOf(stage), onChanged }),

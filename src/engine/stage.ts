@@ -324,6 +324,7 @@ export class StageExecution implements ScheduledRun, SessionListener {
     const stage = this
     return {
       key: this.key,
+      hasKin: this.run.record.spec.stages.length > 1,
       priority: this.priority,
       get holdsLane() {
         return stage.#sessions.slots > 0

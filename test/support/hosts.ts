@@ -7,7 +7,15 @@ import { runRecord } from './engine-parts.js'
 
 export function hostUser(changes: Partial<HostUser> = {}): HostUser {
   const unbounded = Number.POSITIVE_INFINITY
-  return { key: runRecord().key, priority: 0, holdsLane: true, spare: unbounded, running: unbounded, ...changes }
+  return {
+    key: runRecord().key,
+    hasKin: false,
+    priority: 0,
+    holdsLane: true,
+    spare: unbounded,
+    running: unbounded,
+    ...changes,
+  }
 }
 
 export function ownHosts(clock: Clock): Hosts {

@@ -5,17 +5,18 @@ import { type HostClaim, shareHost } from '../../../src/engine/host-shares.js'
 
 let turns = 0
 
-function claim(changes: Partial<Omit<HostClaim, 'key'>> & { run?: string } = {}): HostClaim {
+function claim(changes: Partial<Omit<HostClaim, 'run'>> & { run?: string } = {}): HostClaim {
   turns += 1
-  const { run = `run-${turns}`, ...rest } = changes
+  const { run, ...rest } = changes
   return {
-    key: toRunKey(run),
+    run: run === undefined ? null : toRunKey(run),
     priority: 0,
     underway: 0,
     waiting: 100,
     spare: 100,
-    holdsLane: true,
+    wouldTake: () => true,
     isPassedOver: false,
+    isInTurn: false,
     turn: turns,
     ...rest,
   }
@@ -52,10 +53,18 @@ describe('shareHost', () => {
   })
 
   it('keeps one place for the first of those that have no lane', () => {
-    const waiting = { holdsLane: false }
+    const waiting = { spare: null }
     expect(shareHost([claim({ underway: 15 }), claim(waiting), claim(waiting)], 1)).toEqual([0, 1, 0])
     expect(shareHost([claim(), claim(waiting), claim(waiting)], 16)).toEqual([15, 1, 0])
     expect(shareHost([claim(waiting), claim(waiting)], 16)).toEqual([8, 8])
+    const idle = { spare: null, wouldTake: () => false }
+    expect(shareHost([claim({ underway: 15 }), claim(idle), claim(waiting)], 1)).toEqual([0, 0, 1])
+  })
+
+  it('goes on with who has its turn, among those that have as many', () => {
+    const inTurn = { isInTurn: true }
+    expect(shareHost([claim({ turn: 9, ...inTurn }), claim({ turn: 8 })], 1)).toEqual([1, 0])
+    expect(shareHost([claim({ underway: 1, ...inTurn }), claim()], 1)).toEqual([0, 1])
   })
 
   it('never gives more than is free or wanted, and leaves nothing that is wanted', () => {
@@ -66,11 +75,12 @@ describe('shareHost', () => {
           priority: fc.integer({ min: 0, max: 2 }),
           underway: fc.nat(20),
           waiting: fc.nat(20),
-          spare: fc.nat(20),
-          holdsLane: fc.boolean(),
+          spare: fc.option(fc.nat(20)),
+          mayTake: fc.boolean(),
           isPassedOver: fc.boolean(),
+          isInTurn: fc.boolean(),
         })
-        .map((changes) => claim(changes)),
+        .map(({ mayTake, ...changes }) => claim({ ...changes, wouldTake: () => mayTake })),
       { maxLength: 8 },
     )
     fc.assert(

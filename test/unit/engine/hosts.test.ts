@@ -127,7 +127,7 @@ describe('Hosts, how much is under way', () => {
         (run) => run.underway.length > 0 && run.underway[0] === Math.min(...runs.flatMap((one) => one.underway)),
       )
       served[at]! += 1
-      clock.advance(1)
+      clock.advance(40)
       runs[at]!.end()
       await settle()
     }
@@ -289,6 +289,16 @@ describe('Hosts that keep failing', () => {
     await settle()
     expect(underway(run, other).reduce((sum, count) => sum + count)).toBe(4)
     expect(hosts.list(1)[0]?.restingUntil).toBeNull()
+  })
+
+  it('are not left to a run that does not ask them again', async () => {
+    const run = await failing()
+    const lame = new Fetching(100, { priority: 1 }, A, false)
+    await pass(FIRST_REST_MS)
+    run.pump()
+    expect([run.underway.length, lame.room]).toEqual([0, 1])
+    await pass(KEEP_MS)
+    expect(run.underway).toHaveLength(1)
   })
 
   it('are left alone for longer where that fails as well', async () => {

@@ -142,15 +142,32 @@ describe('runs that fetch from one host', () => {
 
 const launch = fc.record({
   do: fc.constant('launch' as const),
-  hosts: fc.constantFrom(['a'], ['a', 'b'], ['own', 'a']),
+  hosts: fc.constantFrom<string[]>(['a'], ['a', 'b'], ['own', 'a']),
   items: fc.integer({ min: 1, max: 12 }),
   isTemplate: fc.boolean(),
   priority: fc.integer({ min: 0, max: 1 }),
-  strategy: fc.constantFrom('SEQUENTIAL' as const, 'ASYNC' as const, 'THREADS' as const),
+  strategy: fc.constantFrom<'SEQUENTIAL' | 'ASYNC' | 'THREADS'>('SEQUENTIAL', 'ASYNC', 'THREADS'),
   perHostConcurrency: fc.option(fc.integer({ min: 1, max: 3 })),
   perHostRate: fc.option(fc.constantFrom(2, 50)),
   dedupe: fc.boolean(),
 })
+type Launch = typeof launch extends fc.Arbitrary<infer Value> ? Value : never
+const LAUNCH: Launch = {
+  do: 'launch',
+  hosts: ['a'],
+  items: 1,
+  isTemplate: false,
+  priority: 0,
+  strategy: 'SEQUENTIAL',
+  perHostConcurrency: null,
+  perHostRate: null,
+  dedupe: false,
+}
+const THREE_RUNS: Launch[] = [
+  { ...LAUNCH, items: 2, perHostRate: 50 },
+  { ...LAUNCH, isTemplate: true },
+  { ...LAUNCH, hosts: ['own', 'a'] },
+]
 const step = fc.oneof(
   launch,
   fc.record({
@@ -218,7 +235,8 @@ describe('runs that fetch, whatever happens', () => {
         expect(world.store.problems()).toEqual([])
         expect(world.pool.problems).toEqual([])
       }),
-      { numRuns: 60 },
+      // The turn goes over to the second run by time alone, while the third one has the only lane.
+      { numRuns: 60, examples: [[{ hostConcurrency: 1, maxLanes: 1, maxInFlight: 2 }, THREE_RUNS]] },
     )
   }, 120_000)
 })

@@ -1,15 +1,18 @@
 /** Which items a retry is about, as bytes: one bit for each that it leaves out, deflated, as most lie together. */
 
 import { promisify } from 'node:util'
-import { deflateRaw, inflateRaw, inflateRawSync } from 'node:zlib'
+import { deflateRaw, deflateRawSync, inflateRaw, inflateRawSync } from 'node:zlib'
 import { IndexSet } from '../domain/indexset.js'
 
 const deflate = promisify(deflateRaw)
 const inflate = promisify(inflateRaw)
 
-/** Off the main thread: ten million items are a megabyte to look through. */
-export function packSelection(leftOut: IndexSet): Promise<Uint8Array> {
-  return deflate(leftOut.toBits())
+/** More than this is looked through off the main thread: ten million items are a megabyte. */
+const SMALL_BYTES = 4_096
+
+export async function packSelection(leftOut: IndexSet): Promise<Uint8Array> {
+  const bits = leftOut.toBits()
+  return bits.byteLength <= SMALL_BYTES ? deflateRawSync(bits) : deflate(bits)
 }
 
 export async function unpackSelection(bound: number, bytes: Uint8Array): Promise<IndexSet> {

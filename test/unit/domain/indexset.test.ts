@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { IndexSet } from '../../../src/domain/indexset.js'
+import { setOf } from '../../support/index-sets.js'
 
 const bound = 200
 const indexes = fc.array(fc.nat(bound - 1), { maxLength: 300 })
@@ -54,6 +55,7 @@ describe('IndexSet', () => {
         expectEqual(set.complement(), new Set(all.filter((index) => !a.has(index))))
         expectEqual(set.intersection(other), new Set(all.filter((index) => a.has(index) && b.has(index))))
         expectEqual(set.difference(other), new Set(all.filter((index) => a.has(index) && !b.has(index))))
+        expectEqual(set.union(other), new Set([...a, ...b]))
         // Neither of them has changed.
         expectEqual(set, a)
         expectEqual(other, b)
@@ -65,7 +67,9 @@ describe('IndexSet', () => {
     const set = setOf(40, [1])
     const rest = set.complement()
     rest.add(1)
+    const bits = set.toBits()
     set.add(2)
+    expect(bits[0]).toBe(0b10)
     expect([set.has(2), rest.size, rest.has(2), set.difference(rest).size]).toEqual([true, 40, true, 0])
   })
 
@@ -75,6 +79,7 @@ describe('IndexSet', () => {
         const bits = new Uint32Array(Math.ceil(bound / 32))
         for (const index of added) bits[index >>> 5]! |= 1 << (index & 31)
         const set = IndexSet.fromBits(bound, bits)
+        expect(set.toBits()).toEqual(bits)
         expect(set.size).toBe(new Set(added).size)
         for (let index = 0; index < bound; index++) expect(set.has(index)).toBe(added.includes(index))
       }),
@@ -82,12 +87,6 @@ describe('IndexSet', () => {
     expect(() => IndexSet.fromBits(bound, new Uint32Array(1))).toThrow(/expected 7 words/)
   })
 })
-
-function setOf(bound: number, indexes: Iterable<number>): IndexSet {
-  const set = new IndexSet(bound)
-  for (const index of indexes) set.add(index)
-  return set
-}
 
 function expectEqual(set: IndexSet, model: ReadonlySet<number>): void {
   expect(set.size).toBe(model.size)

@@ -410,3 +410,34 @@ describe('GatedSupply, duplicates', () => {
     expect([items.shared, items.supply.size]).toEqual([[], 8])
   })
 })
+
+describe('a gated supply of a retry', () => {
+  const urls = repeated(12, (at) => `http://a.example/${at % 3}`)
+
+  it('hands out nothing that it leaves out, with limits and with duplicates', async () => {
+    for (const setup of [{ perHostConcurrency: 2 }, { dedupe: true }, { dedupe: true, perHostConcurrency: 1 }]) {
+      const items = new GatedItems({ urls, ...setup, leftOut: [0, 1, 4, 7] })
+      expect(items.supply.size).toBe(8)
+      await items.settle()
+      await finish(items)
+      expect([...items.endings.keys()].sort(byNumber)).toEqual([2, 3, 5, 6, 8, 9, 10, 11])
+      expect(new Set(items.endings.values())).toEqual(new Set([1]))
+    }
+  })
+
+  it('sends an item whose leader it leaves out, once for all that share its request', async () => {
+    const items = new GatedItems({ urls, dedupe: true, leftOut: [0, 1, 4, 7] })
+    await items.settle()
+    await finish(items)
+    // Of each page the first one that is there.
+    expect(items.starts.map(({ index }) => index).sort(byNumber)).toEqual([2, 3, 10])
+  })
+
+  it('goes on after a restart without what it leaves out and what had ended', async () => {
+    const items = new GatedItems({ urls, perHostConcurrency: 3, leftOut: [0, 1, 4, 7], ended: [2, 3] })
+    expect(items.supply.size).toBe(6)
+    await items.settle()
+    await finish(items)
+    expect([...items.endings.keys()].sort(byNumber)).toEqual([5, 6, 8, 9, 10, 11])
+  })
+})

@@ -4,16 +4,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { toComparisonKey } from '../../../src/domain/ids.js'
+import { IndexSet } from '../../../src/domain/indexset.js'
 import { BlobFiles } from '../../../src/store/blobs.js'
 import { BulkReads } from '../../../src/store/bulk.js'
 import { ComparisonRows } from '../../../src/store/comparisons.js'
 import { Purger } from '../../../src/store/purge.js'
+import { RetryWriter, toRetryLaunch } from '../../../src/store/retry-launches.js'
 import { RunLists } from '../../../src/store/run-lists.js'
+import { SettledItems } from '../../../src/store/settled-items.js'
 import type { PageRequest, RunFilter, TaskFilter } from '../../../src/store/store.js'
 import { StoredBodies } from '../../../src/store/stored-bodies.js'
 import { TaskLists } from '../../../src/store/task-lists.js'
 import { Timelines } from '../../../src/store/timelines.js'
-import { block, fetchDetail, type TestDatabase, testDatabase } from '../../support/store.js'
+import { block, fetchDetail, newRun, type TestDatabase, testDatabase } from '../../support/store.js'
 
 let database: TestDatabase
 let asked: string[] = []
@@ -205,6 +208,31 @@ describe('plans of deletions and of stored bodies', () => {
       expect({ word, asked: plans.some(({ sql }) => sql.includes(word)) }).toEqual({ word, asked: true })
     for (const { sql, steps } of plans)
       expect({ sql, scans: steps.filter((step) => step.startsWith('SCAN')) }).toEqual({ sql, scans: [] })
+  })
+})
+
+describe('plans of retries and of taking many runs away', () => {
+  it('keep to keys and indexes', async () => {
+    const db = database.db
+    db.pragma('foreign_keys = OFF')
+    const of = database.insertRun()
+    db.prepare(`INSERT INTO "SourceBlock" VALUES (?, 0, 1, '[1]')`).run(of)
+    const retry = await toRetryLaunch({ ...newRun(), of, leftOut: new IndexSet(100) })
+    const folder = join(tmpdir(), 'heddle-query-plans')
+    const settled = new SettledItems(db)
+    const plans = plansOf(() => {
+      new RetryWriter(db).write(retry)
+      void settled.read(of, 100)
+      void settled.read(runId, 30_000)
+      new Purger(db, new BlobFiles(folder), folder).deleteFinished(0, 10)
+    })
+    for (const word of ['"finishedAt" <', 'Task_unsuccessful_idx', '"SourceBlock"', '"ComparisonBlock"'])
+      expect({ word, asked: plans.some(({ sql }) => sql.includes(word)) }).toEqual({ word, asked: true })
+    for (const { sql, steps } of plans)
+      expect({ sql, bad: steps.filter((step) => /^SCAN (?!CONSTANT)|TEMP B-TREE/.test(step)) }).toEqual({
+        sql,
+        bad: [],
+      })
   })
 })
 

@@ -33,7 +33,7 @@ export class ManyRuns {
 
   async retry(filter: RunFilter): Promise<RunsOutcome> {
     if (isEmpty(filter)) return refusal()
-    const outcome: RunsOutcome = { matched: await this.options.store.countRuns(filter), ...NOTHING, runs: [] }
+    const outcome = nothingOf(await this.options.store.countRuns(filter))
     for await (const run of this.#runs(filter, REPEATABLE)) {
       if (!isRepeatable(run)) continue
       const { run: repeated, userErrors } = await this.options.repeat(run, FILTER)
@@ -48,7 +48,7 @@ export class ManyRuns {
   /** A run that takes long to end holds up none of the others. */
   async cancel(filter: RunFilter): Promise<RunsOutcome> {
     if (isEmpty(filter)) return refusal()
-    const outcome: RunsOutcome = { matched: await this.options.store.countRuns(filter), ...NOTHING, runs: [] }
+    const outcome = nothingOf(await this.options.store.countRuns(filter))
     const cancelling = new Set<Promise<unknown>>()
     const faults: unknown[] = []
     for await (const { key } of this.#runs(filter, CANCELLABLE)) {
@@ -91,7 +91,9 @@ export class ManyRuns {
   }
 }
 
-const NOTHING = { accepted: 0, userErrors: [] }
+function nothingOf(matched: number): RunsOutcome {
+  return { matched, accepted: 0, runs: [], userErrors: [] }
+}
 
 function accept(outcome: RunsOutcome, run: RunView): void {
   outcome.accepted += 1
@@ -112,5 +114,5 @@ function isEmpty(filter: RunFilter): boolean {
 function refusal(): RunsOutcome {
   const problems = new Problems()
   problems.add('EMPTY_FILTER', FILTER, 'the filter names nothing, and would find every run: say which ones')
-  return { matched: 0, accepted: 0, runs: [], userErrors: problems.list() }
+  return { ...nothingOf(0), userErrors: problems.list() }
 }

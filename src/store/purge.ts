@@ -121,14 +121,27 @@ export class Purger {
   /** See Store. */
   deleteFinished(beforeMs: number, max: number): DeletedRun[] {
     return this.#inTransaction(() => {
-      const found = this.#finished.all(beforeMs, max)
-      return found.slice(0, doneInTime(found, ({ id }) => this.#takeAway(id)).length)
+      const deleted: DeletedRun[] = []
+      for (const run of inTime(this.#finished.all(beforeMs, max))) {
+        this.#takeAway(run.id)
+        deleted.push(run)
+      }
+      return deleted
     })
   }
 
   /** See Store. */
   purgeRuns(runIds: readonly number[]): (Leftover | null)[] {
-    return this.#inTransaction(() => doneInTime(runIds, (runId) => this.#step(runId)))
+    return this.#inTransaction(() => {
+      const steps: (Leftover | null)[] = []
+      try {
+        for (const runId of inTime(runIds)) steps.push(this.#step(runId))
+      } catch (error) {
+        // What cannot be removed holds up nothing that came before it. Half a step is one, too.
+        if (steps.length === 0) throw error
+      }
+      return steps
+    })
   }
 
   #takeAway(runId: number): boolean {
@@ -195,13 +208,11 @@ export class Purger {
   }
 }
 
-/** Of the first at least, and of as many as there is time for. */
-function doneInTime<One, Answer>(all: readonly One[], work: (one: One) => Answer): Answer[] {
+/** The first one at least, and as many as there is time for. */
+function* inTime<One>(all: readonly One[]): Generator<One> {
   const endMs = performance.now() + MANY_MS
-  const answers: Answer[] = []
   for (const one of all) {
-    answers.push(work(one))
-    if (performance.now() > endMs) break
+    yield one
+    if (performance.now() > endMs) return
   }
-  return answers
 }

@@ -1,3 +1,5 @@
+import { mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { BodyWorld, fetchedTask, type StoringRun, sha256 } from '../../support/stored-bodies.js'
@@ -65,6 +67,21 @@ describe('a run that is deleted', () => {
     expect([world.purger.deleteRun(run.id), world.purger.deleteRun(run.id)]).toEqual([true, false])
     expect(world.purgeAll(run.id)).toEqual([null])
     expect(world.purger.purgeRuns([run.id])).toEqual([null])
+  })
+
+  it('whose file cannot be removed holds up those after it alone', () => {
+    const [first, second] = [world.launch(), world.launch()]
+    for (const run of [first, second]) world.commit(run, [], { ends: true })
+    const file = join(world.dir, '..', 'uploads', 'stuck')
+    // A folder is in its place.
+    mkdirSync(file, { recursive: true })
+    world.db.prepare(`INSERT INTO "SourceFile" VALUES (?, 'stuck', 'inputs', x'00')`).run(second.id)
+    for (const { id } of [first, second]) world.purger.deleteRun(id)
+    expect(world.purger.purgeRuns([first.id, second.id])).toEqual([null])
+    expect(() => world.purger.purgeRuns([second.id])).toThrow()
+    expect([world.count('DeletedRun'), world.count('SourceFile')]).toEqual([1, 1])
+    rmSync(file, { recursive: true })
+    expect(world.purgeAll(second.id)).toEqual(['FILES', null])
   })
 
   it('leaves other runs alone', () => {

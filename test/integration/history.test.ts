@@ -108,6 +108,8 @@ async function documentOf(name: string): Promise<Record<string, unknown>> {
   const task = everythingOf(schema, 'Task', { 'Task.run': 'run { id }' })
   const run = everythingOf(schema, 'Run', {
     'Run.comparison': 'comparison { id }',
+    'Run.retryOf': 'retryOf { id }',
+    'Run.retries': 'retries { id }',
     'Run.tasks': '',
     'Task.run': 'run { id }',
     'Distribution.percentile': 'p0: percentile(p: 0) p333: percentile(p: 0.333) p1: percentile(p: 1)',

@@ -104,6 +104,14 @@ export class ModelledWorld extends World {
     lane.end(places, told, { beforeTold: () => model.report(reports, { nowMs, isLeaving: this.#isLeaving }) })
   }
 
+  /** Has a lane let go of what it was asked for, if it was. */
+  giveBack(lane: FakeLane): void {
+    if (!lane.recalled) return
+    lane.recalled = false
+    const waiting = [...lane.held.keys()].filter((place) => lane.held[place]!.startedAt === null)
+    if (waiting.length > 0) this.report(lane, waiting, () => ({ outcome: Outcome.NOT_STARTED }))
+  }
+
   /** Asks for it, and waits for no answer: that is looked at when it comes. Null where no run was launched. */
   control(wish: Wish, at: number): void {
     const known = this.#known[at % this.#known.length]
@@ -205,6 +213,11 @@ export class ModelledWorld extends World {
     model.report(reports, { nowMs: this.clock.monotonicMs(), isLeaving: this.#isLeaving })
   }
 
+  /** A lane keeps the job that it was lent out for last. */
+  #holds({ job }: FakeLane, { model }: Known): boolean {
+    return job !== null && this.#workOf(job).model === model
+  }
+
   #workOf({ work }: JobSpec): { known: Known; model: ModelRun; stage: number } {
     const tag = work.kind === 'COMPUTE' ? work.function : work.fetch.headers.find(({ name }) => name === TAG)!.value
     for (const known of this.#known) {
@@ -294,13 +307,9 @@ export class ModelledWorld extends World {
   #checkRun(known: Known): void {
     const { key, model, still } = known
     const record = this.record(key)
-    if (still !== null)
-      expect(
-        [...this.#inService(known)].filter((what) => !still.has(what)),
-        'started in a pause',
-      ).toEqual([])
+    if (still !== null) this.#checkStill(known, still)
     const { status } = record
-    const holds = this.pool.busy.some((lane) => lane.held.length > 0 && this.#workOf(lane.job!).model === model)
+    const holds = this.pool.busy.some((lane) => lane.held.length > 0 && this.#holds(lane, known))
     if (isFinalRunStatus(status)) this.#checkEnd(record, model)
     else if (this.store.autoCommit && !this.#isLeaving) {
       for (const place of model.places) {
@@ -310,6 +319,17 @@ export class ModelledWorld extends World {
       // What has nothing left to do has ended.
       expect(model.isComplete || (model.isEnding && !holds), `${model.tagOf(0)} is still ${status}`).toBe(false)
     }
+  }
+
+  /** Nothing starts in a pause, and lanes are others' as soon as they have nothing in service. */
+  #checkStill(known: Known, still: ReadonlySet<string>): void {
+    const inService = [...this.#inService(known)]
+    expect(
+      inService.filter((what) => !still.has(what)),
+      'started in a pause',
+    ).toEqual([])
+    const idle = this.pool.busy.filter((lane) => lane.held.length === 0 && this.#holds(lane, known))
+    expect(idle, 'lanes that a pause keeps').toEqual([])
   }
 
   #checkEnd(record: RunRecord, model: ModelRun): void {
@@ -339,7 +359,10 @@ export class ModelledWorld extends World {
       for (const [at, { model }] of this.#known.entries()) if (model.isPaused) this.control('resume', at)
       await this.settle()
       if ([...this.store.records.values()].every(({ status }) => isFinalRunStatus(status))) break
-      for (const lane of this.pool.busy) this.report(lane, [...lane.held.keys()], succeed(lane))
+      for (const lane of this.pool.busy) {
+        this.giveBack(lane)
+        this.report(lane, [...lane.held.keys()], succeed(lane))
+      }
       await this.settle()
       await this.pass(1000)
     }

@@ -16,6 +16,10 @@ export interface Scene {
 export type RunCommand = fc.AsyncCommand<Scene, ModelledWorld>
 
 const MAX_RUNS = 5
+/** How often the server looks whether a wish has come true. */
+const LOOK_MS = 5
+/** How long a lane may go on with what it has before it hears that it is to give that back. */
+const HEARD_MS = 50
 const GONE: TaskError = { code: 'LANE_DIED', message: 'gone', retryable: true }
 
 abstract class Command implements RunCommand {
@@ -97,13 +101,10 @@ class GiveBack extends Command {
     super()
   }
 
-  /** Only what was asked for. */
   protected apply(_scene: Scene, world: ModelledWorld): void {
-    const recalled = world.pool.busy.filter((lane) => lane.recalled && waitingIn(lane).length > 0)
+    const recalled = world.pool.busy.filter((lane) => lane.recalled)
     const lane = recalled[this.lane % Math.max(1, recalled.length)]
-    if (!lane) return
-    lane.recalled = false
-    world.report(lane, waitingIn(lane), () => ({ outcome: Outcome.NOT_STARTED }))
+    if (lane) world.giveBack(lane)
   }
 
   override toString(): string {
@@ -147,7 +148,10 @@ class Pass extends Command {
     super()
   }
 
-  protected apply(_scene: Scene, world: ModelledWorld): void {
+  /** By the time that a moment has passed lanes have heard of what they were asked for. */
+  protected async apply(_scene: Scene, world: ModelledWorld): Promise<void> {
+    if (this.ms >= HEARD_MS) for (const lane of world.pool.busy) world.giveBack(lane)
+    await world.settle()
     world.clock.advance(this.ms)
   }
 
@@ -168,8 +172,11 @@ class Control extends Command {
     return runs > 0
   }
 
-  protected apply(_scene: Scene, world: ModelledWorld): void {
+  /** The answer comes at once where nothing keeps it. */
+  protected async apply(_scene: Scene, world: ModelledWorld): Promise<void> {
     world.control(this.wish, this.at)
+    await world.settle()
+    world.clock.advance(LOOK_MS)
   }
 
   override toString(): string {
@@ -253,10 +260,6 @@ class Leave extends Command {
 function laneOf({ pool }: ModelledWorld, at: number): FakeLane | null {
   const lanes = pool.busy.filter((lane) => lane.inService().length > 0)
   return lanes[at % Math.max(1, lanes.length)] ?? null
-}
-
-function waitingIn({ held }: FakeLane): number[] {
-  return [...held.keys()].filter((place) => held[place]!.startedAt === null)
 }
 
 function verdictOf(lane: FakeLane, verdict: Verdicts): (held: FakeLane['held'][number]) => Verdict {

@@ -68,6 +68,21 @@ export class ModelledWorld extends World {
     this.#known.push({ key: run!.record.key, model, rows: [], still: null })
   }
 
+  /** Repeats what is left of a run. Two runs of the same work at once could not be told apart by what lanes are handed. */
+  async retry(at: number, maxAttempts: number): Promise<void> {
+    const { key, model } = this.#known[at % this.#known.length]!
+    const twin = this.#known.find((one) => one.model.number === model.number && !this.#hasEnded(one) && one.key !== key)
+    if (twin) return
+    const expected = isFinalRunStatus(this.record(key).status) ? model.repeated(maxAttempts) : null
+    const { run, userErrors } = await this.runs.retryRun(key, { maxAttempts })
+    expect(userErrors.map(({ code }) => code)).toEqual(expected ? [] : ['INVALID_STATE'])
+    if (expected) this.#known.push({ key: run!.record.key, model: expected, rows: [], still: null })
+  }
+
+  #hasEnded({ key }: Known): boolean {
+    return isFinalRunStatus(this.record(key).status)
+  }
+
   #launch(model: ModelRun, options: LaunchOptionsInput): Promise<LaunchOutcome> {
     const { stages, items, isCompact } = model.blueprint
     const inputs = stages.map((_, stage) => stageInput(model, stage))
@@ -220,11 +235,11 @@ export class ModelledWorld extends World {
 
   #workOf({ work }: JobSpec): { known: Known; model: ModelRun; stage: number } {
     const tag = work.kind === 'COMPUTE' ? work.function : work.fetch.headers.find(({ name }) => name === TAG)!.value
-    for (const known of this.#known) {
-      const stage = known.model.blueprint.stages.findIndex((_, at) => known.model.tagOf(at) === tag)
-      if (stage >= 0) return { known, model: known.model, stage }
-    }
-    throw new Error(`no run is called ${tag}`)
+    const stageIn = ({ model }: Known) => model.blueprint.stages.findIndex((_, at) => model.tagOf(at) === tag)
+    const named = this.#known.filter((one) => stageIn(one) >= 0)
+    const known = named.find((one) => !this.#hasEnded(one)) ?? named.at(-1)
+    if (!known) throw new Error(`no run is called ${tag}`)
+    return { known, model: known.model, stage: stageIn(known) }
   }
 
   /** Everything that must hold at any time, once all promises have settled. */

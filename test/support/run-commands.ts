@@ -184,6 +184,27 @@ class Control extends Command {
   }
 }
 
+class Retry extends Command {
+  constructor(
+    private readonly at: number,
+    private readonly maxAttempts: number,
+  ) {
+    super()
+  }
+
+  override check({ runs }: Scene): boolean {
+    return runs > 0
+  }
+
+  protected apply(_scene: Scene, world: ModelledWorld): Promise<void> {
+    return world.retry(this.at, this.maxAttempts)
+  }
+
+  override toString(): string {
+    return `retry run ${this.at} (${this.maxAttempts} attempts)`
+  }
+}
+
 class HoldCommits extends Command {
   protected apply(_scene: Scene, world: ModelledWorld): void {
     world.store.autoCommit = false
@@ -320,6 +341,8 @@ const control = fc
   .tuple(fc.constantFrom<Wish>('pause', 'pause', 'resume', 'cancel'), fc.nat(MAX_RUNS - 1))
   .map((of) => new Control(...of))
 
+const retry = fc.tuple(fc.nat(MAX_RUNS - 1), fc.integer({ min: 1, max: 3 })).map((of) => new Retry(...of))
+
 const meanwhile = fc.array(fc.oneof({ weight: 4, arbitrary: end }, giveBack, die, pass, control), { maxLength: 4 })
 const leave = fc.tuple(fc.constantFrom(0, 1000), meanwhile).map((of) => new Leave(...of))
 
@@ -333,6 +356,7 @@ export const COMMANDS: fc.Arbitrary<RunCommand>[] = [
   wait,
   control,
   control,
+  retry,
   pass,
   pass,
   fc.constant(new HoldCommits()),

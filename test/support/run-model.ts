@@ -63,21 +63,28 @@ export class ModelRun {
   isPaused = false
   #mayBeCancelled = false
 
+  /** `random`: what World draws; `indexes`: the items that are to be done. */
   constructor(
     readonly number: number,
     readonly blueprint: Blueprint,
-    /** What World draws. */
     private readonly random: number,
+    readonly indexes: readonly number[] = [...Array(blueprint.items).keys()],
   ) {}
 
-  /** As lanes are told whose work it is. */
+  /** As lanes are told whose work it is: a retry's is that of the run that it repeats. */
   tagOf(stage: number): string {
     return `run${this.number}stage${stage}`
   }
 
   get places(): Place[] {
-    const { stages, items } = this.blueprint
-    return stages.flatMap((_, stage) => Array.from({ length: items }, (_, index) => ({ stage, index })))
+    return this.blueprint.stages.flatMap((_, stage) => this.indexes.map((index) => ({ stage, index })))
+  }
+
+  /** What is left of an ended run: the items that did not go through every stage. Null where nothing is. */
+  repeated(maxAttempts: number): ModelRun | null {
+    const stage = this.blueprint.stages.length - 1
+    const left = this.indexes.filter((index) => this.endOf({ stage, index })?.status !== 'SUCCEEDED')
+    return left.length === 0 ? null : new ModelRun(this.number, { ...this.blueprint, maxAttempts }, this.random, left)
   }
 
   methodOf({ stage, index }: Place): string {
@@ -187,7 +194,7 @@ export class ModelRun {
 
   /** Whether no task is left that could be done. */
   get isComplete(): boolean {
-    return Array.from({ length: this.blueprint.items }, (_, index) => index).every((index) => this.#hasLeft(index))
+    return this.indexes.every((index) => this.#hasLeft(index))
   }
 
   /** The status that a run in which nothing is left to do ends with. */
@@ -196,13 +203,13 @@ export class ModelRun {
     if (this.isEnding || this.#hasFailedFast) return 'FAILED'
     const last = this.blueprint.stages.length - 1
     const succeeded = this.#count(last, 'SUCCEEDED')
-    if (succeeded === this.blueprint.items) return 'SUCCEEDED'
+    if (succeeded === this.indexes.length) return 'SUCCEEDED'
     return succeeded > 0 ? 'PARTIAL' : 'FAILED'
   }
 
   /** Of one stage at the end: what has no row never started, as its item had failed or as the run was ended. */
   finalCounts(stage: number): Record<'total' | 'succeeded' | 'failed' | 'cancelled' | 'skipped', number> {
-    const total = this.blueprint.items
+    const total = this.indexes.length
     const succeeded = this.#count(stage, 'SUCCEEDED')
     const failed = this.#count(stage, 'FAILED')
     const cut = this.#count(stage, 'CANCELLED')

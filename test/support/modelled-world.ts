@@ -6,6 +6,7 @@ import { Outcome } from '../../src/domain/results.js'
 import { doneOf, isFinalRunStatus, type RunRecord, type RunStatus, stageStates } from '../../src/domain/run.js'
 import { RUN_TRANSITIONS } from '../../src/domain/run-states.js'
 import type { ControlOutcome, LaunchOptionsInput, LaunchOutcome, StageInput } from '../../src/engine/engine.js'
+import type { Runs } from '../../src/engine/runs.js'
 import type { InService } from '../../src/lanes/lane.js'
 import type { JobSpec } from '../../src/lanes/protocol.js'
 import { World } from './engine-world.js'
@@ -45,14 +46,6 @@ export class ModelledWorld extends World {
   constructor() {
     super({}, () => RANDOM)
     this.onLaneDeath = (lane, inService) => this.#died(lane, inService)
-  }
-
-  get launched(): number {
-    return this.#known.length
-  }
-
-  get isLeaving(): boolean {
-    return this.#isLeaving
   }
 
   async launchModelled(blueprint: Blueprint, options: LaunchOptionsInput): Promise<void> {
@@ -140,16 +133,30 @@ export class ModelledWorld extends World {
     }
     const expected = this.#expectedOf(known, wish)
     this.waiting += 1
-    void asked[wish]().then((outcome) => {
-      // Nobody hears of the answer of a server that is gone.
-      if (this.runs !== runs) return
-      this.waiting -= 1
-      this.#answered(known, { wish, expected, outcome })
-    })
+    void asked[wish]().then(
+      (outcome) => this.#hear(runs, () => this.#answered(known, { wish, expected, outcome })),
+      (error: Error) => this.#hear(runs, () => this.#failed(wish, error)),
+    )
     if (expected === 'refused') return
     known.still = null
     if (wish === 'cancel') model.cancel(this.#isLeaving)
     else model.isPaused = wish === 'pause'
+  }
+
+  /** Nobody hears of the answer of a server that is gone. */
+  #hear(runs: Runs, answer: () => void): void {
+    if (this.runs !== runs) return
+    this.waiting -= 1
+    answer()
+  }
+
+  /** It goes on as it was asked to: the disk alone does not know of it yet. */
+  #failed(wish: Wish, error: Error): void {
+    const isSlow = !this.store.autoCommit
+    this.#answers.push(() => {
+      expect(isSlow, `${wish}: ${error.message}`).toBe(true)
+      expect(error.message).toMatch('could not be written yet')
+    })
   }
 
   #expectedOf({ key, model }: Known, wish: Wish): Answered['expected'] {

@@ -346,9 +346,11 @@ const retry = fc.tuple(fc.nat(MAX_RUNS - 1), fc.integer({ min: 1, max: 3 })).map
 const meanwhile = fc.array(fc.oneof({ weight: 4, arbitrary: end }, giveBack, die, pass, control), { maxLength: 4 })
 const leave = fc.tuple(fc.constantFrom(0, 1000), meanwhile).map((of) => new Leave(...of))
 
+/** What there is to happen to. */
+export const LAUNCHES = fc.array(launch, { minLength: 1, maxLength: 3 })
+
 /** Each as often as it is in the list. */
 export const COMMANDS: fc.Arbitrary<RunCommand>[] = [
-  launch,
   launch,
   ...Array<typeof end>(8).fill(end),
   giveBack,

@@ -5,17 +5,17 @@ import type { RunKey } from '../../src/domain/ids.js'
 import { Outcome } from '../../src/domain/results.js'
 import { doneOf, isFinalRunStatus, type RunRecord, type RunStatus, stageStates } from '../../src/domain/run.js'
 import { RUN_TRANSITIONS } from '../../src/domain/run-states.js'
-import type { ControlOutcome, LaunchOptionsInput, LaunchOutcome, StageInput } from '../../src/engine/engine.js'
+import type { ControlOutcome, LaunchOptionsInput } from '../../src/engine/engine.js'
 import type { Runs } from '../../src/engine/runs.js'
 import type { InService } from '../../src/lanes/lane.js'
 import type { JobSpec } from '../../src/lanes/protocol.js'
 import { World } from './engine-world.js'
 import type { FakeLane, Verdict } from './fake-lanes.js'
 import type { MemoryRow } from './memory-store.js'
-import { type Blueprint, ModelRun, type Place, type Report } from './run-model.js'
+import { launchOf, outputOf, tagOf } from './modelled-launches.js'
+import { type Blueprint, ModelRun, type Report } from './run-model.js'
 
 const RANDOM = 0.5
-const TAG = 'x-run'
 
 interface Known {
   key: RunKey
@@ -51,7 +51,7 @@ export class ModelledWorld extends World {
   async launchModelled(blueprint: Blueprint, options: LaunchOptionsInput): Promise<void> {
     const model = new ModelRun(this.#known.length, blueprint, RANDOM)
     for (const stage of blueprint.stages.keys()) this.functions.add(model.tagOf(stage))
-    const { run, userErrors } = await this.#launch(model, {
+    const { run, userErrors } = await launchOf(this.runs, model, {
       ...options,
       failFast: blueprint.failFast,
       priority: blueprint.priority,
@@ -72,24 +72,8 @@ export class ModelledWorld extends World {
     if (expected) this.#known.push({ key: run!.record.key, model: expected, rows: [], still: null })
   }
 
-  #hasEnded({ key }: Known): boolean {
+  #hasEnded({ key }: Pick<Known, 'key'>): boolean {
     return isFinalRunStatus(this.record(key).status)
-  }
-
-  #launch(model: ModelRun, options: LaunchOptionsInput): Promise<LaunchOutcome> {
-    const { stages, items, isCompact } = model.blueprint
-    const inputs = stages.map((_, stage) => stageInput(model, stage))
-    const places = Array.from({ length: items }, (_, index) => ({ stage: 0, index }))
-    const requests = places.map((place) => ({ url: model.urlOf(place), method: model.methodOf(place) }))
-    const template = { template: 'http://host.example/{i}', from: 0, to: items - 1, step: 1 }
-    const fetched = isCompact ? { template } : { requests }
-    const computed = isCompact ? { range: { from: 0, to: items, step: 1 } } : { inputs: [...places.keys()] }
-    const source = inputs[0]!.fetch ? fetched : computed
-    if (stages.length > 1) return this.runs.launchPipeline({ source, stages: inputs, options }, '')
-    const { fetch, compute } = inputs[0]!
-    return fetch
-      ? this.runs.launchFetch({ source: fetched, fetch: fetch.fetch, options }, '')
-      : this.runs.launchCompute({ source: computed, function: compute!.function, options }, '')
   }
 
   /** Has a lane report what it holds at these places. */
@@ -120,10 +104,9 @@ export class ModelledWorld extends World {
     if (waiting.length > 0) this.report(lane, waiting, () => ({ outcome: Outcome.NOT_STARTED }))
   }
 
-  /** Asks for it, and waits for no answer: that is looked at when it comes. Null where no run was launched. */
+  /** Asks for it, and waits for no answer: that is looked at when it comes. */
   control(wish: Wish, at: number): void {
-    const known = this.#known[at % this.#known.length]
-    if (!known) return
+    const known = this.#known[at % this.#known.length]!
     const { key, model } = known
     const { runs } = this
     const asked = {
@@ -160,7 +143,7 @@ export class ModelledWorld extends World {
   }
 
   #expectedOf({ key, model }: Known, wish: Wish): Answered['expected'] {
-    if (isFinalRunStatus(this.record(key).status)) return 'refused'
+    if (this.#hasEnded({ key })) return 'refused'
     // All of it has ended, and the disk is slow: either may come first.
     if (model.isComplete) return 'either'
     if (wish === 'cancel') return model.isEnding ? 'either' : 'done'
@@ -168,7 +151,7 @@ export class ModelledWorld extends World {
   }
 
   #isOver({ key, model }: Known): boolean {
-    return isFinalRunStatus(this.record(key).status) || model.isComplete
+    return this.#hasEnded({ key }) || model.isComplete
   }
 
   #answered(known: Known, { wish, expected, outcome }: Answered): void {
@@ -241,7 +224,7 @@ export class ModelledWorld extends World {
   }
 
   #workOf({ work }: JobSpec): { known: Known; model: ModelRun; stage: number } {
-    const tag = work.kind === 'COMPUTE' ? work.function : work.fetch.headers.find(({ name }) => name === TAG)!.value
+    const tag = tagOf(work)
     const stageIn = ({ model }: Known) => model.blueprint.stages.findIndex((_, at) => model.tagOf(at) === tag)
     const named = this.#known.filter((one) => stageIn(one) >= 0)
     const known = named.find((one) => !this.#hasEnded(one)) ?? named.at(-1)
@@ -274,8 +257,7 @@ export class ModelledWorld extends World {
 
   #noteRow(key: RunKey, model: ModelRun, row: MemoryRow): void {
     const { status, attempts } = row
-    const isShared = attempts === 0
-    if (isShared && model.endOf(row) === null && model.mayShare(row, status)) model.end(row, status, attempts)
+    if (attempts === 0 && model.endOf(row) === null && model.mayShare(row, status)) model.end(row, status, attempts)
     if (model.isEnding && isFinalRunStatus(this.record(key).status)) model.abandon()
     const end = model.endOf(row)
     expect(end && { status: end.status, attempts: end.attempts }, model.tell(row)).toEqual({ status, attempts })
@@ -415,17 +397,4 @@ export function succeed(lane: FakeLane): (held: FakeLane['held'][number]) => Ver
   return ({ startedAt }) => ({
     outcome: lane.cancelled && startedAt === null ? Outcome.NOT_STARTED : Outcome.SUCCEEDED,
   })
-}
-
-/** What the next stage, whatever it is, can have as its input. */
-function outputOf(model: ModelRun, { stage, index }: Place): string {
-  return JSON.stringify(model.urlOf({ stage: stage + 1, index }))
-}
-
-function stageInput(model: ModelRun, stage: number): StageInput {
-  const { kind, dedupe, perHostConcurrency } = model.blueprint.stages[stage]!
-  const tag = model.tagOf(stage)
-  if (kind === 'COMPUTE') return { compute: { function: tag } }
-  const headers = [{ name: TAG, value: tag }]
-  return { fetch: { fetch: { headers, dedupe, perHostConcurrency, bodyPolicy: 'TEXT' } } }
 }

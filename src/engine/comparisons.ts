@@ -28,7 +28,7 @@ import type { Scheduler } from './scheduler.js'
 import type { Solo } from './solos.js'
 
 interface Options {
-  store: Pick<Store, 'createComparison' | 'earlierComparison' | 'noteInterrupted' | 'commit'>
+  store: Pick<Store, 'createComparison' | 'earlierComparison' | 'noteInterrupted' | 'commit' | 'synced'>
   lanes: Pick<LanePool, 'prepare'>
   scheduler: Pick<Scheduler, 'reserve' | 'vacate'>
   fetches: Pick<FetchBudget, 'isolate'>
@@ -99,6 +99,7 @@ export class Comparisons {
     })
     if (created === null) return { comparison: null, userErrors: refused }
     if (created.outcome === 'conflict') return conflict(checked)
+    await this.options.writing(() => store.synced())
     return { comparison: created.comparison, userErrors: [] }
   }
 

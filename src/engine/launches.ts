@@ -13,7 +13,7 @@ import { type CheckedLaunch, type CheckResult, fileOf, idempotencyOf } from './l
 import type { QueueLimit } from './queue-limit.js'
 
 interface Options {
-  store: Pick<Store, 'createRun' | 'earlierRun'>
+  store: Pick<Store, 'createRun' | 'earlierRun' | 'synced'>
   clock: Clock
   queue: Pick<QueueLimit, 'refusal'>
   admission: Admission
@@ -32,7 +32,7 @@ export class Launches {
 
   async launch({ launch, userErrors }: CheckResult, space: string): Promise<LaunchOutcome> {
     if (launch === null) return { run: null, deduplicated: false, userErrors }
-    const { admission, store, view } = this.options
+    const { admission, store, writing, view } = this.options
     const { created, userErrors: refused } = await admission.admit({
       tasks: tasksOf(launch.spec),
       path: [...INPUT, 'source'],
@@ -42,6 +42,7 @@ export class Launches {
     })
     if (created === null) return { run: null, deduplicated: false, userErrors: refused }
     if (created.outcome === 'conflict') return { run: null, deduplicated: false, userErrors: conflict(launch, INPUT) }
+    await writing(() => store.synced())
     return { run: view(created.run), deduplicated: created.outcome === 'existing', userErrors: [] }
   }
 

@@ -35,7 +35,8 @@ interface Options {
   clock: Clock
   /**
    * From the start of one commit to that of the next at least, unless there is enough for a full one: a small commit costs almost
-   * as much as a larger one. Four times as long after one of many rows, unless a run has come to its end.
+   * as much as a larger one. Four times as long after one of many rows, unless a run has come to its end, or requests were made: those
+   * that are not on disk are made again after a crash.
    */
   gatherMs: number
   /** Called when rows may be granted again after a full backlog. */
@@ -56,6 +57,8 @@ export class Recorder {
   #stopped = false
   #lastCommitMs = Number.NEGATIVE_INFINITY
   #lastCommitWeight = 0
+  /** Whether one of the entries that wait is of requests. */
+  #hasFetches = false
   #manyMs = 0
   #manyRows = 0
   #isStuck = false
@@ -81,6 +84,7 @@ export class Recorder {
 
   /** Has the entry written, and the run's state with it. */
   add(run: RecordedRun, entry: Entry): void {
+    if (entry.block.columns.fetches !== null) this.#hasFetches = true
     this.touch(run).push(entry)
     this.#backlogWeight += entry.weight
     if (this.#backlogWeight > MAX_BACKLOG_WEIGHT) this.#full = true
@@ -93,7 +97,7 @@ export class Recorder {
       entries = []
       this.#queue.set(run, entries)
     }
-    if (this.#hurry !== null && run.isEnding) this.#hurry()
+    if (this.#hurry !== null && (run.isEnding || this.#hasFetches)) this.#hurry()
     if (!this.#stopped) this.#pumping ??= this.#pump()
     return entries
   }
@@ -128,7 +132,7 @@ export class Recorder {
     const lastMs = this.#lastCommitMs
     if (this.#mayRest(lastMs + gatherMs)) await this.#restUntil(lastMs + gatherMs)
     const lateMs = lastMs + GATHER_MANY * gatherMs
-    if (this.#lastCommitWeight >= MANY_WEIGHT && this.#mayRest(lateMs) && !this.#hasEnding) {
+    if (this.#lastCommitWeight >= MANY_WEIGHT && this.#mayRest(lateMs) && !this.#hasFetches && !this.#hasEnding) {
       const hurried = new Promise<void>((resolve) => {
         this.#hurry = resolve
       })
@@ -204,6 +208,7 @@ export class Recorder {
   #take(): { run: RecordedRun; entries: Entry[]; left: number }[] {
     const taken = []
     let weight = 0
+    this.#hasFetches = false
     for (const [run, queued] of this.#queue) {
       if (weight >= MAX_COMMIT_WEIGHT) break
       let count = 0

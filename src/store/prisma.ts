@@ -31,6 +31,7 @@ import {
 import { StoreError } from './errors.js'
 import { PrismaClient } from './generated/client.js'
 import { findEarlier, insertRun, rehearseLaunch, runsOf } from './launches.js'
+import { LogSync, syncLog } from './log-sync.js'
 import { applyMigrations } from './migrations.js'
 import { Reader } from './reader.js'
 import type { ReaderMethods } from './reader-entry.js'
@@ -183,6 +184,7 @@ class PrismaStore implements Store {
   readonly #comparisons: ComparisonRows
   readonly #blocks: SourceBlocks
   readonly #files: SourceFileRows
+  readonly #log: LogSync
   #closed: Promise<void> | null = null
 
   constructor(parts: Parts) {
@@ -192,6 +194,7 @@ class PrismaStore implements Store {
     this.#comparisons = new ComparisonRows(parts.db)
     this.#blocks = new SourceBlocks((runId, index) => this.#blockAt(runId, index))
     this.#files = new SourceFileRows(parts.db)
+    this.#log = new LogSync(() => syncLog(parts.path))
   }
 
   /** Prisma would open the database again for whoever asks after the end. */
@@ -239,6 +242,10 @@ class PrismaStore implements Store {
     } catch (error) {
       throw await toStorageError(this.#parts.path, error)
     }
+  }
+
+  synced(): Promise<void> {
+    return this.#writing(() => this.#log.now())
   }
 
   proveWritable(): Promise<void> {

@@ -312,6 +312,8 @@ export interface Store {
   /** The file of a file source; null for a run of any other. */
   sourceFile(runId: number): Promise<SourceFile | null>
 
+  /** Resolves when all that is committed so far would outlive a power cut as well: a commit by itself outlives the process. */
+  synced(): Promise<void>
   /** Writes something that changes nothing: resolves where a commit is likely to succeed now. */
   proveWritable(): Promise<void>
 

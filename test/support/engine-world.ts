@@ -152,10 +152,10 @@ export class World {
     await this.settle()
   }
 
-  /** kill -9 and a new start: what was not on disk is gone. */
-  async crash(): Promise<void> {
+  /** kill -9 and a new start: what was not on disk is gone, and the disk is well unless `keepsTrouble`. */
+  async crash(options: { keepsTrouble?: boolean } = {}): Promise<void> {
     this.#disconnect()
-    await this.#restart()
+    await this.#restart(options)
   }
 
   /** SIGTERM: `meanwhile` is what happens while the server leaves. Its lanes are ended last, as the app does it. */
@@ -187,12 +187,13 @@ export class World {
     this.clock.forgetTimers()
   }
 
-  async #restart(): Promise<void> {
+  async #restart({ keepsTrouble = false }: { keepsTrouble?: boolean } = {}): Promise<void> {
     this.waiting = 0
     this.#connection = this.store.connect()
     this.store.autoCommit = true
     this.store.autoRead = true
     this.store.failCommits = 0
+    if (!keepsTrouble) this.store.trouble = null
     this.bus = new MemoryEventBus()
     this.pool = this.#newPool()
     this.runs = this.#server()

@@ -10,7 +10,7 @@ import { IndexSet } from '../../src/domain/indexset.js'
 import { readyAtOf } from '../../src/domain/queue-wait.js'
 import { outputAt } from '../../src/domain/results.js'
 import { doneOf, isFinalRunStatus, type RunRecord } from '../../src/domain/run.js'
-import { StorageError } from '../../src/domain/storage.js'
+import { StorageError, type StorageTroubleCode } from '../../src/domain/storage.js'
 import type { Attempt, FetchDetail, TaskRecord } from '../../src/domain/task.js'
 import { STORED_TASK_STATUS, type StoredTaskStatus } from '../../src/domain/task.js'
 import { type LaneTimeline, TimelineFold } from '../../src/domain/timeline.js'
@@ -64,7 +64,6 @@ type Served =
   | 'createComparison'
   | 'earlierComparison'
   | 'noteInterrupted'
-  | 'proveWritable'
   | 'comparison'
   | 'comparedRuns'
   | 'commit'
@@ -81,6 +80,8 @@ type Served =
   | 'lastTasks'
   | 'outputs'
   | 'timeline'
+  | 'proveWritable'
+  | 'synced'
   | 'deleteRun'
   | 'deletedRuns'
   | 'deleteFinished'
@@ -126,6 +127,10 @@ export class MemoryStore {
   failLaunches = 0
   /** This many of the next commits reject, and nothing of them is written. */
   failCommits = 0
+  /** How often somebody waited until all was on the disk itself. */
+  syncs = 0
+  /** While it is set nothing can be written. */
+  trouble: StorageTroubleCode | null = null
   /** This many of the next reads of ended indexes reject. */
   failEnded = 0
   /** This many of the next reads of items reject. */
@@ -142,11 +147,25 @@ export class MemoryStore {
         if (!connected) return new Promise<void>(() => {})
         this.#carryOut(commits)
       },
-      createRun: (run) => this.createRun(run),
+      createRun: async (run) => {
+        this.#refuseInTrouble()
+        return this.createRun(run)
+      },
+      synced: async () => {
+        this.syncs += 1
+      },
+      proveWritable: async () => {
+        this.#refuseInTrouble()
+        if (this.failCommits > 0) throw new StorageError('FAILED', 'the disk is in trouble')
+      },
       earlierRun: (idempotency) => this.earlierRun(idempotency),
-      createComparison: (comparison) => this.createComparison(comparison),
+      createComparison: async (comparison) => {
+        this.#refuseInTrouble()
+        return this.createComparison(comparison)
+      },
       earlierComparison: (idempotency) => this.earlierComparison(idempotency),
       noteInterrupted: async (runIds) => {
+        this.#refuseInTrouble()
         for (const runId of runIds) this.interrupted.add(runId)
       },
       comparison: async (key) => [...this.comparisons.values()].find((one) => one.key === key) ?? null,
@@ -154,9 +173,6 @@ export class MemoryStore {
       items: (runId, indexes) => this.items(runId, indexes),
       sourceFile: async (runId) => this.#files.get(runId) ?? null,
       task: (runId, stage, index) => this.task(runId, stage, index),
-      proveWritable: async () => {
-        if (this.failCommits > 0) throw new StorageError('FAILED', 'the disk is in trouble')
-      },
       unfinishedRuns: () => this.unfinishedRuns(),
       run: (key) => this.run(key),
       endedIndexes: (runId, stage, total) => this.endedIndexes(runId, stage, total),
@@ -287,6 +303,7 @@ export class MemoryStore {
   }
 
   #carryOut(commits: readonly Commit[]): void {
+    this.#refuseInTrouble()
     if (this.failCommits > 0) {
       this.failCommits -= 1
       this.rejected += 1
@@ -302,6 +319,10 @@ export class MemoryStore {
       this.records.set(runId, structuredClone({ ...this.records.get(runId)!, ...state }))
       if (sketches) this.sketchesOf.set(runId, sketches)
     }
+  }
+
+  #refuseInTrouble(): void {
+    if (this.trouble !== null) throw new StorageError(this.trouble, `the store is ${this.trouble}`)
   }
 
   deleteRun(runId: number): boolean {

@@ -20,8 +20,13 @@ export type Route = (exchange: OriginExchange) => void
 
 export const ROUTES: Readonly<Record<string, Route>> = {
   '/ok': ({ response }) => send(response, 'ok'),
-  /** ?i= a small document that depends on it alone. */
-  '/json': ({ response, query }) => send(response, jsonDocument(Number(query.get('i'))), 'application/json'),
+  /** ?i= a small document that depends on it alone; &ms= after so long. */
+  '/json': ({ response, query }) => {
+    const answer = () => send(response, jsonDocument(Number(query.get('i'))), 'application/json')
+    if (!query.has('ms')) return answer()
+    const timer = setTimeout(answer, Number(query.get('ms')))
+    response.on('close', () => clearTimeout(timer))
+  },
   /** ?n= so many letters; &chunked without a content-length. */
   '/bytes': ({ response, query }) => {
     const body = letters(Number(query.get('n')))

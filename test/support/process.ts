@@ -99,6 +99,17 @@ export interface ServerProcess {
   signal(signal: NodeJS.Signals): void
 }
 
+/** A server that may be ended before it listens. */
+export function beginProcess(settings: Environment): Pick<ServerProcess, 'end'> {
+  const program = new Program(PRODUCT, { PORT: '0', ...settings })
+  return {
+    end(signal) {
+      program.child.kill(signal)
+      return program.exit
+    },
+  }
+}
+
 export async function startProcess(
   settings: Environment,
   /** `isLeader`: of a process group of its own. */

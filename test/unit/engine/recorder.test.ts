@@ -4,6 +4,8 @@ import { type RecordedRun, Recorder } from '../../../src/engine/recorder.js'
 import type { Commit } from '../../../src/store/store.js'
 import { ManualClock } from '../../support/clock.js'
 import { entryOf, runRecord } from '../../support/engine-parts.js'
+import { fetchColumn } from '../../support/outputs.js'
+import { fetchDetail } from '../../support/store.js'
 
 /** A run that only remembers what the recorder tells it. */
 class Run implements RecordedRun {
@@ -42,6 +44,14 @@ function rows(first: number, count: number, output?: string): Entry {
   )
 }
 
+function request(index: number): Entry {
+  const entry = rows(index, 1)
+  return {
+    ...entry,
+    block: { ...entry.block, columns: { ...entry.block.columns, fetches: fetchColumn([fetchDetail]) } },
+  }
+}
+
 /** A store whose commits wait for the test. */
 class Disk {
   readonly commits: (readonly Commit[])[] = []
@@ -69,7 +79,7 @@ async function settle(): Promise<void> {
   for (let turn = 0; turn < 5; turn += 1) await new Promise<void>((resolve) => setImmediate(resolve))
 }
 
-function setup({ gatherMs = 0 } = {}) {
+function setup({ gatherMs = 0, isTroubled = false } = {}) {
   const disk = new Disk()
   const clock = new ManualClock()
   const log: string[] = []
@@ -78,7 +88,7 @@ function setup({ gatherMs = 0 } = {}) {
     gatherMs,
     clock,
     onDrained: () => void log.push('drained'),
-    isInTrouble: () => false,
+    isInTrouble: () => isTroubled,
     onError: (error) => void log.push(`failed: ${(error as Error).message}`),
   })
   return { disk, clock, log, recorder }
@@ -221,6 +231,42 @@ describe('Recorder', () => {
     }
     await settle()
     expect(clock.nextDueMs).toBeNull()
+  })
+
+  it('has no request wait longer than a row, whatever was committed before', async () => {
+    const { disk, clock, recorder } = setup({ gatherMs: 5 })
+    const run = new Run()
+    for (const [at, comes] of (['before', 'after'] as const).entries()) {
+      recorder.add(run, rows(0, 2_000))
+      clock.advance(20)
+      await settle()
+      await disk.answer()
+      recorder.add(run, rows(2_000, 1))
+      if (comes === 'before') recorder.add(run, request(2_001))
+      clock.advance(5)
+      await settle()
+      if (comes === 'after') recorder.add(run, request(2_001))
+      await settle()
+      expect(disk.commits).toHaveLength(2 * at + 2)
+      await disk.answer()
+    }
+  })
+
+  it('is stuck from a commit that failed until it is written', async () => {
+    const { disk, clock, recorder } = setup()
+    recorder.add(new Run(), rows(0, 1))
+    await settle()
+    expect(recorder.isStuck).toBe(false)
+    await disk.answer(new Error('the disk is full'))
+    clock.advance(1_000)
+    await settle()
+    expect(recorder.isStuck).toBe(true)
+    await disk.answer()
+    expect([recorder.isStuck, recorder.full]).toEqual([false, false])
+  })
+
+  it('is full while nothing can be written, whoever has found out', () => {
+    expect(setup({ isTroubled: true }).recorder.full).toBe(true)
   })
 
   it('gives up when it is told to, and leaves no timer behind', async () => {

@@ -1,5 +1,6 @@
 import { GraphQLError, parse, validate } from 'graphql'
 import { describe, expect, it } from 'vitest'
+import { StorageError } from '../../../src/domain/storage.js'
 import {
   apiError,
   badUserInput,
@@ -39,6 +40,26 @@ describe('toApiError', () => {
     const line = JSON.parse(logged[0] ?? '{}')
     expect(error.extensions).toEqual({ code: 'INTERNAL', errorId: line.errorId })
     expect(line).toMatchObject({ level: 'error', path: 'run.tasks', err: { message: 'SQLITE_FULL at /data' } })
+  })
+
+  it('says that nothing can be written, when to ask again, and not where', () => {
+    const { logged, ...rest } = policy()
+    const thrown = new StorageError('FULL', 'the disk is full: /data/heddle.db')
+    const error = toApiError(located(thrown), rest)
+    expect(error.toJSON()).toEqual({
+      message: "The server's disk is full: nothing can be written down until there is room",
+      path: ['run', 'tasks'],
+      extensions: { code: 'STORAGE_FULL', retryAfterMs: 5_000 },
+    })
+    expect(toApiError(error, rest)).toBe(error)
+    expect(toApiError(new StorageError('BUSY', 'locked'), rest).extensions).toEqual({
+      code: 'STORAGE_BUSY',
+      retryAfterMs: 1_000,
+      http: { status: 503 },
+    })
+    // The engine has said it already.
+    expect(logged).toEqual([])
+    expect(toApiError(new StorageError('FAILED', 'EIO'), rest).extensions.code).toBe('INTERNAL')
   })
 
   it('hides what is thrown and is no error', () => {

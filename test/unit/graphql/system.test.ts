@@ -33,6 +33,26 @@ describe('Query.system', () => {
   })
 })
 
+describe('System.storageTrouble', () => {
+  it('tells why nothing can be written, and since when', async () => {
+    const services = testServices()
+    const ask = async () =>
+      (await execute(services, '{ system { storageTrouble { code message since } } }')).data.system
+    expect(await ask()).toEqual({ storageTrouble: null })
+    services.runs.engineLoad = {
+      ...services.runs.engineLoad,
+      storageTrouble: { code: 'BUSY', since: new Date(Date.UTC(2026, 0, 1)) },
+    }
+    expect(await ask()).toEqual({
+      storageTrouble: {
+        code: 'BUSY',
+        message: 'The database is locked by another process: nothing can be written down until it lets go',
+        since: '2026-01-01T00:00:00.000Z',
+      },
+    })
+  })
+})
+
 describe('Query.functions', () => {
   it('tells what can be called', async () => {
     const { data } = await execute(

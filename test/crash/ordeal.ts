@@ -1,0 +1,204 @@
+/** One server after another over the same data, each killed at a random moment while it runs all kinds of batches. */
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import Database from 'better-sqlite3'
+import { type Origin, startOrigin } from '../support/origin.js'
+import { beginProcess, type ServerProcess, startProcess } from '../support/process.js'
+import { type Batch, batchOf } from './batches.js'
+import { checkAfterCrash, checkEnd, type LaunchedRun, repeatedAfter } from './checks.js'
+import { Random } from './random.js'
+import { Witness } from './witness.js'
+
+const FUNCTIONS_DIR = fileURLToPath(new URL('functions', import.meta.url))
+
+/** More are not under way at a time. */
+const MAX_RUNS = 5
+/** After the start of the server: some runs end, most do not. */
+const MAX_LIFE_MS = 2_500
+/** Of a hundred, so many are killed before they listen, after this long at most. */
+const STILLBORN_PERCENT = 15
+const MAX_START_MS = 600
+
+export interface Report {
+  crashes: number
+  runs: number
+  tasks: number
+  /** Of one run by one crash, at most. */
+  mostRepeated: number
+  problems: string[]
+}
+
+export class Ordeal {
+  readonly #random: Random
+  readonly #runs: LaunchedRun[] = []
+  readonly #problems: string[] = []
+  /** Launches whose server was killed before it answered: they are made again, and make one run. */
+  #unanswered: Batch[] = []
+  #underway: LaunchedRun[] = []
+  #batches = 0
+  #mostRepeated = 0
+
+  private constructor(
+    seed: number,
+    private readonly origin: Origin,
+    private readonly dataDir: string,
+  ) {
+    this.#random = new Random(seed)
+  }
+
+  /** `tell`: after each crash. */
+  static async run(options: { seed: number; crashes: number; tell(line: string): void }): Promise<Report> {
+    const dataDir = await mkdtemp(join(tmpdir(), 'heddle-crash-'))
+    const origin = await startOrigin()
+    try {
+      return await new Ordeal(options.seed, origin, dataDir).#run(options)
+    } finally {
+      await origin.close()
+      await rm(dataDir, { recursive: true, force: true })
+    }
+  }
+
+  async #run({ crashes, tell }: { crashes: number; tell(line: string): void }): Promise<Report> {
+    for (let crash = 1; crash <= crashes; crash += 1) {
+      if (crash > 1 && this.#random.whole(1, 100) <= STILLBORN_PERCENT) await this.#killUnborn()
+      else await this.#liveAndDie()
+      tell(
+        `crash ${crash} of ${crashes}: ${this.#runs.length} runs, ${this.#underway.length} under way, ` +
+          `${this.#problems.length} problems`,
+      )
+      if (this.#problems.length > 0) break
+    }
+    await this.#finish()
+    return {
+      crashes,
+      runs: this.#runs.length,
+      tasks: this.#runs.reduce((sum, { witness }) => sum + witness.seen.size, 0),
+      mostRepeated: this.#mostRepeated,
+      problems: this.#problems,
+    }
+  }
+
+  get #settings(): Record<string, string> {
+    return {
+      HEDDLE_DATA_DIR: this.dataDir,
+      HEDDLE_FUNCTIONS_DIR: FUNCTIONS_DIR,
+      HEDDLE_ALLOW_HOSTS: '127.0.0.1',
+      HEDDLE_LANES: '2',
+      LOG_LEVEL: 'warn',
+    }
+  }
+
+  async #killUnborn(): Promise<void> {
+    const server = beginProcess(this.#settings)
+    await pause(this.#random.whole(0, MAX_START_MS))
+    const crashAtMs = performance.now()
+    await server.end('SIGKILL')
+    // It may have taken up its runs by then.
+    for (const run of this.#underway) run.crashesAtMs.push(crashAtMs)
+  }
+
+  async #liveAndDie(): Promise<void> {
+    const server = await startProcess(this.#settings)
+    const lifeMs = this.#random.whole(0, MAX_LIFE_MS)
+    await this.#checkAll(server)
+    const streams = this.#underway.map(({ witness }) => witness.follow(server.api))
+    const launching = this.#launchSome(server, streams)
+    await pause(lifeMs)
+    const crashAtMs = performance.now()
+    const { stderr } = await server.end('SIGKILL')
+    await launching
+    await Promise.all(streams)
+    for (const run of this.#underway) if (!run.witness.hasEnded) run.crashesAtMs.push(crashAtMs)
+    this.#noteLog(server, stderr)
+  }
+
+  /** Not all of it may be answered. */
+  async #launchSome(server: ServerProcess, streams: Promise<void>[]): Promise<void> {
+    const batches = this.#unanswered
+    this.#unanswered = []
+    while (this.#underway.length + batches.length < MAX_RUNS) {
+      batches.push(batchOf({ random: this.#random, url: this.origin.url, number: this.#batches++ }))
+    }
+    await Promise.all(
+      batches.map(async (batch) => {
+        const answer = await batch.launch(server.api).catch(() => null)
+        if (answer === null) {
+          this.#unanswered.push(batch)
+        } else if (answer.run === null) {
+          this.#problems.push(`${batch.kind}: its launch was refused: ${JSON.stringify(answer.userErrors)}`)
+        } else {
+          const { id } = answer.run
+          const witness = new Witness(id, this.#random.next() < 0.5)
+          const run = { id, batch, witness, crashesAtMs: [] }
+          this.#runs.push(run)
+          this.#underway.push(run)
+          streams.push(witness.follow(server.api))
+        }
+      }),
+    )
+  }
+
+  async #checkAll({ api }: ServerProcess): Promise<void> {
+    for (const run of this.#underway) await checkAfterCrash(api, run, this.#problems)
+    this.#underway = this.#underway.filter(({ witness }) => !witness.hasEnded)
+  }
+
+  #noteLog(server: ServerProcess, stderr: string): void {
+    if (stderr !== '') this.#problems.push(`the server said: ${stderr}`)
+    for (const { level, msg, err } of server.log())
+      if (level === 'error' || level === 'fatal')
+        this.#problems.push(`the server logged: ${msg} ${JSON.stringify(err)}`)
+  }
+
+  /** The last server is not killed: all runs end. */
+  async #finish(): Promise<void> {
+    const server = await startProcess(this.#settings)
+    await this.#checkAll(server)
+    const streams = this.#underway.map(({ witness }) => witness.follow(server.api))
+    await this.#launchSome(server, streams)
+    await Promise.all(streams)
+    for (const run of this.#runs) await checkEnd(server.api, run, this.#problems)
+    const { code, stderr } = await server.end('SIGTERM')
+    if (code !== 0) this.#problems.push(`the last server has ended with ${code}`)
+    this.#noteLog(server, stderr)
+    this.#checkOrigin()
+    this.#checkDatabase()
+  }
+
+  #checkOrigin(): void {
+    const { arrivals } = this.origin
+    for (const { batch, id, crashesAtMs } of this.#runs) {
+      if (batch.requests === null) continue
+      const { tag, count, inFlight } = batch.requests
+      const asked = arrivals.filter(({ url }) => url.includes(tag)).length
+      const allowance = 2 * inFlight
+      if (asked < count || asked > count + crashesAtMs.length * allowance)
+        this.#problems.push(
+          `${batch.kind} (${id}): ${asked} requests for ${count}, after ${crashesAtMs.length} crashes`,
+        )
+      if (batch.kind.includes('retries')) continue
+      for (const crashAtMs of crashesAtMs)
+        this.#mostRepeated = Math.max(this.#mostRepeated, repeatedAfter(arrivals, tag, crashAtMs))
+    }
+  }
+
+  #checkDatabase(): void {
+    const db = new Database(join(this.dataDir, 'heddle.db'), { readonly: true })
+    try {
+      const integrity = db.pragma('integrity_check', { simple: true })
+      if (integrity !== 'ok') this.#problems.push(`the database is damaged: ${integrity}`)
+      const twice = db
+        .prepare(
+          'SELECT "runId", "stage", "itemIndex", count(*) AS rows FROM "Task" GROUP BY 1, 2, 3 HAVING count(*) > 1',
+        )
+        .all()
+      if (twice.length > 0) this.#problems.push(`tasks have two rows: ${JSON.stringify(twice.slice(0, 5))}`)
+    } finally {
+      db.close()
+    }
+  }
+}

@@ -19,6 +19,8 @@ const FUNCTIONS_DIR = fileURLToPath(new URL('functions', import.meta.url))
 const MAX_RUNS = 5
 /** After the start of the server: some runs end, most do not. */
 const MAX_LIFE_MS = 2_500
+/** For something to be told, when the server is to be killed right then. */
+const MAX_WAIT_MS = 1_000
 /** Of a hundred, so many are killed before they listen, after this long at most. */
 const STILLBORN_PERCENT = 15
 const MAX_START_MS = 600
@@ -41,6 +43,7 @@ export class Ordeal {
   #underway: LaunchedRun[] = []
   #batches = 0
   #mostRepeated = 0
+  #onTold = () => {}
 
   private constructor(
     seed: number,
@@ -108,12 +111,21 @@ export class Ordeal {
     const streams = this.#underway.map(({ witness }) => witness.follow(server.api))
     const launching = this.#launchSome(server, streams)
     await pause(lifeMs)
+    if (this.#random.next() < 0.5) await this.#untilTold()
     const crashAtMs = performance.now()
     const { stderr } = await server.end('SIGKILL')
     await launching
     await Promise.all(streams)
     for (const run of this.#underway) if (!run.witness.hasEnded) run.crashesAtMs.push(crashAtMs)
     this.#noteLog(server, stderr)
+  }
+
+  /** A moment that counts: what is told now must be there after the crash. */
+  async #untilTold(): Promise<void> {
+    const told = new Promise<void>((resolve) => {
+      this.#onTold = resolve
+    })
+    await Promise.race([told, pause(MAX_WAIT_MS)])
   }
 
   /** Not all of it may be answered. */
@@ -132,7 +144,7 @@ export class Ordeal {
           this.#problems.push(`${batch.kind}: its launch was refused: ${JSON.stringify(answer.userErrors)}`)
         } else {
           const { id } = answer.run
-          const witness = new Witness(id, this.#random.next() < 0.5)
+          const witness = new Witness(id, { isOneByOne: this.#random.next() < 0.5, onTold: () => this.#onTold() })
           const run = { id, batch, witness, crashesAtMs: [] }
           this.#runs.push(run)
           this.#underway.push(run)

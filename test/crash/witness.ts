@@ -39,7 +39,11 @@ export class Witness {
 
   constructor(
     readonly id: string,
-    private readonly isOneByOne: boolean,
+    private readonly options: {
+      isOneByOne: boolean
+      /** Called with whatever is told. */
+      onTold(): void
+    },
   ) {}
 
   /** Whether a stream has told of all there is to tell. */
@@ -57,7 +61,7 @@ export class Witness {
   async #tasks(api: ApiClient): Promise<void> {
     if (this.#hasEnded) return
     const variables = { id: this.id, after: this.#cursor }
-    const end = this.isOneByOne
+    const end = this.options.isOneByOne
       ? await each(api.subscribe<{ told: Edge }>(ONE_BY_ONE, variables), ({ cursor, node }) =>
           this.#note(cursor, [node]),
         )
@@ -71,6 +75,7 @@ export class Witness {
       this.seen.set(keyOf(node), node)
     }
     this.#cursor = cursor
+    this.options.onTold()
   }
 
   /** What is told of the run rises, over crashes too. */
@@ -82,6 +87,7 @@ export class Witness {
       if (latest !== null && update.progress.done < latest.progress.done)
         this.problems.push(`done went from ${latest.progress.done} to ${update.progress.done}`)
       this.latest = update
+      this.options.onTold()
     })
   }
 

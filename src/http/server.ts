@@ -1,5 +1,6 @@
 /** The HTTP server: its routes, who may call them, and how it ends. */
 
+import { setMaxListeners } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -70,6 +71,8 @@ class ApiServer implements HttpServer {
   constructor(options: HttpServerOptions) {
     this.#options = options
     this.#clock = options.services.clock
+    // Each stream listens to it, and removes its listener at its end.
+    setMaxListeners(0, this.#closing.signal)
     const { services, introspection, readiness, uploads } = options
     this.#multipart = uploads ? new MultipartRequests(uploads, MAX_BODY_BYTES) : null
     const operationsOptions = {

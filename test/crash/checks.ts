@@ -13,6 +13,8 @@ export interface LaunchedRun {
   witness: Witness
   /** When the server was killed while the run had not ended, as arrivals at the origin are timed. */
   crashesAtMs: number[]
+  /** Tasks that had ended when its pause was answered: it stands still there. Null where it does not, or nobody knows. */
+  pausedAtDone: number | null
 }
 
 interface Progress {
@@ -47,21 +49,23 @@ export function repeatedAfter(arrivals: readonly Arrival[], tag: string, crashAt
   return again.size
 }
 
-/** After a crash: the run is there, and all that its client saw of it. Whether it has ended. */
-export async function checkAfterCrash(api: ApiClient, run: LaunchedRun, problems: string[]): Promise<boolean> {
+/** After a crash: the run is there, all that its client saw of it, and as still as it was where it was paused. */
+export async function checkAfterCrash(api: ApiClient, run: LaunchedRun, problems: string[]): Promise<void> {
   const told = (problem: string) => problems.push(`${run.batch.kind} (${run.id}): ${problem}`)
   const { run: found } = await api.ask<{ run: Found | null }>(`query($id: ID!) { run(id: $id) { ${FOUND} } }`, {
     id: run.id,
   })
   if (found === null) {
     told('is not there, though its launch was answered')
-    return true
+    return
   }
   const { progress, status } = found
   if (progress.queued + progress.running + progress.done !== progress.total) told('its counts do not add up')
   const doneBefore = run.witness.latest?.progress.done ?? 0
   if (progress.done < doneBefore) told(`${progress.done} tasks are done, ${doneBefore} were`)
   if (progress.done < run.witness.seen.size) told(`${progress.done} tasks are done, ${run.witness.seen.size} were seen`)
+  if (run.pausedAtDone !== null && (status !== 'PAUSED' || progress.done !== run.pausedAtDone))
+    told(`was paused at ${run.pausedAtDone} tasks, and is ${status} at ${progress.done}`)
   const tasks = await tasksOf(api, run.id)
   if (tasks.size < progress.done - progress.skipped) told(`there are ${tasks.size} tasks of ${progress.done} done`)
   for (const [key, seen] of run.witness.seen) {
@@ -69,7 +73,6 @@ export async function checkAfterCrash(api: ApiClient, run: LaunchedRun, problems
     if (task === undefined) told(`task ${key} was seen, and is gone`)
     else if (!isDeepStrictEqual(task, seen)) told(`task ${key} was ${JSON.stringify(seen)}, is ${JSON.stringify(task)}`)
   }
-  return status !== 'QUEUED' && status !== 'RUNNING'
 }
 
 /** At the end: every item has its tasks, with what must come of it, and the client was told of each once. */

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
+import type { ApiClient } from '../support/api.js'
 import { type Origin, startOrigin } from '../support/origin.js'
 import { beginProcess, type ServerProcess, startProcess } from '../support/process.js'
 import { type Batch, batchOf } from './batches.js'
@@ -15,8 +16,17 @@ import { Witness } from './witness.js'
 
 const FUNCTIONS_DIR = fileURLToPath(new URL('functions', import.meta.url))
 
+interface PauseRun {
+  pauseRun: { run: { status: string; progress: { done: number } } | null }
+}
+
+const PAUSE = 'mutation($id: ID!) { pauseRun(id: $id) { run { status progress { done } } userErrors { code } } }'
+const RESUME = 'mutation($id: ID!) { resumeRun(id: $id) { run { status } userErrors { code } } }'
+
+/** More do not stand still at a time. */
+const MAX_PAUSED = 2
 /** More are not under way at a time. */
-const MAX_RUNS = 5
+const MAX_RUNS = 6
 /** After the start of the server: some runs end, most do not. */
 const MAX_LIFE_MS = 2_500
 /** For something to be told, when the server is to be killed right then. */
@@ -110,14 +120,31 @@ export class Ordeal {
     await this.#checkAll(server)
     const streams = this.#underway.map(({ witness }) => witness.follow(server.api))
     const launching = this.#launchSome(server, streams)
+    const controlling = this.#control(server)
     await pause(lifeMs)
     if (this.#random.next() < 0.5) await this.#untilTold()
     const crashAtMs = performance.now()
     const { stderr } = await server.end('SIGKILL')
-    await launching
+    await Promise.all([launching, controlling])
     await Promise.all(streams)
     for (const run of this.#underway) if (!run.witness.hasEnded) run.crashesAtMs.push(crashAtMs)
     this.#noteLog(server, stderr)
+  }
+
+  /** Pauses one of the runs under way, and has one go on: each may come too late. */
+  async #control({ api }: ServerProcess): Promise<void> {
+    const paused = this.#underway.filter(({ pausedAtDone }) => pausedAtDone !== null)
+    const others = this.#underway.filter(({ pausedAtDone }) => pausedAtDone === null)
+    if (paused.length > 0 && this.#random.next() < 0.5) await this.#resume(api, this.#random.pick(paused))
+    if (paused.length >= MAX_PAUSED || others.length === 0) return
+    const run = this.#random.pick(others)
+    const { pauseRun } = (await api.raw<PauseRun>(PAUSE, { id: run.id }).catch(() => null))?.data ?? {}
+    if (pauseRun?.run?.status === 'PAUSED') run.pausedAtDone = pauseRun.run.progress.done
+  }
+
+  async #resume(api: ApiClient, run: LaunchedRun): Promise<void> {
+    run.pausedAtDone = null
+    await api.raw(RESUME, { id: run.id }).catch(() => {})
   }
 
   /** A moment that counts: what is told now must be there after the crash. */
@@ -145,7 +172,7 @@ export class Ordeal {
         } else {
           const { id } = answer.run
           const witness = new Witness(id, { isOneByOne: this.#random.next() < 0.5, onTold: () => this.#onTold() })
-          const run = { id, batch, witness, crashesAtMs: [] }
+          const run = { id, batch, witness, crashesAtMs: [], pausedAtDone: null }
           this.#runs.push(run)
           this.#underway.push(run)
           streams.push(witness.follow(server.api))
@@ -170,6 +197,7 @@ export class Ordeal {
   async #finish(): Promise<void> {
     const server = await startProcess(this.#settings)
     await this.#checkAll(server)
+    for (const run of this.#underway) await this.#resume(server.api, run)
     const streams = this.#underway.map(({ witness }) => witness.follow(server.api))
     await this.#launchSome(server, streams)
     await Promise.all(streams)

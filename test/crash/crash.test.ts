@@ -3,7 +3,7 @@
  * HEDDLE_TEST_SEED repeats an ordeal, as far as a machine does.
  */
 
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { Ordeal } from './ordeal.js'
 
 const crashes = Number(process.env.HEDDLE_TEST_CRASHES ?? 4)
@@ -11,12 +11,16 @@ const seed = Number(process.env.HEDDLE_TEST_SEED ?? Date.now() % 1_000_000)
 /** Each is a start of the server, and some seconds of its life. */
 const TIMEOUT_MS = 60_000 + crashes * 15_000
 
+let ordeal: Ordeal | null = null
+afterEach(() => ordeal?.close())
+
 describe('a server that is killed again and again', () => {
   it(
     `loses nothing and does nothing twice (${crashes} crashes, seed ${seed})`,
     async () => {
       const tell = (line: string) => process.stderr.write(`${line}\n`)
-      const report = await Ordeal.run({ seed, crashes, tell })
+      ordeal = await Ordeal.begin(seed)
+      const report = await ordeal.run({ crashes, tell })
       const { runs, tasks, mostRepeated, problems } = report
       tell(
         `seed ${seed}: ${crashes} crashes, ${runs} runs, ${tasks} tasks, ${mostRepeated} requests repeated by one crash at most`,

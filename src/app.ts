@@ -141,10 +141,15 @@ async function serve({ config, log, functions, store, lanes, counter }: Parts): 
     introspection: config.introspection,
     origins: config.origins,
     closeGraceMs: CLOSE_GRACE_MS,
-    uploads: new Uploads({ folder: uploadsDir(config), maxBytes: config.maxFileBytes, maxItems: config.maxItems }),
+    uploads: new Uploads({
+      folder: uploadsDir(config),
+      maxBytes: config.maxFileBytes,
+      maxItems: config.maxItems,
+      onNoRoom: () => runs.storage.look(),
+    }),
     readiness: () => {
-      const { storageTrouble } = runs
-      const trouble = storageTrouble === null ? [] : [TROUBLE_MESSAGES[storageTrouble.code]]
+      const { trouble: found } = runs.storage
+      const trouble = found === null ? [] : [TROUBLE_MESSAGES[found.code]]
       return leaving ? ['the server is leaving', ...trouble] : trouble
     },
   })

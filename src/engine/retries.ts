@@ -14,7 +14,7 @@ import type { RetryInput, RunView } from './engine.js'
 import type { QueueLimit } from './queue-limit.js'
 
 interface Options {
-  store: Pick<Store, 'createRetry' | 'settledItems'>
+  store: Pick<Store, 'createRetry' | 'settledItems' | 'synced'>
   functions: FunctionCatalog
   queue: QueueLimit
   /** Does what writes, and takes note where it fails. */
@@ -64,7 +64,10 @@ export class Retries {
       if (record) await execute(record, retry.leftOut)
       return record
     })
-    if (created) return { run: view(created), userErrors: [] }
+    if (created) {
+      await writing(() => store.synced())
+      return { run: view(created), userErrors: [] }
+    }
     const problems = new Problems()
     // It was deleted in between.
     problems.add('NOT_FOUND', path, `there is no run with the id "${runId(run.key)}"`)

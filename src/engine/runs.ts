@@ -9,7 +9,6 @@ import type { Diagnostic } from '../domain/diagnostic.js'
 import type { ComparisonKey, RunKey } from '../domain/ids.js'
 import type { BatchPlan } from '../domain/plan.js'
 import { doneOf, type RunRecord } from '../domain/run.js'
-import type { StorageTrouble } from '../domain/storage.js'
 import type { StrategyCost } from '../domain/strategy-cost.js'
 import type { InFlightTask } from '../domain/task.js'
 import type { LaneTimeline } from '../domain/timeline.js'
@@ -114,7 +113,8 @@ export class Runs implements Engine {
   readonly #strategyCosts: StrategyCosts
   readonly #comparisons: Comparisons
   readonly #queue: QueueLimit
-  readonly #storage: StorageWatch
+  /** Whether anything can be written down. */
+  readonly storage: StorageWatch
   readonly #admission: Admission
   readonly #planner: Planner
   readonly #controls: Controls
@@ -127,9 +127,9 @@ export class Runs implements Engine {
   constructor(private readonly options: EngineOptions) {
     const { store, clock, bus, lanes, limits } = options
     const onError = (error: unknown) => {
-      if (!this.#storage.failed(error)) options.log.error({ err: error }, 'the engine met a fault')
+      if (!this.storage.failed(error)) options.log.error({ err: error }, 'the engine met a fault')
     }
-    this.#storage = new StorageWatch({
+    this.storage = new StorageWatch({
       store,
       clock,
       log: options.log,
@@ -159,7 +159,7 @@ export class Runs implements Engine {
       gatherMs: options.gatherMs,
       onError,
       onDrained: () => this.#pumpAll(),
-      isInTrouble: () => this.#storage.trouble !== null,
+      isInTrouble: () => this.storage.trouble !== null,
     })
     this.#scheduler = new Scheduler({ pool: lanes, clock, maxLanes: limits.maxLanes, onError })
     this.#queue = new QueueLimit({
@@ -172,7 +172,7 @@ export class Runs implements Engine {
       ...options,
       queue: this.#queue,
       admission: this.#admission,
-      writing: <T>(work: () => Promise<T>) => this.#storage.over(work),
+      writing: <T>(work: () => Promise<T>) => this.storage.over(work),
       view: (record: RunRecord) => this.view(record),
     }
     this.#launches = new Launches({ ...launching, execute: (run) => this.#begin(run, []) })
@@ -195,7 +195,7 @@ export class Runs implements Engine {
       queue: this.#queue,
       admission: this.#admission,
       execute: (run) => this.#resume(run),
-      writing: (work) => this.#storage.over(work),
+      writing: (work) => this.storage.over(work),
       onError,
     })
     this.#controls = new Controls({
@@ -204,13 +204,13 @@ export class Runs implements Engine {
       comparisons: this.#comparisons,
       live: (key) => this.#live.get(key) ?? null,
       check: (execution) => this.#checkNeeds(execution),
-      trouble: () => this.#storage.trouble,
+      trouble: () => this.storage.trouble,
       view: (record) => this.view(record),
     })
     this.#takeUp = new TakeUp({
       store,
       comparisons: this.#comparisons,
-      storage: this.#storage,
+      storage: this.storage,
       resume: (record) => this.#resume(record),
       log: options.log,
     })
@@ -231,7 +231,7 @@ export class Runs implements Engine {
         this.#scheduler.release(lane)
         this.#onRelease()
       },
-      onNoRoom: () => this.#storage.look(),
+      onNoRoom: () => this.storage.look(),
       onWantChanged: (stage) => this.#scheduler.wantChanged(stage),
       onEnded: (execution) => this.#forget(execution),
     }
@@ -276,7 +276,7 @@ export class Runs implements Engine {
     this.#hosts.stop()
     const flushed = this.#recorder.flushed().then(() => true)
     const [isFlushed] = await Promise.all([within(clock, MAX_FLUSH_MS, flushed), within(clock, MAX_FLUSH_MS, deleted)])
-    this.#storage.stop()
+    this.storage.stop()
     if (isFlushed) return
     this.#recorder.stop()
     log.error('what has ended last could not be written: it will run again')
@@ -319,30 +319,30 @@ export class Runs implements Engine {
   }
 
   cancelRun(key: RunKey): Promise<ControlOutcome> {
-    return this.#storage.over(() => this.#controls.cancelRun(key))
+    return this.storage.over(() => this.#controls.cancelRun(key))
   }
 
   pauseRun(key: RunKey): Promise<ControlOutcome> {
-    return this.#storage.over(() => this.#controls.pauseRun(key))
+    return this.storage.over(() => this.#controls.pauseRun(key))
   }
 
   resumeRun(key: RunKey): Promise<ControlOutcome> {
-    return this.#storage.over(() => this.#controls.resumeRun(key))
+    return this.storage.over(() => this.#controls.resumeRun(key))
   }
 
   cancelComparison(key: ComparisonKey): Promise<ComparisonOutcome> {
-    return this.#storage.over(() => this.#controls.cancelComparison(key))
+    return this.storage.over(() => this.#controls.cancelComparison(key))
   }
 
   async deleteRun(key: RunKey): Promise<DeleteOutcome> {
     const run = await this.run(key)
-    return this.#storage.over(() => this.#deletions.delete(key, run))
+    return this.storage.over(() => this.#deletions.delete(key, run))
   }
 
   async pruneRuns(finishedBefore: Date): Promise<PruneOutcome> {
     // What ends meanwhile is not meant.
     const before = new Date(Math.min(finishedBefore.getTime(), this.options.clock.now().getTime()))
-    return { deletedCount: await this.#storage.over(() => this.#deletions.prune(before)), userErrors: [] }
+    return { deletedCount: await this.storage.over(() => this.#deletions.prune(before)), userErrors: [] }
   }
 
   async retryRun(key: RunKey, retry: RetryInput | null): Promise<LaunchOutcome> {
@@ -418,13 +418,8 @@ export class Runs implements Engine {
       runningTasks,
       oldestQueuedMs,
       lanes: this.options.lanes.statuses(),
-      storageTrouble: this.storageTrouble,
+      storageTrouble: this.storage.trouble,
     }
-  }
-
-  /** See EngineLoad. */
-  get storageTrouble(): StorageTrouble | null {
-    return this.#storage.trouble
   }
 
   hosts(max: number): HostStatus[] {

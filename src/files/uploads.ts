@@ -14,6 +14,8 @@ export interface UploadsOptions {
   maxBytes: number
   /** Lines of one file that are items. */
   maxItems: number
+  /** A file has found no room on the disk. */
+  onNoRoom?(): void
 }
 
 /** Pieces are gathered up to this before they are written: a slow client's are small. */
@@ -26,7 +28,8 @@ export class Uploads {
 
   /**
    * Writes what comes to a file of its own, no faster than the disk takes it. Rejects where it breaks off or cannot be written,
-   * with a StorageError where the disk is full, and then nothing of it is left. A file that can be no source is read to its end all the same, so that its sender hears why.
+   * with a StorageError where the disk is full, and then nothing of it is left. A file that can be no source is read to its end all
+   * the same, so that its sender hears why.
    */
   async receive(pieces: AsyncIterable<Buffer>, name: string | null): Promise<ReceivedFile> {
     const { folder } = this.options
@@ -39,7 +42,9 @@ export class Uploads {
       return new ReceivedFile(name, content, () => rm(path, { force: true }))
     } catch (error) {
       await rm(path, { force: true })
-      throw isDiskFull(error) ? new StorageError('FULL', `the disk is full: ${path}`, { cause: error }) : error
+      if (!isDiskFull(error)) throw error
+      this.options.onNoRoom?.()
+      throw new StorageError('FULL', `the disk is full: ${path}`, { cause: error })
     }
   }
 

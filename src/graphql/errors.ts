@@ -107,7 +107,7 @@ function rootOf(error: GraphQLError): unknown {
   return root
 }
 
-/** Nothing was written, and the caller can say it again: null for every other error. The log has it already. */
+/** Nothing was written, and the caller can say it again: null for every other error. The engine says it in the log, once. */
 function storageError(error: unknown): GraphQLError | null {
   const root = error instanceof GraphQLError ? rootOf(error) : error
   if (!(root instanceof StorageError)) return null

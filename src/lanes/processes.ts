@@ -14,6 +14,9 @@ import { FileSlateReader } from './slate.js'
 const BASE_MEMORY_MB = 256
 
 export function createProcessCarriers(options: CarrierOptions): CarrierSource {
+  // tinypool pipes what each child prints to the server's, Node what each thread does, and neither counts the other's: many lanes
+  // would be told to be a leak of listeners.
+  for (const stream of [process.stdout, process.stderr]) stream.setMaxListeners(Number.POSITIVE_INFINITY)
   const pool = new Tinypool({
     runtime: 'child_process',
     // Typed arrays travel as they are, and BigInts at all.

@@ -1,6 +1,7 @@
 /** Has what is committed reach the disk itself, off the main thread. Those who ask while a sync is under way share the next one. */
 
 import { open } from 'node:fs/promises'
+import { errorCodeOf } from './errors.js'
 
 export class LogSync {
   #underway: Promise<void> | null = null
@@ -31,9 +32,16 @@ export class LogSync {
   }
 }
 
-/** SQLite holds no lock on its log that closing it here could take from it: those are on the index beside it. */
+/**
+ * SQLite holds no lock on its log that closing it here could take from it: those are on the index beside it. Where there is no log
+ * any more, the store has been closed, and the database synced with it.
+ */
 export async function syncLog(databasePath: string): Promise<void> {
-  const log = await open(`${databasePath}-wal`, 'r+')
+  const log = await open(`${databasePath}-wal`, 'r+').catch((error: unknown) => {
+    if (errorCodeOf(error) === 'ENOENT') return null
+    throw error
+  })
+  if (log === null) return
   try {
     await log.datasync()
   } finally {

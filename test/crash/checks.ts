@@ -13,8 +13,8 @@ export interface LaunchedRun {
   witness: Witness
   /** When the server was killed while the run had not ended, as arrivals at the origin are timed. */
   crashesAtMs: number[]
-  /** Tasks that had ended when its pause was answered: it stands still there. Null where it does not, or nobody knows. */
-  pausedAtDone: number | null
+  /** As its pause was answered: what was in flight then may end, and nothing else. Null where it is not paused, or nobody knows. */
+  paused: { done: number; running: number } | null
 }
 
 interface Progress {
@@ -64,8 +64,8 @@ export async function checkAfterCrash(api: ApiClient, run: LaunchedRun, problems
   const doneBefore = run.witness.latest?.progress.done ?? 0
   if (progress.done < doneBefore) told(`${progress.done} tasks are done, ${doneBefore} were`)
   if (progress.done < run.witness.seen.size) told(`${progress.done} tasks are done, ${run.witness.seen.size} were seen`)
-  if (run.pausedAtDone !== null && (status !== 'PAUSED' || progress.done !== run.pausedAtDone))
-    told(`was paused at ${run.pausedAtDone} tasks, and is ${status} at ${progress.done}`)
+  if (run.paused !== null && !standsStill(found, run.paused))
+    told(`was paused at ${JSON.stringify(run.paused)}, and is ${status} at ${JSON.stringify(progress)}`)
   const tasks = await tasksOf(api, run.id)
   if (tasks.size < progress.done - progress.skipped) told(`there are ${tasks.size} tasks of ${progress.done} done`)
   for (const [key, seen] of run.witness.seen) {
@@ -73,6 +73,10 @@ export async function checkAfterCrash(api: ApiClient, run: LaunchedRun, problems
     if (task === undefined) told(`task ${key} was seen, and is gone`)
     else if (!isDeepStrictEqual(task, seen)) told(`task ${key} was ${JSON.stringify(seen)}, is ${JSON.stringify(task)}`)
   }
+}
+
+function standsStill({ status, progress }: Found, paused: { done: number; running: number }): boolean {
+  return status === 'PAUSED' && progress.done >= paused.done && progress.done <= paused.done + paused.running
 }
 
 /** At the end: every item has its tasks, with what must come of it, and the client was told of each once. */

@@ -21,11 +21,12 @@ describe('a server that is killed again and again', () => {
       const tell = (line: string) => process.stderr.write(`${line}\n`)
       ordeal = await Ordeal.begin(seed)
       const report = await ordeal.run({ crashes, tell })
-      const { runs, tasks, mostRepeated, problems } = report
+      const { runs, tasks, mostRepeated, problems, crashes: crashed } = report
       tell(
-        `seed ${seed}: ${crashes} crashes, ${runs} runs, ${tasks} tasks, ${mostRepeated} requests repeated by one crash at most`,
+        `seed ${seed}: ${crashed} crashes, ${runs} runs, ${tasks} tasks, ${mostRepeated} requests repeated by one crash at most`,
       )
       expect(problems).toEqual([])
+      expect(crashed).toBe(crashes)
       expect(runs).toBeGreaterThan(0)
     },
     TIMEOUT_MS,

@@ -17,10 +17,11 @@ import { Witness } from './witness.js'
 const FUNCTIONS_DIR = fileURLToPath(new URL('functions', import.meta.url))
 
 interface PauseRun {
-  pauseRun: { run: { status: string; progress: { done: number } } | null }
+  pauseRun: { run: { status: string; progress: { done: number; running: number } } | null }
 }
 
-const PAUSE = 'mutation($id: ID!) { pauseRun(id: $id) { run { status progress { done } } userErrors { code } } }'
+const PAUSE =
+  'mutation($id: ID!) { pauseRun(id: $id) { run { status progress { done running } } userErrors { code } } }'
 const RESUME = 'mutation($id: ID!) { resumeRun(id: $id) { run { status } userErrors { code } } }'
 
 /** More do not stand still at a time. */
@@ -80,18 +81,19 @@ export class Ordeal {
 
   /** `tell`: after each crash. */
   async run({ crashes, tell }: { crashes: number; tell(line: string): void }): Promise<Report> {
-    for (let crash = 1; crash <= crashes; crash += 1) {
-      if (crash > 1 && this.#random.whole(1, 100) <= STILLBORN_PERCENT) await this.#killUnborn()
+    let crashed = 0
+    while (crashed < crashes && this.#problems.length === 0) {
+      if (crashed > 0 && this.#random.whole(1, 100) <= STILLBORN_PERCENT) await this.#killUnborn()
       else await this.#liveAndDie()
+      crashed += 1
       tell(
-        `crash ${crash} of ${crashes}: ${this.#runs.length} runs, ${this.#underway.length} under way, ` +
+        `crash ${crashed} of ${crashes}: ${this.#runs.length} runs, ${this.#underway.length} under way, ` +
           `${this.#problems.length} problems`,
       )
-      if (this.#problems.length > 0) break
     }
     await this.#finish()
     return {
-      crashes,
+      crashes: crashed,
       runs: this.#runs.length,
       tasks: this.#runs.reduce((sum, { witness }) => sum + witness.seen.size, 0),
       mostRepeated: this.#mostRepeated,
@@ -146,17 +148,17 @@ export class Ordeal {
 
   /** Pauses one of the runs under way, and has one go on: each may come too late. */
   async #control({ api }: ServerProcess): Promise<void> {
-    const paused = this.#underway.filter(({ pausedAtDone }) => pausedAtDone !== null)
-    const others = this.#underway.filter(({ pausedAtDone }) => pausedAtDone === null)
+    const paused = this.#underway.filter(({ paused }) => paused !== null)
+    const others = this.#underway.filter(({ paused }) => paused === null)
     if (paused.length > 0 && this.#random.next() < 0.5) await this.#resume(api, this.#random.pick(paused))
     if (paused.length >= MAX_PAUSED || others.length === 0) return
     const run = this.#random.pick(others)
     const { pauseRun } = (await api.raw<PauseRun>(PAUSE, { id: run.id }).catch(() => null))?.data ?? {}
-    if (pauseRun?.run?.status === 'PAUSED') run.pausedAtDone = pauseRun.run.progress.done
+    if (pauseRun?.run?.status === 'PAUSED') run.paused = pauseRun.run.progress
   }
 
   async #resume(api: ApiClient, run: LaunchedRun): Promise<void> {
-    run.pausedAtDone = null
+    run.paused = null
     await api.raw(RESUME, { id: run.id }).catch(() => {})
   }
 
@@ -185,7 +187,7 @@ export class Ordeal {
         } else {
           const { id } = answer.run
           const witness = new Witness(id, { isOneByOne: this.#random.next() < 0.5, onTold: () => this.#onTold() })
-          const run = { id, batch, witness, crashesAtMs: [], pausedAtDone: null }
+          const run = { id, batch, witness, crashesAtMs: [], paused: null }
           this.#runs.push(run)
           this.#underway.push(run)
           streams.push(witness.follow(server.api))

@@ -152,6 +152,8 @@ describe('a disk that is full', () => {
     expect(body.errors).toMatchObject([{ extensions: { code: 'STORAGE_FULL', retryAfterMs: expect.any(Number) } }])
     expect(JSON.stringify(body)).not.toContain(dataDir)
     expect(uploadsIn(dataDir)).toEqual([])
+    while ((await trouble(server.api)) === null);
+    expect(said('the disk is full')).toHaveLength(1)
   })
 
   it('tries bodies again that found no room, when there is some', async () => {

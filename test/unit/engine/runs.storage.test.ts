@@ -39,14 +39,14 @@ describe('a disk that cannot be written', () => {
     world.store.trouble = 'FULL'
     const ended = await endAll(world)
     expect(ended).toBeLessThan(40)
-    expect(world.runs.storageTrouble?.code).toBe('FULL')
+    expect(world.runs.storage.trouble?.code).toBe('FULL')
     expect(world.runs.load().storageTrouble?.code).toBe('FULL')
     for (let second = 0; second < 5; second += 1) await world.pass(1_000)
     expect(await endAll(world)).toBe(0)
     expect([world.rows(key), (await world.view(key)).progress.done]).toEqual([[], 0])
     world.store.trouble = null
     for (let second = 0; second < 3; second += 1) await world.pass(1_000)
-    expect(world.runs.storageTrouble).toBeNull()
+    expect(world.runs.storage.trouble).toBeNull()
     expect(await endAll(world)).toBe(40 - ended)
     expect((await world.view(key)).record.status).toBe('SUCCEEDED')
     expect(world.rows(key)).toHaveLength(40)
@@ -65,7 +65,7 @@ describe('a disk that cannot be written', () => {
     await expect(world.runs.launchComparison(comparison, '')).rejects.toMatchObject(refusal)
     world.store.trouble = null
     await world.pass(1_000)
-    expect([world.store.records.size, world.runs.storageTrouble, world.clock.nextDueMs]).toEqual([0, null, null])
+    expect([world.store.records.size, world.runs.storage.trouble, world.clock.nextDueMs]).toEqual([0, null, null])
     await world.leave(0)
   })
 

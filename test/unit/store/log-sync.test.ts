@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { LogSync } from '../../../src/store/log-sync.js'
+import { LogSync, syncLog } from '../../../src/store/log-sync.js'
+import { databaseFolder, newRun } from '../../support/store.js'
 
 function setup() {
   const syncs: { resolve(): void; reject(error: Error): void }[] = []
@@ -16,6 +18,20 @@ function setup() {
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 5; turn += 1) await new Promise<void>((resolve) => setImmediate(resolve))
 }
+
+describe('syncLog', () => {
+  it('has nothing to do where the log was folded into the database', async () => {
+    const folder = await databaseFolder()
+    const store = await folder.open()
+    await store.createRun(newRun())
+    expect(existsSync(`${folder.path}-wal`)).toBe(true)
+    await store.synced()
+    await store.close()
+    expect(existsSync(`${folder.path}-wal`)).toBe(false)
+    await syncLog(folder.path)
+    folder.remove()
+  })
+})
 
 describe('LogSync', () => {
   it('has those who ask meanwhile wait for the next sync, one for all', async () => {

@@ -19,8 +19,8 @@ export interface Batch {
   status: 'SUCCEEDED' | 'PARTIAL'
   /** Of one task; null where the item does not get so far. */
   outcome(stage: number, index: number): Outcome | null
-  /** Of fetches: what the URLs of the run, and of no other, have in them, and how many requests there are without a crash. */
-  requests: { tag: string; count: number; inFlight: number } | null
+  /** Of fetches: what the URLs of the run, and of no other, have in them; how many there are, and how often each is asked for without a crash. */
+  requests: { tag: string; urls: number; each: number } | null
 }
 
 export interface Surroundings {
@@ -35,7 +35,7 @@ const STRATEGIES = ['SEQUENTIAL', 'ASYNC', 'THREADS', 'PROCESSES', 'AUTO'] as co
 /** Between the start of a request and its answer. */
 const ANSWER_MS = 40
 const IN_FLIGHT = 8
-/** The text of the route /flaky. */
+/** Of the requests for a URL at the route /flaky. */
 const FAILS = 1
 
 function succeeded(output: unknown): Outcome {
@@ -100,7 +100,7 @@ function fetchTemplate(around: Surroundings): Batch {
     launch: (api) => api.launchFetch(input),
     items,
     outcome: (_stage, index) => succeeded(JSON.parse(jsonDocument(index))),
-    requests: { tag: tagOf(around), count: items, inFlight: IN_FLIGHT },
+    requests: { tag: tagOf(around), urls: items, each: 1 },
   })
 }
 
@@ -116,7 +116,7 @@ function fetchFile(around: Surroundings): Batch {
     launch: (api) => launchFetchFile(api.url, file, { fetch, options }),
     items,
     outcome: () => succeeded(null),
-    requests: { tag: tagOf(around), count: items, inFlight: 4 },
+    requests: { tag: tagOf(around), urls: items, each: 1 },
   })
 }
 
@@ -135,7 +135,7 @@ function fetchDedupe(around: Surroundings): Batch {
     launch: (api) => api.launchFetch(input),
     items,
     outcome: (_stage, index) => succeeded(JSON.parse(jsonDocument(index % different))),
-    requests: { tag: tagOf(around), count: different, inFlight: IN_FLIGHT },
+    requests: { tag: tagOf(around), urls: different, each: 1 },
   })
 }
 
@@ -153,8 +153,7 @@ function fetchRetries(around: Surroundings): Batch {
     launch: (api) => api.launchFetch(input),
     items,
     outcome: () => succeeded(null),
-    // What waits for its second attempt begins anew after a crash, and is not in flight.
-    requests: { tag: tagOf(around), count: items * (FAILS + 1), inFlight: IN_FLIGHT },
+    requests: { tag: tagOf(around), urls: items, each: FAILS + 1 },
   })
 }
 
@@ -179,7 +178,7 @@ function pipeline(around: Surroundings): Batch {
     items,
     stages: 3,
     outcome,
-    requests: { tag: tagOf(around), count: items, inFlight: IN_FLIGHT },
+    requests: { tag: tagOf(around), urls: items, each: 1 },
   })
 }
 

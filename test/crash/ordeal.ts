@@ -30,6 +30,8 @@ const MAX_PAUSED = 2
 const MAX_RUNS = 6
 /** After the start of the server: some runs end, most do not. */
 const MAX_LIFE_MS = 2_500
+/** Of one run by one crash: those in flight, and those whose answers were on their way to the disk. */
+const MAX_REPEATED = 60
 /** For something to be told. */
 const MAX_WAIT_MS = 5_000
 /** Of the lives of servers, those that begin to count when something has been told. */
@@ -224,20 +226,25 @@ export class Ordeal {
     this.#checkDatabase()
   }
 
+  /** A request is made again after a crash alone, and then by few. */
   #checkOrigin(): void {
     const { arrivals } = this.origin
     for (const { batch, id, crashesAtMs } of this.#runs) {
       if (batch.requests === null) continue
-      const { tag, count, inFlight } = batch.requests
-      const asked = arrivals.filter(({ url }) => url.includes(tag)).length
-      const allowance = 2 * inFlight
-      if (asked < count || asked > count + crashesAtMs.length * allowance)
-        this.#problems.push(
-          `${batch.kind} (${id}): ${asked} requests for ${count}, after ${crashesAtMs.length} crashes`,
-        )
-      if (batch.kind.includes('retries')) continue
-      for (const crashAtMs of crashesAtMs)
-        this.#mostRepeated = Math.max(this.#mostRepeated, repeatedAfter(arrivals, tag, crashAtMs))
+      const { tag, urls, each } = batch.requests
+      const told = (problem: string) => this.#problems.push(`${batch.kind} (${id}): ${problem}`)
+      const asked = new Map<string, number>()
+      for (const { url } of arrivals) if (url.includes(tag)) asked.set(url, (asked.get(url) ?? 0) + 1)
+      if (asked.size !== urls) told(`${asked.size} URLs of ${urls} were asked for`)
+      for (const [url, times] of asked)
+        if (times > each + crashesAtMs.length)
+          told(`${url} was asked for ${times} times, in ${crashesAtMs.length} crashes`)
+      if (each > 1) continue
+      for (const crashAtMs of crashesAtMs) {
+        const repeated = repeatedAfter(arrivals, tag, crashAtMs)
+        this.#mostRepeated = Math.max(this.#mostRepeated, repeated)
+        if (repeated > MAX_REPEATED) told(`${repeated} requests were repeated after one crash`)
+      }
     }
   }
 

@@ -33,6 +33,8 @@ export const NO_HOST = ''
 
 /** Starts lie a little further apart than the rate says, so that some that were late can be made up for. */
 const SPACING = 1.02
+/** Of a spacing: what is due by a sum of spacings is due by their quotient, too. */
+const ROUNDING = 0.001
 /** In so long there are never more than the rate says for a second: the rest is for the way to the host. */
 const WINDOW_MS = 1_010
 /** What came later than this is not made up for: a host is not to have it all at once. */
@@ -91,7 +93,7 @@ export class LimitedHosts implements HostGate {
     if (free <= 0) return 0
     if (state === undefined) return 1
     if (state.nextMs > nowMs) return 0
-    const due = Math.floor((nowMs - this.#dueBy(state, nowMs)) / this.#spacingMs) + 1
+    const due = Math.floor((nowMs - this.#dueBy(state, nowMs)) / this.#spacingMs + ROUNDING) + 1
     return this.#withinWindow(state, nowMs, Math.min(free, due))
   }
 

@@ -4,7 +4,6 @@
  */
 
 import { join } from 'node:path'
-import { PrismaBetterSqlite3 } from '@prisma/adapter-better-sqlite3'
 import type Database from 'better-sqlite3'
 import type { Json } from '../domain/batch.js'
 import type { ComparedRun, ComparisonRecord } from '../domain/comparison.js'
@@ -13,27 +12,15 @@ import type { StageLink } from '../domain/hand-over.js'
 import type { ComparisonKey, RunKey } from '../domain/ids.js'
 import { IndexSet } from '../domain/indexset.js'
 import type { RunRecord } from '../domain/run.js'
-import { StorageError } from '../domain/storage.js'
 import type { TaskRecord } from '../domain/task.js'
 import type { LaneTimeline } from '../domain/timeline.js'
-import { sweepUploads } from '../files/uploads.js'
 import { toComparisonLaunch } from './comparison-launches.js'
 import { ComparisonRows } from './comparisons.js'
-import {
-  databasePath,
-  describeOpenError,
-  type Lock,
-  lockDatabase,
-  lockFolder,
-  openReader,
-  prepareDatabase,
-} from './database.js'
-import { StoreError } from './errors.js'
-import { PrismaClient } from './generated/client.js'
-import { findEarlier, insertRun, rehearseLaunch, runsOf } from './launches.js'
+import type { Lock } from './database.js'
+import type { PrismaClient } from './generated/client.js'
+import { findEarlier, insertRun, runsOf } from './launches.js'
 import { LogSync, syncLog } from './log-sync.js'
-import { applyMigrations } from './migrations.js'
-import { Reader } from './reader.js'
+import type { Reader } from './reader.js'
 import type { ReaderMethods } from './reader-entry.js'
 import { toRetryLaunch } from './retry-launches.js'
 import { toRunRecord } from './rows.js'
@@ -65,103 +52,17 @@ import type {
   TaskOrder,
   TimeColumn,
 } from './store.js'
-import { bodiesFolder, StoredBodies } from './stored-bodies.js'
+import type { StoredBodies } from './stored-bodies.js'
 import { TaskLists } from './task-lists.js'
 import type { StoreThread } from './thread.js'
 import { databaseCodeOf, isLocked, mayBeFull, proveRoom, toStorageError } from './trouble.js'
-import { Writer } from './writer.js'
-
-export interface StoreOptions {
-  /** The database, file:… */
-  url: string
-  /** The folder of the data: this process has it alone. Bodies are stored below it. */
-  dataDir: string
-  /** The folder of Prisma's migrations. */
-  migrationsDir: string
-  /** The compiled writer-entry.js and reader-entry.js: a thread starts from JavaScript, wherever this file was loaded from. */
-  writerEntry: URL
-  readerEntry: URL
-  /** The folder of the files of file sources. */
-  uploadsDir: string
-}
+import type { Writer } from './writer.js'
 
 /** Outputs taken from the reader's thread at a time, so that receiving them never holds the main thread up for long. */
 const OUTPUTS_AT_ONCE = 10_000
 
-/**
- * Opens the database for this process alone, brings it up to the last migration and starts the threads. Rejects with a
- * StoreError that says what is wrong.
- */
-export async function createStore(options: StoreOptions): Promise<Store> {
-  const path = databasePath(options.url)
-  // What has been opened so far, to be closed in reverse where the next thing fails.
-  const opened: (() => unknown)[] = []
-  try {
-    const lock = lockDatabase(path)
-    opened.push(() => lock.release())
-    const folder = lockFolder(options.dataDir)
-    opened.push(() => folder.release())
-    const bodiesDir = bodiesFolder(options.dataDir)
-    prepareDatabase(path)
-    await applyMigrations(options)
-    const writer = await Writer.start(options.writerEntry, {
-      databasePath: path,
-      bodiesDir,
-      uploadsDir: options.uploadsDir,
-    })
-    opened.push(() => writer.close())
-    const reader = new Reader('store-reader', options.readerEntry, path)
-    opened.push(() => reader.close())
-    await reader.thread.call('ready')
-    const db = openReader(path)
-    opened.push(() => db.close())
-    const prisma = await connectPrisma(path)
-    await forgetLostFiles(prisma, options.uploadsDir)
-    return new PrismaStore({
-      path,
-      prisma,
-      writer,
-      reader,
-      lines: new Reader('store-lines', options.readerEntry, path),
-      db,
-      bodies: new StoredBodies(db, bodiesDir),
-      locks: [folder, lock],
-      uploadsDir: options.uploadsDir,
-    })
-  } catch (error) {
-    for (const close of opened.reverse()) await close()
-    throw describeOpenError(path, await fullAtStart(path, error))
-  }
-}
-
-/** The same error, or one that says that there is no room: it may be hidden in what was made of it. */
-async function fullAtStart(path: string, error: unknown): Promise<unknown> {
-  const trouble = await toStorageError(path, error instanceof StoreError && error.cause ? error.cause : error)
-  if (!(trouble instanceof StorageError && trouble.code === 'FULL')) return error
-  return new StoreError('FULL', `the server cannot start: ${trouble.message}`, { cause: error })
-}
-
-async function connectPrisma(path: string): Promise<PrismaClient> {
-  // No wait for a lock on the main thread: the writer lets it in, see WriteGate.
-  const adapter = new PrismaBetterSqlite3({ url: path, timeout: 0 }, { timestampFormat: 'unixepoch-ms' })
-  const prisma = new PrismaClient({ adapter })
-  await prisma.$queryRawUnsafe('PRAGMA synchronous = NORMAL')
-  // Transactions with savepoints would write to a temporary file, on a disk of its own that may be full.
-  await prisma.$queryRawUnsafe('PRAGMA temp_store = MEMORY')
-  // Checkpoints are the writer's.
-  await prisma.$queryRawUnsafe('PRAGMA wal_autocheckpoint = 0')
-  await rehearseLaunch(prisma)
-  return prisma
-}
-
-/** A crash between two steps leaves files without a run, or what is known of the file of a run that has been deleted. */
-async function forgetLostFiles(prisma: PrismaClient, uploadsDir: string): Promise<void> {
-  await prisma.$executeRaw`DELETE FROM "SourceFile" WHERE "runId" NOT IN (SELECT "id" FROM "Run")`
-  const rows = await prisma.sourceFile.findMany({ select: { file: true }, distinct: ['file'] })
-  await sweepUploads(uploadsDir, new Set(rows.map(({ file }) => file)))
-}
-
-interface Parts {
+/** What has been opened, and is closed with the store. */
+export interface StoreParts {
   /** Of the database. */
   path: string
   prisma: PrismaClient
@@ -177,8 +78,8 @@ interface Parts {
   uploadsDir: string
 }
 
-class PrismaStore implements Store {
-  readonly #parts: Parts
+export class PrismaStore implements Store {
+  readonly #parts: StoreParts
   readonly #tasks: TaskLists
   readonly #runs: RunLists
   readonly #comparisons: ComparisonRows
@@ -187,7 +88,7 @@ class PrismaStore implements Store {
   readonly #log: LogSync
   #closed: Promise<void> | null = null
 
-  constructor(parts: Parts) {
+  constructor(parts: StoreParts) {
     this.#parts = parts
     this.#tasks = new TaskLists(parts.db)
     this.#runs = new RunLists(parts.db)
@@ -261,7 +162,8 @@ class PrismaStore implements Store {
   }
 
   async createRetry(retry: NewRetry): Promise<RunRecord | null> {
-    const id = await this.#parts.writer.createRetry(await toRetryLaunch(retry))
+    const launch = await toRetryLaunch(retry)
+    const id = await this.#writing(() => this.#parts.writer.createRetry(launch))
     return id === null ? null : this.runById(id)
   }
 

@@ -4,7 +4,7 @@
  */
 import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { createStore } from '../../dist/store/prisma.js'
+import { createStore } from '../../dist/store/open.js'
 
 const [path] = process.argv.slice(2)
 const ROWS = 700

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { databasePath, lockDatabase } from '../../../src/store/database.js'
-import { createStore } from '../../../src/store/prisma.js'
+import { createStore } from '../../../src/store/open.js'
 import { databaseFolder, migrationsDir, newRun, openStore } from '../../support/store.js'
 
 let folder: string

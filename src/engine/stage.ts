@@ -3,21 +3,19 @@
 import type { StageSpec } from '../domain/batch.js'
 import type { TaskError } from '../domain/errors.js'
 import type { RunKey } from '../domain/ids.js'
-import type { ResultColumns } from '../domain/results.js'
 import { type LaneKind, type StageKind, slotsOfLane } from '../domain/strategy.js'
 import type { InFlightTask } from '../domain/task.js'
 import type { Lane, LaneCosts } from '../lanes/lane.js'
 import type { ResultBlock } from '../lanes/protocol.js'
 import { Alarm } from './alarm.js'
-import { Attempts } from './attempts.js'
 import { BoundedSupply } from './bounded-supply.js'
 import { StrategyChoice } from './choice.js'
 import { toColumns } from './columns.js'
 import { Demand } from './demand.js'
 import { Granter } from './granter.js'
 import type { HostUser } from './host-state.js'
+import { Intake } from './intake.js'
 import { toJobSpec } from './job.js'
-import { type BlockFrame, type TimeBase, toEntry } from './ledger.js'
 import { judgeDeath } from './obituary.js'
 import { concurrencyOf, type StagePlan } from './plan.js'
 import type { ScheduledRun } from './scheduler.js'
@@ -30,16 +28,14 @@ import type { Supply } from './supply.js'
 /** A run gives up when this many lanes in a row died before they had done anything. */
 const MAX_STILLBORN_LANES = 5
 
-/** What a block of rows needs that is not the same for all of the stage. */
-type Frame = Omit<BlockFrame, 'stage' | 'readyAts' | keyof TimeBase>
-
-export class StageExecution implements ScheduledRun, SessionListener {
+export class StageExecution implements ScheduledRun, SessionListener, HostUser {
   /** The stage after it, which is told of what leaves this one. */
   next: StageExecution | null = null
+  /** What is to be carried out, and what of it has come. */
+  readonly items: StageItems
   readonly #work: StageSpec
-  readonly #items: StageItems
   readonly #pending: Supply
-  readonly #attempts: Attempts
+  readonly #intake: Intake
   readonly #sessions: Sessions
   readonly #demand: Demand
   readonly #granter: Granter
@@ -64,8 +60,8 @@ export class StageExecution implements ScheduledRun, SessionListener {
     const { plan, setting } = options
     const { clock, store } = setting
     this.#work = record.spec.stages[index]!
-    this.#items = this.#createItems(store)
-    const { supply } = this.#items
+    this.items = this.#createItems(store)
+    const { supply } = this.items
     const isLast = index === record.spec.stages.length - 1
     this.#pending = isLast ? supply : new BoundedSupply(supply, () => this.#room)
     this.#sessions = new Sessions({
@@ -87,13 +83,14 @@ export class StageExecution implements ScheduledRun, SessionListener {
     })
     this.#granter = this.#createGranter()
     this.#choice = this.#chooser()
-    this.#attempts = new Attempts({
-      spec: record.spec,
-      stage: this.#work,
+    this.#intake = new Intake({
+      run,
+      stage: index,
       pending: this.#pending,
-      clock,
-      random: () => setting.random(),
-      methodOf: (item) => this.#granter.methodOf(item),
+      items: this.items,
+      granter: this.#granter,
+      setting,
+      next: () => this.next?.items ?? null,
     })
     this.#backoff = new Alarm(clock, () => this.#onDue())
   }
@@ -125,6 +122,21 @@ export class StageExecution implements ScheduledRun, SessionListener {
   /** Tasks in service, as far as can be told without asking the lanes. */
   get running(): number {
     return this.#sessions.running
+  }
+
+  get hasKin(): boolean {
+    return this.run.record.spec.stages.length > 1
+  }
+
+  get holdsLane(): boolean {
+    return this.#sessions.slots > 0
+  }
+
+  /** How many more it could have in flight now: on the lanes that it holds, or on those that it would get. */
+  get spare(): number {
+    if (!this.#goesOn) return 0
+    const { slots, claimed } = this.#sessions
+    return Math.max(0, Math.min(this.#room, slots > 0 ? slots - claimed : this.execution.concurrency))
   }
 
   /** How it is executed now. */
@@ -246,10 +258,7 @@ export class StageExecution implements ScheduledRun, SessionListener {
   /** The run has come to its end: what waits for another attempt has failed. */
   close(): void {
     this.#choice?.end()
-    if (this.run.phase !== 'ending') return
-    for (const block of this.#attempts.abandon(this.run.times.runStartedAt, this.run.isCancelled)) {
-      this.#record(block.columns, { ...block, dropped: null, laneCpuMs: 0, reduction: null })
-    }
+    if (this.run.phase === 'ending') this.#intake.abandon()
   }
 
   /** Aborts what is in service. */
@@ -267,7 +276,7 @@ export class StageExecution implements ScheduledRun, SessionListener {
     this.#choice?.observe(block, session.slots)
     const { columns, laneCpuMs, laneLoad, reduction, unreadable } = block
     const heldUntilMs = unreadable === undefined ? null : this.#granter.postpone(unreadable)
-    this.#take(columns, { lane: session.lane.name, laneCpuMs, laneLoad, reduction, heldUntilMs })
+    this.#intake.take(columns, { lane: session.lane.name, laneCpuMs, laneLoad, reduction, heldUntilMs })
     // Of fetches the others may have been waiting longer for the room that this makes.
     if (this.#work.kind === 'COMPUTE') this.#fill(session)
     // What it leaves free is the others'.
@@ -285,7 +294,7 @@ export class StageExecution implements ScheduledRun, SessionListener {
     const { ended, givenBack } = judgeDeath(death, { timeoutMs, nowMs: this.options.setting.clock.epochMs() })
     for (const { index, attempt } of givenBack) this.#pending.giveBack(index, attempt)
     if (ended.length > 0)
-      this.#take(toColumns(ended), { lane: session.lane.name, laneCpuMs: 0, reduction: null, heldUntilMs: null })
+      this.#intake.take(toColumns(ended), { lane: session.lane.name, laneCpuMs: 0, reduction: null, heldUntilMs: null })
     this.#sessions.remove(session)
     if (!session.hasReported && ended.length === 0 && death.killedFor === null) this.#countStillborn(death.error)
     this.#afterResults()
@@ -304,12 +313,11 @@ export class StageExecution implements ScheduledRun, SessionListener {
       concurrency: plan.live.concurrency,
       clock: setting.clock,
       isFull: () => setting.recorder.full,
-      onEnded: (columns) =>
-        this.#record(columns, { lane: null, laneCpuMs: 0, reduction: null, dropped: null, histories: [] }),
+      onEnded: (columns) => this.#intake.skip(columns),
       onChanged: () => this.#onDue(),
       onUnreadable: (error) => run.fail(error),
       hosts: setting.hosts,
-      user: this.#hostUser(),
+      user: this,
       recall: () => this.#sessions.recall(),
     })
   }
@@ -319,41 +327,15 @@ export class StageExecution implements ScheduledRun, SessionListener {
     return this.run.phase === 'waiting' || this.run.phase === 'running'
   }
 
-  /** The stage, as hosts see it. */
-  #hostUser(): HostUser {
-    const stage = this
-    return {
-      key: this.key,
-      hasKin: this.run.record.spec.stages.length > 1,
-      priority: this.priority,
-      get holdsLane() {
-        return stage.#sessions.slots > 0
-      },
-      get spare() {
-        return stage.#spare
-      },
-      get running() {
-        return stage.#sessions.running
-      },
-    }
-  }
-
-  /** How many more it could have in flight now: on the lanes that it holds, or on those that it would get. */
-  get #spare(): number {
-    if (!this.#goesOn) return 0
-    const { slots, claimed } = this.#sessions
-    return Math.max(0, Math.min(this.#room, slots > 0 ? slots - claimed : this.execution.concurrency))
-  }
-
   /** How many more may be handed out, so that there is room for them in the next stage. */
   get #room(): number {
-    const room = this.next === null ? Number.POSITIVE_INFINITY : this.next.#items.room
+    const room = this.next === null ? Number.POSITIVE_INFINITY : this.next.items.room
     return room - this.#sessions.outstanding - this.#granter.reading
   }
 
   /** Whether the next stage takes nothing for now. */
   get #isHeldUp(): boolean {
-    return this.next === null ? false : this.next.#items.isShut
+    return this.next === null ? false : this.next.items.isShut
   }
 
   #createGranter(): Granter {
@@ -362,7 +344,7 @@ export class StageExecution implements ScheduledRun, SessionListener {
     return new Granter({
       stage: this.#work,
       concurrency: concurrencyOf(spec, this.#work),
-      inputs: this.#items.inputs,
+      inputs: this.items.inputs,
       plan: options.plan.live,
       pending: this.#pending,
       clock: options.setting.clock,
@@ -438,37 +420,6 @@ export class StageExecution implements ScheduledRun, SessionListener {
     this.#fill(session)
     this.#sessions.settle(session)
     this.#afterResults()
-  }
-
-  #take(
-    columns: ResultColumns,
-    {
-      heldUntilMs,
-      ...from
-    }: Pick<Frame, 'laneCpuMs' | 'laneLoad' | 'reduction'> & { lane: string; heldUntilMs: number | null },
-  ): void {
-    const { phase, times } = this.run
-    if (columns.errors.some(({ error }) => error.code === 'BODY_NOT_STORED')) this.options.setting.onNoRoom()
-    this.#pending.started(columns)
-    this.#pending.reported(columns)
-    const { dropped, histories, failed } = this.#attempts.judge(columns, {
-      heldUntilMs,
-      lane: from.lane,
-      runStartedAt: times.runStartedAt,
-      ending: phase === 'ending',
-      leaving: phase === 'leaving',
-    })
-    this.#granter.forget(columns)
-    this.#record(columns, { ...from, dropped, histories })
-    this.#pending.ended(columns, dropped)
-    if (failed) this.run.taskFailed()
-  }
-
-  /** The rows go to the disk in the order of their coming: what the next stage ends is never there before what it was made of. */
-  #record(columns: ResultColumns, frame: Frame): void {
-    const readyAts = this.#items.readyAts(columns)
-    this.run.add(toEntry(columns, { ...frame, ...this.run.times, stage: this.index, readyAts }))
-    if (this.next) this.next.#items.takeOver(columns, frame.dropped, this.options.setting.clock.epochMs())
   }
 
   /** Something has come from the stage before, or the one after it has room. */

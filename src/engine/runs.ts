@@ -3,12 +3,12 @@
 import type { Logger } from 'pino'
 import type { Clock } from '../clock.js'
 import type { ItemCounter } from '../counting/counter.js'
-import { functionsOf, type Json } from '../domain/batch.js'
+import type { Json } from '../domain/batch.js'
 import type { ComparedRun, ComparisonRecord } from '../domain/comparison.js'
 import type { Diagnostic } from '../domain/diagnostic.js'
 import type { ComparisonKey, RunKey } from '../domain/ids.js'
 import type { BatchPlan } from '../domain/plan.js'
-import { doneOf, type RunRecord } from '../domain/run.js'
+import type { RunRecord } from '../domain/run.js'
 import type { StrategyCost } from '../domain/strategy-cost.js'
 import type { InFlightTask } from '../domain/task.js'
 import type { LaneTimeline } from '../domain/timeline.js'
@@ -16,7 +16,7 @@ import type { Distribution } from '../domain/timing.js'
 import type { EventBus } from '../events/bus.js'
 import type { FunctionCatalog } from '../functions/function.js'
 import type { LanePool } from '../lanes/lane.js'
-import type { RunFilter, SourceFile, Store, TimeColumn } from '../store/store.js'
+import type { RunFilter, Store, TimeColumn } from '../store/store.js'
 import { Admission } from './admission.js'
 import { Comparisons } from './comparisons.js'
 import { Controls } from './control.js'
@@ -40,24 +40,23 @@ import type {
   RunsOutcome,
   RunView,
 } from './engine.js'
-import { type ExecutionSetting, RunExecution } from './execution.js'
 import { FetchBudget } from './fetch-budget.js'
 import { type HostStatus, Hosts } from './hosts.js'
 import { LaunchChecks } from './launch.js'
 import { Launches } from './launches.js'
 import type { LaunchLimits } from './limits.js'
+import { LiveRuns } from './live-runs.js'
 import { ManyRuns } from './many-runs.js'
-import { lanesAhead, planStage, type StagePlan } from './plan.js'
 import { Planner } from './planning.js'
 import { Prober } from './probe.js'
 import { QueueLimit } from './queue-limit.js'
 import { Recorder } from './recorder.js'
-import { recoverStages, restoreTimes } from './recovery.js'
 import { Retention } from './retention.js'
 import { Retries } from './retries.js'
 import { Scheduler } from './scheduler.js'
 import { CANCEL_GRACE_MS } from './session.js'
-import { NOTHING_RECOVERED, type StageRecovery } from './stage-items.js'
+import { NOTHING_RECOVERED } from './stage-items.js'
+import type { StageSetting } from './staged-run.js'
 import { StorageWatch } from './storage-watch.js'
 import { StrategyCosts } from './strategy-costs.js'
 import { TakeUp } from './take-up.js'
@@ -97,9 +96,7 @@ const MAX_CANCEL_MS = 2 * CANCEL_GRACE_MS
 const MAX_FLUSH_MS = 1_500
 
 export class Runs implements Engine {
-  readonly #live = new Map<RunKey, RunExecution>()
-  /** The files of runs under way, by run id. */
-  readonly #files = new Map<number, SourceFile>()
+  readonly #live: LiveRuns
   readonly #recorder: Recorder
   readonly #scheduler: Scheduler
   readonly #hosts: Hosts
@@ -119,10 +116,7 @@ export class Runs implements Engine {
   readonly #planner: Planner
   readonly #controls: Controls
   readonly #takeUp: TakeUp
-  readonly #setting: ExecutionSetting
-  #nextJob = 1
   #left: Promise<void> | null = null
-  #onRelease = () => {}
 
   constructor(private readonly options: EngineOptions) {
     const { store, clock, bus, lanes, limits } = options
@@ -135,7 +129,7 @@ export class Runs implements Engine {
       log: options.log,
       isStuck: () => this.#recorder.isStuck,
       onOver: () => {
-        this.#pumpAll()
+        this.#live.pump()
         if (!this.#left) this.#takeUp.goOn()
       },
     })
@@ -158,14 +152,14 @@ export class Runs implements Engine {
       clock,
       gatherMs: options.gatherMs,
       onError,
-      onDrained: () => this.#pumpAll(),
+      onDrained: () => this.#live.pump(),
       isInTrouble: () => this.storage.trouble !== null,
     })
     this.#scheduler = new Scheduler({ pool: lanes, clock, maxLanes: limits.maxLanes, onError })
     this.#queue = new QueueLimit({
       maxTasks: limits.maxQueuedTasks,
       waiting: () => this.#queuedTasks,
-      perSecond: () => this.#tasksPerSecond,
+      perSecond: () => this.#live.tasksPerSecond,
     })
     this.#admission = new Admission(this.#queue)
     const launching = {
@@ -175,10 +169,10 @@ export class Runs implements Engine {
       writing: <T>(work: () => Promise<T>) => this.storage.over(work),
       view: (record: RunRecord) => this.view(record),
     }
-    this.#launches = new Launches({ ...launching, execute: (run) => this.#begin(run, []) })
+    this.#launches = new Launches({ ...launching, execute: (run) => this.#live.begin(run, []) })
     this.#retries = new Retries({
       ...launching,
-      execute: (run, leftOut) => this.#begin(run, [{ ...NOTHING_RECOVERED, leftOut }]),
+      execute: (run, leftOut) => this.#live.begin(run, [{ ...NOTHING_RECOVERED, leftOut }]),
     })
     this.#many = new ManyRuns({
       store,
@@ -194,7 +188,7 @@ export class Runs implements Engine {
       hosts: this.#hosts,
       queue: this.#queue,
       admission: this.#admission,
-      execute: (run) => this.#resume(run),
+      execute: (run) => this.#live.resume(run),
       writing: (work) => this.storage.over(work),
       onError,
     })
@@ -202,8 +196,8 @@ export class Runs implements Engine {
       store,
       clock,
       comparisons: this.#comparisons,
-      live: (key) => this.#live.get(key) ?? null,
-      check: (execution) => this.#checkNeeds(execution),
+      live: (key) => this.#live.get(key),
+      check: (execution) => this.#live.checkNeeds(execution),
       trouble: () => this.storage.trouble,
       view: (record) => this.view(record),
     })
@@ -211,34 +205,43 @@ export class Runs implements Engine {
       store,
       comparisons: this.#comparisons,
       storage: this.storage,
-      resume: (record) => this.#resume(record),
+      resume: (record) => this.#live.resume(record),
       log: options.log,
     })
-    this.#setting = {
+    let jobs = 0
+    const setting: StageSetting = {
       clock,
       random: options.random,
       recorder: this.#recorder,
       store,
-      sourceFile: (runId) => this.#files.get(runId) ?? null,
-      bus,
+      sourceFile: (runId) => this.#live.sourceFile(runId),
       fetches,
       hosts: this.#hosts,
-      limits,
       maxOutputBytes: limits.maxOutputBytes,
       laneCosts: (kind) => lanes.costs(kind),
-      nextJob: () => this.#nextJob++,
+      nextJob: () => ++jobs,
       release: (lane) => {
         this.#scheduler.release(lane)
-        this.#onRelease()
+        this.#live.released()
       },
       onNoRoom: () => this.storage.look(),
       onWantChanged: (stage) => this.#scheduler.wantChanged(stage),
-      onEnded: (execution) => this.#forget(execution),
     }
+    this.#live = new LiveRuns({
+      ...options,
+      setting,
+      scheduler: this.#scheduler,
+      comparisons: this.#comparisons,
+      queue: this.#queue,
+      onEnded: (run) => {
+        this.#comparisons.ended(run)
+        this.#controls.ended(run.key)
+      },
+    })
     this.#planner = new Planner({
       ...options,
       limits: { ...limits, cores: options.cores },
-      prober: new Prober({ ...this.#setting, scheduler: this.#scheduler }),
+      prober: new Prober({ ...setting, scheduler: this.#scheduler }),
       refusals: (launch, space, path) => this.#launches.refusals(launch, space, path),
       hostLimit: (host) => this.#hosts.limitOf(host),
       laneCosts: () => lanes.costs('THREAD'),
@@ -267,12 +270,12 @@ export class Runs implements Engine {
     this.#scheduler.stop()
     this.#comparisons.stop()
     this.#retention.stop()
-    for (const execution of this.#live.values()) execution.leave()
+    this.#live.leave()
     const planned = this.#planner.stop()
     const deleted = this.#deletions.stop()
-    await this.#lanesBack(drainMs)
-    for (const execution of this.#live.values()) execution.cancelSessions()
-    await Promise.all([this.#lanesBack(MAX_CANCEL_MS), within(clock, MAX_CANCEL_MS, planned)])
+    await within(clock, drainMs, this.#live.lanesBack())
+    this.#live.cancelSessions()
+    await within(clock, MAX_CANCEL_MS, Promise.all([this.#live.lanesBack(), planned]))
     this.#hosts.stop()
     const flushed = this.#recorder.flushed().then(() => true)
     const [isFlushed] = await Promise.all([within(clock, MAX_FLUSH_MS, flushed), within(clock, MAX_FLUSH_MS, deleted)])
@@ -280,18 +283,6 @@ export class Runs implements Engine {
     if (isFlushed) return
     this.#recorder.stop()
     log.error('what has ended last could not be written: it will run again')
-  }
-
-  /** Resolves when no run holds a lane any more, or the time is up. */
-  #lanesBack(limitMs: number): Promise<unknown> {
-    const isBack = () => [...this.#live.values()].every(({ held }) => held === 0)
-    const back = new Promise<void>((resolve) => {
-      this.#onRelease = () => {
-        if (isBack()) resolve()
-      }
-      this.#onRelease()
-    })
-    return within(this.options.clock, limitMs, back)
   }
 
   launchFetch(input: LaunchFetchInput, space: string): Promise<LaunchOutcome> {
@@ -367,7 +358,7 @@ export class Runs implements Engine {
   }
 
   view(record: RunRecord): RunView {
-    return this.#views.view(record, this.#live.get(record.key) ?? null)
+    return this.#views.view(record, this.#live.get(record.key))
   }
 
   async comparedRuns({ id }: ComparisonRecord): Promise<ComparedRun[]> {
@@ -386,7 +377,7 @@ export class Runs implements Engine {
   }
 
   distribution(run: RunView, stage: number | null, column: TimeColumn): Promise<Distribution> {
-    return this.#views.distribution(run, { stage, column }, this.#live.get(run.record.key) ?? null)
+    return this.#views.distribution(run, { stage, column }, this.#live.get(run.record.key))
   }
 
   timeline(run: RunView, maxSpans: number): Promise<LaneTimeline[]> {
@@ -406,16 +397,12 @@ export class Runs implements Engine {
   }
 
   load(): EngineLoad {
-    let runningTasks = 0
-    let oldest = this.#comparisons.oldestQueuedMs ?? Number.POSITIVE_INFINITY
-    for (const live of this.#live.values()) {
-      runningTasks += live.running
-      if (live.waitsForLane) oldest = Math.min(oldest, live.record.createdAt.getTime())
-    }
+    const none = Number.POSITIVE_INFINITY
+    const oldest = Math.min(this.#comparisons.oldestQueuedMs ?? none, this.#live.oldestQueuedMs ?? none)
     const oldestQueuedMs = Number.isFinite(oldest) ? Math.max(0, this.options.clock.now().getTime() - oldest) : null
     return {
       queuedTasks: this.#queuedTasks,
-      runningTasks,
+      runningTasks: this.#live.runningTasks,
       oldestQueuedMs,
       lanes: this.options.lanes.statuses(),
       storageTrouble: this.storage.trouble,
@@ -431,88 +418,7 @@ export class Runs implements Engine {
   }
 
   get #queuedTasks(): number {
-    let queued = this.#comparisons.queuedTasks
-    for (const { ledger, running } of this.#live.values()) {
-      const { counts } = ledger.visible
-      queued += counts.total - doneOf(counts) - running
-    }
-    return queued
-  }
-
-  get #tasksPerSecond(): number {
-    let perSecond = 0
-    for (const { meters } of this.#live.values()) perSecond += meters.run.perSecond()
-    return perSecond
-  }
-
-  /** What lanes must know of the file of a run. */
-  async #findFile({ id, spec }: RunRecord): Promise<void> {
-    const file = spec.source.kind === 'file' ? await this.options.store.sourceFile(id) : null
-    if (file) this.#files.set(id, file)
-  }
-
-  /** Carries out what was just written down. While the server leaves that is left to the next one. */
-  async #begin(run: RunRecord, recovery: readonly StageRecovery[]): Promise<void> {
-    await this.#findFile(run)
-    if (this.#left) this.#queue.keep(run.counts.total)
-    else this.#execute(new RunExecution(run, this.#plans(run), this.#setting, recovery))
-  }
-
-  async #resume(record: RunRecord): Promise<void> {
-    const { store } = this.options
-    await this.#findFile(record)
-    const recovery = await recoverStages(store, record)
-    const execution = new RunExecution(record, this.#plans(record), this.#setting, recovery)
-    await restoreTimes(store, record, execution.ledger)
-    // The server has begun to leave meanwhile: the next one takes it up.
-    if (this.#left) return
-    this.#execute(execution)
-    execution.takeUp()
-    if (record.status !== 'PAUSED') this.#checkNeeds(execution)
-  }
-
-  /** What a run needs, and is not there any more, has it fail. */
-  #checkNeeds(execution: RunExecution): void {
-    const { functions, log } = this.options
-    const { record } = execution
-    const { source } = record.spec
-    if (source.kind === 'file' && !this.#files.has(record.id)) {
-      log.warn({ run: record.key }, 'a run cannot go on: nothing is known of its file')
-      execution.fail({ code: 'INVALID_INPUT', message: 'nothing is known of its file any more', retryable: false })
-    }
-    const missing = functionsOf(record.spec).find((name) => !functions.has(name))
-    if (missing === undefined) return
-    log.warn({ run: record.key, function: missing }, 'a run cannot go on: its function is gone')
-    const message = `there is no function "${missing}" any more`
-    execution.fail({ code: 'FUNCTION_ERROR', message, retryable: false })
-  }
-
-  #execute(execution: RunExecution): void {
-    this.#live.set(execution.key, execution)
-    execution.enter()
-    for (const stage of execution.stages) this.#scheduler.add(stage)
-    this.options.bus.runChanged(execution.key)
-  }
-
-  #forget(execution: RunExecution): void {
-    this.#live.delete(execution.key)
-    this.#files.delete(execution.record.id)
-    for (const stage of execution.stages) this.#scheduler.remove(stage)
-    this.#comparisons.ended(execution.record)
-    this.#controls.ended(execution.key)
-  }
-
-  #plans(record: RunRecord): StagePlan[] {
-    const plans = Array.from(record.spec.stages.keys(), (stage) => planStage(record, stage, this.options.limits))
-    // What a comparison's run has for itself is not to be shared with lanes that start.
-    if (this.#comparisons.isMeasuring || record.status === 'PAUSED') return plans
-    for (const [kind, count] of lanesAhead(plans)) this.options.lanes.warm(kind, count)
-    return plans
-  }
-
-  #pumpAll(): void {
-    for (const execution of this.#live.values()) execution.pump()
-    this.#scheduler.balance()
+    return this.#comparisons.queuedTasks + this.#live.queuedTasks
   }
 }
 

@@ -100,7 +100,7 @@ describe('retryRun', () => {
       progress: { total: 15, succeeded: 10, failed: 5, queued: 0 },
     })
     const launched = await retry(id)
-    expect(launched).toMatchObject({ deduplicated: false, run: { status: 'QUEUED' }, userErrors: [] })
+    expect(launched).toMatchObject({ deduplicated: false, userErrors: [] })
     const again = await api.start(Promise.resolve(launched))
     expect(await api.ended(again)).toBe('SUCCEEDED')
     expect(await progressOf(again)).toMatchObject({ progress: { total: 5, succeeded: 5 } })

@@ -155,7 +155,7 @@ export class Runs implements Engine {
       onDrained: () => this.#live.pump(),
       isInTrouble: () => this.storage.trouble !== null,
     })
-    this.#scheduler = new Scheduler({ pool: lanes, clock, maxLanes: limits.maxLanes, onError })
+    this.#scheduler = new Scheduler({ ...options, pool: lanes, maxLanes: limits.maxLanes, onError })
     this.#queue = new QueueLimit({
       maxTasks: limits.maxQueuedTasks,
       waiting: () => this.#queuedTasks,

@@ -87,6 +87,8 @@ interface Options {
   pool: LanePool
   clock: Clock
   maxLanes: number
+  /** Those that the server may use. */
+  cores: number
   onError(error: unknown): void
 }
 
@@ -189,14 +191,14 @@ export class Scheduler {
     this.#countServed()
     if (!this.#solos.isEmpty) this.#solos.update(this.options.clock.monotonicMs(), this.#others())
     this.#soloAlarm.set(this.#solos.isEmpty ? null : this.#solos.dueMs)
-    const { maxLanes } = this.options
+    const { maxLanes, cores } = this.options
     const free = maxLanes - this.#starting - [...this.#served].reduce((sum, { run }) => sum + run.held, 0)
     // Whose turn it is gets the free lanes first, whoever came first.
     const served = Array.from(this.#served, (seat) => ({ seat, claim: this.#claimOf(seat) }))
     const places = [...served, ...this.#nextWaiting()]
     places.sort((a, b) => byStageTurn(a.claim, b.claim))
     const claims = places.map(({ claim }) => claim)
-    const shares = allocateLanes(claims, maxLanes)
+    const shares = allocateLanes(claims, { lanes: maxLanes, cores })
     let left = free
     places.forEach(({ seat }, at) => {
       left -= this.#moveTowards(seat, shares[at]!, left)
@@ -393,6 +395,7 @@ function toClaim({ run, account, priority, servedMs, stageMs }: Seat): Claim {
     key: run.key,
     priority,
     want: run.want,
+    computes: run.workKind === 'COMPUTE',
     servedMs: servedMs - heldByRun * TURN_MS,
     stageMs: stageMs - run.held * TURN_MS,
   }

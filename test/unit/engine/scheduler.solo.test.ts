@@ -21,6 +21,7 @@ class World {
     pool: this.pool,
     clock: this.clock,
     maxLanes: MAX_LANES,
+    cores: MAX_LANES,
     onError: (error) => {
       throw error
     },

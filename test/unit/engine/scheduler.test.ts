@@ -94,12 +94,12 @@ async function settle(): Promise<void> {
   for (let turn = 0; turn < 5; turn += 1) await new Promise<void>((resolve) => setImmediate(resolve))
 }
 
-function setup(maxLanes: number) {
+function setup(maxLanes: number, cores = maxLanes) {
   const clock = new ManualClock()
   const pool = new FakeLanePool(() => clock.epochMs(), maxLanes)
   const errors: string[] = []
   const onError = (error: unknown) => void errors.push((error as Error).message)
-  const scheduler = new Scheduler({ pool, clock, maxLanes, onError })
+  const scheduler = new Scheduler({ pool, clock, maxLanes, cores, onError })
   const add = async (...added: Run[]) => {
     for (const run of added) {
       run.scheduler = scheduler
@@ -158,6 +158,25 @@ describe('Scheduler', () => {
     await settle()
     expect(held([first, second])).toEqual([2, 2])
     expect(first.retiring).toBe(0)
+  })
+
+  it('takes lanes back that would compute on the cores of a higher priority, also where there are more lanes', async () => {
+    const { add, scheduler } = setup(32, 2)
+    const [low, high] = [new Run(2), new Run(2, 1)]
+    await add(low)
+    await add(high)
+    expect([low.retiring, held([low, high])]).toEqual([2, [2, 2]])
+    low.yield()
+    await settle()
+    expect(held([low, high])).toEqual([0, 2])
+    // It has less to do now than there are cores.
+    high.want = 1
+    await settle()
+    expect(high.retiring).toBe(1)
+    high.yield()
+    await settle()
+    expect(held([low, high])).toEqual([1, 1])
+    scheduler.stop()
   })
 
   it('lets a run keep the lanes that it was to give back, when the other wants them no more', async () => {

@@ -3,6 +3,7 @@
 import type { Dispatcher } from 'undici'
 import type { FetchRequest } from '../domain/batch.js'
 import { isRetryableStatus, TaskFailure } from '../domain/errors.js'
+import { MAX_RETRY_AFTER_MS } from '../domain/retry.js'
 import type { Abortable, AbortGroup } from './aborts.js'
 import { type BodyLimits, tooLarge } from './body.js'
 import { type Coding, parseContentEncoding } from './decoding.js'
@@ -97,7 +98,9 @@ export class Exchange implements HopListener, Abortable {
       return { codings: [], maxBytes: MAX_REDIRECT_BODY_BYTES, keepBytes: null, fileStem: null }
     }
     if (!this.#isOk(status)) {
-      this.#verdict ??= new TaskFailure('HTTP_STATUS', `answered with status ${status}`, isRetryableStatus(status))
+      const isFarOff = (this.#retryAfterMs ?? 0) > MAX_RETRY_AFTER_MS
+      const message = `answered with status ${status}${isFarOff ? ', with a Retry-After of more than an hour' : ''}`
+      this.#verdict ??= new TaskFailure('HTTP_STATUS', message, isRetryableStatus(status))
     }
     return this.#bodyLimits(headers)
   }

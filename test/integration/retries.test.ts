@@ -24,7 +24,7 @@ interface Task {
   fetch: { status: number | null } | null
 }
 
-const FIELDS = `index status attempts startedMs serviceMs lane error { code retryable } output fetch { status }
+const FIELDS = `index status attempts startedMs serviceMs lane error { code message retryable } output fetch { status }
   history { number startedMs serviceMs lane error { code message retryable } }`
 
 /** The first wait is a random share of a millisecond: retries follow at once. */
@@ -178,7 +178,8 @@ describe('Retry-After', () => {
   it('that is longer than an hour fails the task at once', async () => {
     const url = `${elsewhere.url}/flaky?fails=1&code=503&retryAfter=3601&case=long`
     const [task] = await fetched([{ url }])
-    expect(task).toMatchObject({ status: 'FAILED', attempts: 1, error: { code: 'HTTP_STATUS' } })
+    const message = 'answered with status 503, with a Retry-After of more than an hour'
+    expect(task).toMatchObject({ status: 'FAILED', attempts: 1, error: { code: 'HTTP_STATUS', message } })
   })
 })
 

@@ -49,11 +49,7 @@ async function serve(config: Parameters<typeof startApp>[0]): Promise<void> {
     process.exit(1)
   }
   process.on('uncaughtException', fatal)
-  const app = await startApp(config, log).catch((error: unknown) => {
-    if (error instanceof ConfigError) throw error
-    log.fatal({ err: error }, error instanceof Error ? error.message : 'the server could not start')
-    process.exit(1)
-  })
+  const starting = startApp(config, log)
   let leavingSinceMs: number | null = null
   const leave = (signal: NodeJS.Signals) => {
     const now = performance.now()
@@ -68,9 +64,17 @@ async function serve(config: Parameters<typeof startApp>[0]): Promise<void> {
       log.warn('left before all had ended: what was in service runs after the next start')
       dieOf(signal)
     }, config.drainMs + LEAVE_MS)
-    app.close().then(() => process.exit(0), fatal)
+    // A server that cannot start says so by itself.
+    const started = starting.catch(() => null)
+    void started.then((app) => app?.close().then(() => process.exit(0), fatal))
   }
   for (const signal of LEAVE_SIGNALS) process.on(signal, leave)
+  const app = await starting.catch((error: unknown) => {
+    if (error instanceof ConfigError) throw error
+    log.fatal({ err: error }, error instanceof Error ? error.message : 'the server could not start')
+    process.exit(1)
+  })
+  if (leavingSinceMs !== null) return
   // Whatever the level of the log: with port 0 nobody could know the address otherwise.
   log.child({}, { level: 'info' }).info({ url: app.url, version }, `Heddle is listening on ${app.url}`)
 }

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, symlink, unlink } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { drain } from '../support/api.js'
 import { launchComparison } from '../support/comparisons.js'
 import { eventually } from '../support/lanes.js'
 import { type Origin, startOrigin } from '../support/origin.js'
-import { runToEnd, type ServerProcess, startProcess } from '../support/process.js'
+import { beginProcess, runToEnd, type ServerProcess, startProcess } from '../support/process.js'
 import { FUNCTIONS_DIR } from '../support/server.js'
 import { SocketClient } from '../support/socket.js'
 import { bodyOf, openUpload, uploadsIn } from '../support/uploads.js'
@@ -67,6 +67,12 @@ function isAlive(pid: number): boolean {
   } catch {
     return false
   }
+}
+
+/** Whether the process does something of its own on the signal. */
+function listensTo(pid: number, signal: NodeJS.Signals): boolean {
+  const [, caught = ''] = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
+  return ((BigInt(`0x${caught}`) >> BigInt(constants.signals[signal] - 1)) & 1n) === 1n
 }
 
 /** What is under way when the server is told to leave; answers when it has begun. */
@@ -133,6 +139,14 @@ describe('a server that is told to leave', () => {
     expect((await fetch(`${server.url}/ready`)).status).toBe(200)
     // What goes on now would hold up nobody either.
     expect(await server.end('SIGINT')).toMatchObject({ code: 0, signal: null, stderr: '' })
+  })
+
+  it('leaves with 0 also before it listens, and the next one can begin', async () => {
+    const begun = beginProcess({ HEDDLE_DATA_DIR: dataDir })
+    // Node.js listens to the others for reasons of its own.
+    await eventually(() => listensTo(begun.pid, 'SIGHUP'))
+    expect(await begun.end('SIGTERM')).toMatchObject({ code: 0, signal: null, stderr: '' })
+    server = await start()
   })
 
   it('leaves as well where its terminal is closed', async () => {

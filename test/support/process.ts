@@ -100,9 +100,10 @@ export interface ServerProcess {
 }
 
 /** A server that may be ended before it listens. */
-export function beginProcess(settings: Environment): Pick<ServerProcess, 'end'> {
+export function beginProcess(settings: Environment): Pick<ServerProcess, 'end' | 'pid'> {
   const program = new Program(PRODUCT, { PORT: '0', ...settings })
   return {
+    pid: program.child.pid ?? Number.NaN,
     end(signal) {
       program.child.kill(signal)
       return program.exit

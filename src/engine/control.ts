@@ -127,7 +127,10 @@ export class Controls {
     // Who comes second waits for the same end.
     if (event === RunEvent.CANCEL) return { execution }
     if (execution.isEnding)
-      return refusal('INVALID_STATE', `the run is ${execution.status} and about to end: ${expected(event)}`)
+      return refusal(
+        'INVALID_STATE',
+        `the run is ${execution.ledger.visible.status} and about to end: ${expected(event)}`,
+      )
     return canHappen(execution.status, event) ? { execution } : impossible(event, execution.status)
   }
 

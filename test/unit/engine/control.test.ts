@@ -275,6 +275,15 @@ describe('pauseRun', () => {
     ])
   })
 
+  it('is told the state that is on disk where all has ended and cannot be written yet', async () => {
+    const world = new World()
+    const key = await world.compute({ items: 1 })
+    world.store.autoCommit = false
+    for (const lane of world.pool.busy) await world.end(lane, OK)
+    const told = 'INVALID_STATE the run is RUNNING and about to end: expected QUEUED or RUNNING'
+    expect(codesOf(await world.runs.pauseRun(key))).toEqual([told])
+  })
+
   it('has the stages of a pipeline stand still together', async () => {
     const world = new World()
     const key = await world.pipeline({ items: 6, options: { concurrency: 1 } })

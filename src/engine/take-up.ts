@@ -31,7 +31,7 @@ export class TakeUp {
   /** Rejects with any fault that is no trouble of the disk. */
   async start(): Promise<void> {
     const unfinished = await this.options.store.unfinishedRuns()
-    await this.#takeUp(unfinished.map((record) => ({ ...record, sequence: record.sequence + SEQUENCE_LEAP })))
+    await this.#takeUp(unfinished.map(toTakenUp))
   }
 
   /** The disk can be written again. */
@@ -73,4 +73,12 @@ export class TakeUp {
       })),
     )
   }
+}
+
+function toTakenUp(record: RunRecord): RunRecord {
+  const sequence = record.sequence + SEQUENCE_LEAP
+  if (record.startedAt === null) return { ...record, sequence }
+  // Its first task started then, also where the server's end has left nothing of that.
+  const firstStartMs = Math.min(record.times.firstStartMs ?? 0, 0)
+  return { ...record, sequence, times: { ...record.times, firstStartMs } }
 }

@@ -201,6 +201,18 @@ describe('Runs, progress', () => {
     expect((await world.view(key)).progress).toMatchObject({ running: 2, queued: 1 })
   })
 
+  it('counts the time before a crash that has left nothing of it', async () => {
+    const world = new World()
+    const key = await world.compute({ items: 1 })
+    expect(world.record(key).startedAt).not.toBeNull()
+    await world.pass(5_000)
+    await world.crash()
+    await world.pass(1_000)
+    for (const lane of world.pool.busy) await world.end(lane, OK)
+    // Its second start is the first one of which something is known, and it took a millisecond.
+    expect(world.record(key).times).toMatchObject({ firstStartMs: 0, lastEndMs: 5_001 })
+  })
+
   it('never lets the sequence go back over two crashes with no commit in between', async () => {
     const world = new World()
     const key = await world.compute({ items: 3 })

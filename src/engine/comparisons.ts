@@ -42,6 +42,8 @@ interface Options {
   admission: Admission
   /** Carries the run out, from where it is. */
   execute(run: RunRecord): Promise<void>
+  /** Writes something new down: not while the disk is in trouble. */
+  creating<T>(work: () => Promise<T>): Promise<T>
   /** Does what writes, and takes note where it fails. */
   writing<T>(work: () => Promise<T>): Promise<T>
   onError(error: unknown): void
@@ -205,7 +207,7 @@ export class Comparisons {
     let isKept = false
     try {
       const comparison = this.#toNew(checked, space)
-      const created = await this.options.writing(() => this.options.store.createComparison(comparison))
+      const created = await this.options.creating(() => this.options.store.createComparison(comparison))
       isKept = created.outcome === 'created'
       return created
     } finally {

@@ -17,6 +17,8 @@ interface Options {
   clock: Clock
   queue: Pick<QueueLimit, 'refusal'>
   admission: Admission
+  /** Writes something new down: not while the disk is in trouble. */
+  creating<T>(work: () => Promise<T>): Promise<T>
   /** Does what writes, and takes note where it fails. */
   writing<T>(work: () => Promise<T>): Promise<T>
   /** Carries a run out that has just been written down. */
@@ -59,7 +61,7 @@ export class Launches {
   }
 
   async #create(launch: CheckedLaunch, space: string): Promise<CreatedRun> {
-    const { store, clock, execute, writing } = this.options
+    const { store, clock, execute, creating } = this.options
     const { spec, items, upload } = launch
     const idempotency = idempotencyOf(launch, space)
     const settle = upload?.hold()
@@ -67,7 +69,7 @@ export class Launches {
     try {
       const key = toRunKey(randomUUID())
       const run = { key, spec, items, file: fileOf(launch), idempotency, createdAt: clock.now() }
-      const created = await writing(() => store.createRun(run))
+      const created = await creating(() => store.createRun(run))
       isKept = created.outcome === 'created'
       if (isKept) await execute(created.run)
       return created

@@ -17,6 +17,8 @@ interface Options {
   store: Pick<Store, 'createRetry' | 'settledItems' | 'synced'>
   functions: FunctionCatalog
   queue: QueueLimit
+  /** Writes something new down: not while the disk is in trouble. */
+  creating<T>(work: () => Promise<T>): Promise<T>
   /** Does what writes, and takes note where it fails. */
   writing<T>(work: () => Promise<T>): Promise<T>
   clock: Clock
@@ -54,13 +56,13 @@ export class Retries {
 
   /** Of a run that can be repeated. `policy` null: its own; `path`: of what names it. */
   async repeat(run: RunRecord, policy: RetryPolicy | null, path: Path): Promise<RetryOutcome> {
-    const { store, queue, execute, writing, view } = this.options
+    const { store, queue, execute, creating, writing, view } = this.options
     const tasks = itemsToRepeat(run) * run.spec.stages.length
     const userErrors = this.#missingFunctions(run, path) ?? queue.refusal(tasks, path)
     if (userErrors) return { run: null, userErrors }
     const created = await queue.launching(tasks, async () => {
       const retry = await this.#toNew(run, policy)
-      const record = await writing(() => store.createRetry(retry))
+      const record = await creating(() => store.createRetry(retry))
       if (record) await execute(record, retry.leftOut)
       return record
     })

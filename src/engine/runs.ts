@@ -166,6 +166,7 @@ export class Runs implements Engine {
       ...options,
       queue: this.#queue,
       admission: this.#admission,
+      creating: <T>(work: () => Promise<T>) => this.storage.create(work),
       writing: <T>(work: () => Promise<T>) => this.storage.over(work),
       view: (record: RunRecord) => this.view(record),
     }
@@ -189,6 +190,7 @@ export class Runs implements Engine {
       queue: this.#queue,
       admission: this.#admission,
       execute: (run) => this.#live.resume(run),
+      creating: (work) => this.storage.create(work),
       writing: (work) => this.storage.over(work),
       onError,
     })

@@ -48,6 +48,15 @@ export class StorageWatch {
     }
   }
 
+  /**
+   * The same of something new, which is refused while there is trouble: what is small may find room where what waits does not, and to
+   * go on with that first is what the room is for.
+   */
+  create<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#trouble === null) return this.over(work)
+    return Promise.reject(new StorageError(this.#trouble.code, 'nothing new is taken while the disk is in trouble'))
+  }
+
   /** Whether it was trouble of the disk that a write has failed of: then all is said that there is to say. */
   failed(error: unknown): boolean {
     if (!(error instanceof StorageError)) return false

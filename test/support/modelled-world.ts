@@ -5,6 +5,7 @@ import type { RunKey } from '../../src/domain/ids.js'
 import { Outcome } from '../../src/domain/results.js'
 import { doneOf, isFinalRunStatus, type RunRecord, type RunStatus, stageStates } from '../../src/domain/run.js'
 import { RUN_TRANSITIONS } from '../../src/domain/run-states.js'
+import { StorageError } from '../../src/domain/storage.js'
 import type { ControlOutcome, LaunchOptionsInput } from '../../src/engine/engine.js'
 import type { Runs } from '../../src/engine/runs.js'
 import type { InService } from '../../src/lanes/lane.js'
@@ -51,12 +52,14 @@ export class ModelledWorld extends World {
   async launchModelled(blueprint: Blueprint, options: LaunchOptionsInput): Promise<void> {
     const model = new ModelRun(this.#known.length, blueprint, RANDOM)
     for (const stage of blueprint.stages.keys()) this.functions.add(model.tagOf(stage))
-    const { run, userErrors } = await launchOf(this.runs, model, {
+    const asked = {
       ...options,
       failFast: blueprint.failFast,
       priority: blueprint.priority,
       retry: { maxAttempts: blueprint.maxAttempts },
-    })
+    }
+    if (this.runs.storage.trouble) return this.#refused(launchOf(this.runs, model, asked))
+    const { run, userErrors } = await launchOf(this.runs, model, asked)
     expect(userErrors).toEqual([])
     this.#known.push({ key: run!.record.key, model, rows: [], still: null })
   }
@@ -67,9 +70,15 @@ export class ModelledWorld extends World {
     const twin = this.#known.find((one) => one.model.number === model.number && !this.#hasEnded(one) && one.key !== key)
     if (twin) return
     const expected = isFinalRunStatus(this.record(key).status) ? model.repeated(maxAttempts) : null
+    if (expected && this.runs.storage.trouble) return this.#refused(this.runs.retryRun(key, { maxAttempts }))
     const { run, userErrors } = await this.runs.retryRun(key, { maxAttempts })
     expect(userErrors.map(({ code }) => code)).toEqual(expected ? [] : ['INVALID_STATE'])
     if (expected) this.#known.push({ key: run!.record.key, model: expected, rows: [], still: null })
+  }
+
+  /** A disk that was slow for seconds takes nothing new for a moment. */
+  async #refused(launch: Promise<unknown>): Promise<void> {
+    await expect(launch).rejects.toThrow(StorageError)
   }
 
   #hasEnded({ key }: Pick<Known, 'key'>): boolean {
@@ -372,7 +381,9 @@ export class ModelledWorld extends World {
     }
     expect([...this.store.records.values()].filter(({ status }) => !isFinalRunStatus(status))).toEqual([])
     expect(this.pool.busy).toEqual([])
-    await this.pass(100)
+    // What was slow is taken for trouble of the disk until it has been tried again.
+    await this.pass(2_000)
+    expect(this.runs.storage.trouble).toBeNull()
     expect(this.clock.nextDueMs).toBeNull()
   }
 }

@@ -69,6 +69,23 @@ describe('a disk that cannot be written', () => {
     await world.leave(0)
   })
 
+  it('takes nothing new before it is known to be well, were there room for it, and tells of what is there already', async () => {
+    const world = new World()
+    const source = { range: { from: 0, to: 3, step: 1 } }
+    const launch = (idempotencyKey: string) =>
+      world.runs.launchCompute({ function: 'any', source, options: { idempotencyKey } }, '')
+    const first = await launch('a')
+    world.store.trouble = 'FULL'
+    const refusal = { name: 'StorageError', code: 'FULL' }
+    await expect(launch('b')).rejects.toMatchObject(refusal)
+    world.store.trouble = null
+    await expect(launch('b')).rejects.toMatchObject(refusal)
+    expect(await launch('a')).toMatchObject({ deduplicated: true, run: { record: { key: first.run!.record.key } } })
+    await world.pass(1_000)
+    expect(await launch('b')).toMatchObject({ deduplicated: false, userErrors: [] })
+    await world.leave(0)
+  })
+
   it('has a server that starts take up its runs later', async () => {
     const world = new World()
     const key = await world.compute({ items: 4 })

@@ -299,6 +299,7 @@ describe('changes to many runs', () => {
         options: { priority: 5, lanes: 2, strategy: 'THREADS' },
       }),
     )
+    await api.running(blocker, 2)
     const answer = await change('retryRuns', { labels })
     expect(answer.matched).toBe(3)
     expect(answer.accepted).toBeLessThan(3)

@@ -19,6 +19,7 @@ import { startVitals } from './http/vitals.js'
 import type { LanePool } from './lanes/lane.js'
 import { createLanePool } from './lanes/pool.js'
 import type { Log } from './log.js'
+import { DiskNoteFile } from './store/note-file.js'
 import { createStore } from './store/open.js'
 import type { Store } from './store/store.js'
 import { stagingFolder } from './store/stored-bodies.js'
@@ -132,6 +133,12 @@ async function serve({ config, log, functions, store, lanes, counter }: Parts): 
     limits: { ...config, defaultLanes: config.lanes },
     counter,
     isOwnHost: ownHosts(config),
+    notes: new DiskNoteFile(join(config.dataDir, 'heddle.grants'), (error) => {
+      log.warn(
+        { err: error },
+        'what lanes are granted cannot be noted: a task that ends the server is not found meanwhile',
+      )
+    }),
     uploadPath: (file) => join(uploadsDir(config), file),
   })
   let leaving = false

@@ -36,9 +36,9 @@ export class BoundedSupply implements Supply {
     this.inner.hold()
   }
 
-  take(max: number): Batch | null {
+  take(max: number, slots?: number): Batch | null {
     const count = Math.min(max, this.room())
-    return count > 0 ? this.inner.take(count) : null
+    return count > 0 ? this.inner.take(count, slots) : null
   }
 
   started(starts: Parameters<Supply['started']>[0]): void {

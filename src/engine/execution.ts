@@ -122,6 +122,7 @@ export class RunExecution implements StagedRun {
 
   /** After a restart: what the end of the server cut off is done now. */
   takeUp(): void {
+    for (const stage of this.stages) stage.recordCulprits()
     if (this.record.isCancelRequested) this.cancel()
     else if (this.record.spec.failFast && this.record.counts.failed > 0) this.#end()
     else this.endIfDrained()

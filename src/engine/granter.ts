@@ -97,13 +97,26 @@ export class Granter {
 
   /** Grants as much as the lane has room for; items that are read here follow when they have been. */
   fill(session: LaneSession): void {
-    const { pending, inputs, lends } = this.options
-    const room = this.#isFetch ? this.#fetchRoom(session) : this.#computeRoom(session)
-    const batch = room > 0 ? pending.take(room) : null
-    if (!batch) return
+    // What goes alone leaves room for more; while an input is being read nothing else is.
+    while (this.#fillOnce(session)?.isAlone && session.filling === 0);
+  }
+
+  #fillOnce(session: LaneSession): Batch | null {
+    const { pending, inputs } = this.options
+    const slots = session.slots - session.claimed
+    const most = this.#isFetch ? this.#fetchRoom(session) : this.#computeRoom(session)
+    const room = session.holdsAlone ? Math.min(most, slots) : most
+    const batch = room > 0 ? pending.take(room, slots) : null
+    if (!batch) return null
     if (batch.inputs) this.#grantRead(session, batch, batch.inputs)
     else if (inputs) void this.#grantListed(session, batch, inputs)
-    else session.grant({ ...batch, inputs: null }, lends())
+    else this.#grant(session, batch, null)
+    return batch
+  }
+
+  #grant(session: LaneSession, { isAlone, ...batch }: Batch, inputs: unknown[] | null): void {
+    if (isAlone) session.grantAlone({ ...batch, inputs })
+    else session.grant({ ...batch, inputs }, this.options.lends())
   }
 
   /** Learns from what has ended how long tasks take. */
@@ -186,7 +199,7 @@ export class Granter {
 
   #grantRead(session: LaneSession, batch: Batch, inputs: unknown[]): void {
     if (this.#isFetch && batch.indexes) this.#noteMethods(batch.indexes, inputs)
-    session.grant({ ...batch, inputs }, this.options.lends())
+    this.#grant(session, batch, inputs)
   }
 
   async #grantListed(session: LaneSession, batch: Batch, reading: InputReading): Promise<void> {
@@ -204,7 +217,7 @@ export class Granter {
       const inputs = read.indexes.map((index) => items.get(index) ?? null)
       if (this.#isFetch) this.#noteMethods(read.indexes, inputs)
       // For a loan much more is read than a lane is to have for good.
-      if (mayGrant(session) && lends() === onLoan) session.grant({ ...read.batch, inputs }, onLoan)
+      if (mayGrant(session) && lends() === onLoan) this.#grant(session, read.batch, inputs)
       else this.#giveBack(read.batch, read.indexes)
     }
     onFilled(session)

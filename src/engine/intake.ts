@@ -16,6 +16,8 @@ export interface BlockOrigin extends Pick<Frame, 'laneCpuMs' | 'laneLoad' | 'red
   lane: string
   /** Of the monotonic clock: what was given back waits until then; null where it need not. */
   heldUntilMs: number | null
+  /** Whether none of it is tried again. */
+  isLastAttempt?: boolean
 }
 
 interface Options {
@@ -46,7 +48,7 @@ export class Intake {
   }
 
   /** What a lane has reported, or is to blame for. */
-  take(columns: ResultColumns, { heldUntilMs, ...from }: BlockOrigin): void {
+  take(columns: ResultColumns, { heldUntilMs, isLastAttempt = false, ...from }: BlockOrigin): void {
     const { run, pending, granter, setting } = this.options
     const { phase, times } = run
     if (columns.errors.some(({ error }) => error.code === 'BODY_NOT_STORED')) setting.onNoRoom()
@@ -56,7 +58,7 @@ export class Intake {
       heldUntilMs,
       lane: from.lane,
       runStartedAt: times.runStartedAt,
-      ending: phase === 'ending',
+      ending: phase === 'ending' || isLastAttempt,
       leaving: phase === 'leaving',
     })
     granter.forget(columns)

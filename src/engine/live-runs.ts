@@ -10,6 +10,7 @@ import type { LanePool } from '../lanes/lane.js'
 import type { SourceFile, Store } from '../store/store.js'
 import type { Comparisons } from './comparisons.js'
 import { RunExecution } from './execution.js'
+import type { GrantNotes } from './grant-notes.js'
 import { lanesAhead, type PlanLimits, planStage, type StagePlan } from './plan.js'
 import type { QueueLimit } from './queue-limit.js'
 import { recoverStages, restoreTimes } from './recovery.js'
@@ -27,6 +28,7 @@ interface Options {
   setting: StageSetting
   scheduler: Scheduler
   comparisons: Pick<Comparisons, 'isMeasuring'>
+  notes: Pick<GrantNotes, 'suspectsOf' | 'culpritsOf'>
   queue: Pick<QueueLimit, 'keep'>
   /** It is under way no more. */
   onEnded(run: RunRecord): void
@@ -82,9 +84,9 @@ export class LiveRuns {
 
   /** Carries a run out that is on disk, from where it is. */
   async resume(record: RunRecord): Promise<void> {
-    const { store } = this.options
+    const { store, notes } = this.options
     await this.#findFile(record)
-    const execution = this.#executionOf(record, await recoverStages(store, record))
+    const execution = this.#executionOf(record, await recoverStages(store, record, notes))
     await restoreTimes(store, record, execution.ledger)
     // The server has begun to leave meanwhile: the next one takes it up.
     if (this.#leaving) return

@@ -1,12 +1,14 @@
 /** What a lane was granted and has not reported: an index and the number of its attempt for each. */
 
+import { toStretches } from '../domain/notes.js'
+import type { Stretch } from '../domain/strikes.js'
 import type { Grant } from '../lanes/protocol.js'
 
 /** A grant of fewer items than this is kept item by item. */
 const MIN_STRETCH = 32
 
 /** Items first, first + 1, … of one grant, all at their first attempt. */
-interface Stretch {
+interface Reporting {
   first: number
   left: number
   /** A byte for each, 1 once it is reported: a map of a million numbers is 80 MB of garbage. */
@@ -15,7 +17,7 @@ interface Stretch {
 
 export class Outstanding {
   /** Oldest first, as they are reported. */
-  #stretches: Stretch[] = []
+  #stretches: Reporting[] = []
   /** Attempts by index. */
   readonly #single = new Map<number, number>()
   #size = 0
@@ -50,6 +52,12 @@ export class Outstanding {
     if (stretch.left === 0) this.#stretches = this.#stretches.filter((one) => one !== stretch)
   }
 
+  /** All that is left; of a grant that is kept as one, those that have been reported since may be among it. */
+  stretches(): Stretch[] {
+    const whole = this.#stretches.map(({ first, reported }) => ({ first, count: reported.length }))
+    return [...whole, ...toStretches(this.#single.keys())]
+  }
+
   /** Attempts by index, of all that is left; nothing is left afterwards. */
   takeAll(): Map<number, number> {
     const all = new Map(this.#single)
@@ -65,7 +73,7 @@ export class Outstanding {
   }
 
   /** The one that has the index unreported. */
-  #stretchOf(index: number): Stretch | undefined {
+  #stretchOf(index: number): Reporting | undefined {
     for (const stretch of this.#stretches) {
       const at = index - stretch.first
       if (at >= 0 && at < stretch.reported.length && stretch.reported[at] === 0) return stretch

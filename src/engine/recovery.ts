@@ -1,8 +1,10 @@
 /** Takes up runs that the end of the server cut off: what is known of their stages from the disk. */
 
-import type { IndexSet } from '../domain/indexset.js'
+import { IndexSet } from '../domain/indexset.js'
 import { itemsOf, type RunRecord, stageStates } from '../domain/run.js'
+import type { Culprit } from '../domain/strikes.js'
 import type { Store } from '../store/store.js'
+import type { GrantNotes } from './grant-notes.js'
 import type { Ledger } from './ledger.js'
 import type { StageRecovery } from './stage-items.js'
 
@@ -10,17 +12,30 @@ import type { StageRecovery } from './stage-items.js'
 export async function recoverStages(
   store: Pick<Store, 'endedIndexes' | 'succeededIndexes' | 'leftOut'>,
   record: RunRecord,
+  notes: Pick<GrantNotes, 'suspectsOf' | 'culpritsOf'>,
 ): Promise<StageRecovery[]> {
-  const { id, spec } = record
+  const { id, key, spec } = record
   const { count } = spec.source
   const leftOut = await selectionOf(store, record)
   const recovery: StageRecovery[] = []
   for (const stage of spec.stages.keys()) {
-    const ended = await store.endedIndexes(id, stage, count)
+    const place = { run: key, stage }
+    const stored = await store.endedIndexes(id, stage, count)
     const arrived = stage === 0 ? null : await store.succeededIndexes(id, stage - 1, count)
-    recovery.push({ leftOut: stage === 0 ? leftOut : null, ended, arrived })
+    const culprits = notes.culpritsOf(place).filter(({ index }) => index < count && !stored?.has(index))
+    const ended = withCulprits(stored, culprits, count)
+    const suspects = notes.suspectsOf(place)
+    suspects?.narrow(ended, count)
+    recovery.push({ leftOut: stage === 0 ? leftOut : null, ended, arrived, suspects, culprits })
   }
   return recovery
+}
+
+function withCulprits(ended: IndexSet | null, culprits: readonly Culprit[], count: number): IndexSet | null {
+  if (culprits.length === 0) return ended
+  const all = ended ?? new IndexSet(count)
+  for (const { index } of culprits) all.add(index)
+  return all
 }
 
 /** What a retry leaves out; null where it repeats all items, and of any other run. */

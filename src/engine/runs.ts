@@ -16,6 +16,7 @@ import type { Distribution } from '../domain/timing.js'
 import type { EventBus } from '../events/bus.js'
 import type { FunctionCatalog } from '../functions/function.js'
 import type { LanePool } from '../lanes/lane.js'
+import type { NoteFile } from '../store/notes.js'
 import type { RunFilter, Store, TimeColumn } from '../store/store.js'
 import { Admission } from './admission.js'
 import { Comparisons } from './comparisons.js'
@@ -41,6 +42,7 @@ import type {
   RunView,
 } from './engine.js'
 import { FetchBudget } from './fetch-budget.js'
+import { GrantNotes } from './grant-notes.js'
 import { type HostStatus, Hosts } from './hosts.js'
 import { LaunchChecks } from './launch.js'
 import { Launches } from './launches.js'
@@ -86,6 +88,7 @@ export interface EngineOptions {
   /** Whether the server's owner has named the host, a URL.host: it has no limit by default. */
   isOwnHost(host: string): boolean
   counter: ItemCounter
+  notes: NoteFile
   /** Of an uploaded file, by its name. */
   uploadPath(file: string): string
 }
@@ -116,6 +119,7 @@ export class Runs implements Engine {
   readonly #planner: Planner
   readonly #controls: Controls
   readonly #takeUp: TakeUp
+  readonly #notes: GrantNotes
   #left: Promise<void> | null = null
 
   constructor(private readonly options: EngineOptions) {
@@ -203,10 +207,16 @@ export class Runs implements Engine {
       trouble: () => this.storage.trouble,
       view: (record) => this.view(record),
     })
+    this.#notes = new GrantNotes({
+      file: options.notes,
+      clock,
+      onDamaged: () => options.log.warn('the notes of what lanes were granted are damaged: what follows is left out'),
+    })
     this.#takeUp = new TakeUp({
       store,
       comparisons: this.#comparisons,
       storage: this.storage,
+      notes: this.#notes,
       resume: (record) => this.#live.resume(record),
       log: options.log,
     })
@@ -221,6 +231,7 @@ export class Runs implements Engine {
       hosts: this.#hosts,
       maxOutputBytes: limits.maxOutputBytes,
       laneCosts: (kind) => lanes.costs(kind),
+      notes: this.#notes,
       nextJob: () => ++jobs,
       release: (lane) => {
         this.#scheduler.release(lane)
@@ -234,8 +245,10 @@ export class Runs implements Engine {
       setting,
       scheduler: this.#scheduler,
       comparisons: this.#comparisons,
+      notes: this.#notes,
       queue: this.#queue,
       onEnded: (run) => {
+        this.#notes.forget(run.key)
         this.#comparisons.ended(run)
         this.#controls.ended(run.key)
       },
@@ -269,6 +282,7 @@ export class Runs implements Engine {
 
   async #leave(drainMs: number): Promise<void> {
     const { clock, log } = this.options
+    this.#notes.leave()
     this.#scheduler.stop()
     this.#comparisons.stop()
     this.#retention.stop()

@@ -4,6 +4,7 @@ import type { Clock } from '../clock.js'
 import type { TaskError } from '../domain/errors.js'
 import type { InService, Lane } from '../lanes/lane.js'
 import type { Grant, JobSpec, ResultBlock } from '../lanes/protocol.js'
+import type { LaneWork, NotedLane } from './grant-notes.js'
 import { Outstanding } from './outstanding.js'
 
 /** How long after its time limit a task may still report by itself before its lane is ended. */
@@ -33,6 +34,9 @@ export interface SessionListener {
 
 export class LaneSession {
   readonly #outstanding = new Outstanding()
+  readonly #noted: NotedLane | null
+  /** Those that were granted alone. */
+  readonly #alone = new Set<number>()
   #cancelled = false
   #recalled = false
   #killedFor: KillReason | null = null
@@ -51,8 +55,18 @@ export class LaneSession {
     readonly lane: Lane,
     readonly ordinal: number,
     private readonly job: JobSpec,
-    private readonly options: { clock: Clock; listener: SessionListener },
+    private readonly options: {
+      clock: Clock
+      listener: SessionListener
+      /** Has what is granted noted; left out where it cannot end the server, and where nobody would grant it again. */
+      note?(work: LaneWork): NotedLane
+    },
   ) {
+    this.#noted =
+      options.note?.({
+        outstanding: () => this.#outstanding.stretches(),
+        inService: () => this.inService(),
+      }) ?? null
     lane.open(job, {
       onResults: (block) => this.#report(block),
       onWaiting: (busyShare) => options.listener.onWaiting(this, busyShare),
@@ -94,10 +108,23 @@ export class LaneSession {
     return this.claimed === 0 && this.#killedFor === null
   }
 
+  /** Whether it has an item that was granted alone: nothing is to wait behind it. */
+  get holdsAlone(): boolean {
+    return this.#alone.size > 0
+  }
+
+  /** One item in a grant of its own, which is the lane's for good. */
+  grantAlone(grant: Grant): void {
+    this.#alone.add(grant.indexes?.[0] ?? grant.first)
+    this.grant(grant)
+  }
+
   /** With `onLoan` what has not started can be taken back. */
   grant(grant: Grant, onLoan = false): void {
     this.#outstanding.add(grant)
     this.#recalled = false
+    // Before the lane has it: a moment later the server may be gone.
+    this.#noted?.granted(grant)
     if (onLoan) this.lane.lend(grant)
     else this.lane.grant(grant)
     if (this.job.timeoutMs !== null) this.#watch(this.job.timeoutMs)
@@ -112,6 +139,11 @@ export class LaneSession {
     }
     if (this.#outstanding.size === 0) this.#stopTimers()
     return lent
+  }
+
+  /** It goes back, with nothing outstanding. */
+  close(): void {
+    this.#noted?.close()
   }
 
   inService(): InService[] {
@@ -143,6 +175,7 @@ export class LaneSession {
     if (block.job !== this.job.job) return
     const { indexes, count } = block.columns
     for (let at = 0; at < count; at += 1) this.#outstanding.remove(indexes[at]!)
+    if (this.holdsAlone) for (let at = 0; at < count; at += 1) this.#alone.delete(indexes[at]!)
     if (this.#outstanding.size === 0) this.#stopTimers()
     this.hasReported = true
     this.options.listener.onResults(this, block)

@@ -113,7 +113,9 @@ export class Sessions implements Iterable<LaneSession> {
 
   /** Gives a dead lane back. */
   remove(session: LaneSession): void {
-    if (this.#held.delete(session)) this.options.release(session.lane)
+    if (!this.#held.delete(session)) return
+    session.close()
+    this.options.release(session.lane)
   }
 
   /** A lane with nothing to do goes back. */

@@ -4,13 +4,16 @@ import type { StageSpec } from '../domain/batch.js'
 import { handedOverAt, linkAfter, readRequestHandedOver, type StageLink } from '../domain/hand-over.js'
 import type { IndexSet } from '../domain/indexset.js'
 import { Outcome, type ResultColumns } from '../domain/results.js'
+import type { Culprit } from '../domain/strikes.js'
 import type { Store } from '../store/store.js'
 import { FLOW, FlowSupply, GATED_FLOW } from './flow.js'
 import type { InputReading } from './granter.js'
+import { IsolatingSupply } from './isolating-supply.js'
 import { isRead } from './job.js'
 import { createSupply, isGated } from './supplies.js'
 import type { Supply } from './supply.js'
 import type { SupplyOptions } from './supply-options.js'
+import type { Suspects } from './suspects.js'
 
 /** What is known of a stage from the disk: what ended before this process knew of the run, and what is not to be done. */
 export interface StageRecovery {
@@ -20,9 +23,19 @@ export interface StageRecovery {
   ended: IndexSet | null
   /** Items that have left the stage before; null: none, and in the first stage. */
   arrived: IndexSet | null
+  /** Items that were in service when the server ended; null: none. */
+  suspects: Suspects | null
+  /** Items that end the server: they count as ended, and are still to be written down as failed. */
+  culprits: readonly Culprit[]
 }
 
-export const NOTHING_RECOVERED: StageRecovery = { leftOut: null, ended: null, arrived: null }
+export const NOTHING_RECOVERED: StageRecovery = {
+  leftOut: null,
+  ended: null,
+  arrived: null,
+  suspects: null,
+  culprits: [],
+}
 
 interface Options extends Omit<SupplyOptions, 'flow' | 'leftOut' | 'ended' | 'store'> {
   recovery: StageRecovery
@@ -46,7 +59,8 @@ export class StageItems {
     const { leftOut, ended } = recovery
     this.#link = linkAfter(record.spec, stage - 1)
     this.#flow = this.#link && createFlow(options, this.#link)
-    this.supply = createSupply({ ...options, flow: this.#flow, leftOut, ended })
+    const supply = createSupply({ ...options, flow: this.#flow, leftOut, ended })
+    this.supply = recovery.suspects ? new IsolatingSupply(supply, recovery.suspects) : supply
     this.inputs = this.#flow ? flowReading(this.#flow) : sourceReading(options)
   }
 

@@ -11,7 +11,9 @@ import { Alarm } from './alarm.js'
 import { BoundedSupply } from './bounded-supply.js'
 import { StrategyChoice } from './choice.js'
 import { toColumns } from './columns.js'
+import { toFailedBlock } from './culprits.js'
 import { Demand } from './demand.js'
+import type { LaneWork, NotedLane } from './grant-notes.js'
 import { Granter } from './granter.js'
 import type { HostUser } from './host-state.js'
 import { Intake } from './intake.js'
@@ -167,6 +169,18 @@ export class StageExecution implements ScheduledRun, SessionListener, HostUser {
     this.#demand.changed()
   }
 
+  /** Writes down as failed what is found to end the server. */
+  recordCulprits(): void {
+    const { culprits } = this.options.recovery
+    if (culprits.length === 0) return
+    // Its start may never have come to the disk.
+    if (this.run.phase === 'waiting') this.run.begin(this.index)
+    for (const culprit of culprits) {
+      const { columns, origin } = toFailedBlock(culprit, this.run.times.runStartedAt)
+      this.#intake.take(columns, origin)
+    }
+  }
+
   expectLane(): boolean {
     return this.#demand.expectLane()
   }
@@ -188,7 +202,7 @@ export class StageExecution implements ScheduledRun, SessionListener, HostUser {
     const isAwaited = !this.#pending.mayWaitInLane
     const own = { job: nextJob(), slots, maxOutputBytes, tellsWaiting, isAwaited }
     const job = toJobSpec(this.run.record, place, own)
-    const session = new LaneSession(lane, ordinal, job, { clock, listener: this })
+    const session = new LaneSession(lane, ordinal, job, { clock, listener: this, ...this.#noting(lane) })
     this.#sessions.add(session)
     this.#choice?.begin()
     this.#fill(session)
@@ -406,7 +420,10 @@ export class StageExecution implements ScheduledRun, SessionListener, HostUser {
   #fill(session: LaneSession): void {
     if (this.run.phase !== 'running' || session.retiring || session.isLast) return
     if (session.filling > 0 || this.options.setting.recorder.full) return
-    if (this.#sessions.has(session)) this.#granter.fill(session)
+    if (!this.#sessions.has(session)) return
+    this.#granter.fill(session)
+    // Of what was asked for some may have to wait.
+    this.#expectDue()
   }
 
   #fillAll(): void {
@@ -435,8 +452,7 @@ export class StageExecution implements ScheduledRun, SessionListener, HostUser {
   }
 
   #afterResults(): void {
-    // A run that has been resumed may have nothing but items in back-off, and no lane.
-    if (this.#goesOn) this.#backoff.set(this.#pending.nextDueMs)
+    this.#expectDue()
     this.run.endIfDrained()
     const { previous } = this.options
     if (this.next) this.next.#look()
@@ -450,10 +466,22 @@ export class StageExecution implements ScheduledRun, SessionListener, HostUser {
     this.run.showRunning()
   }
 
+  /** A run that has been resumed may have nothing but items in back-off, and no lane. */
+  #expectDue(): void {
+    if (this.#goesOn) this.#backoff.set(this.#pending.nextDueMs)
+  }
+
   /** What ends lanes before they do anything would do so for ever. */
   #countStillborn({ message }: TaskError): void {
     this.#stillborn += 1
     if (this.#stillborn >= MAX_STILLBORN_LANES) this.giveUp(`no lane could do anything: ${message}`)
+  }
+
+  /** Nothing is noted of what cannot end the server: functions in a process of their own, and fetches, which run no function. */
+  #noting({ name }: Lane): { note?(work: LaneWork): NotedLane } {
+    if (this.#work.kind === 'FETCH' || this.laneKind === 'PROCESS') return {}
+    const place = { run: this.key, stage: this.index }
+    return { note: (work) => this.options.setting.notes.open(place, name, work) }
   }
 
   #giveBack(lane: Lane): void {

@@ -7,6 +7,7 @@ import type { LaneKind } from '../domain/strategy.js'
 import type { Lane, LaneCosts } from '../lanes/lane.js'
 import type { SourceFile, Store } from '../store/store.js'
 import type { FetchBudget } from './fetch-budget.js'
+import type { GrantNotes } from './grant-notes.js'
 import type { Hosts } from './hosts.js'
 import type { Entry, TimeBase } from './ledger.js'
 import type { Recorder } from './recorder.js'
@@ -26,6 +27,7 @@ export interface StageSetting {
   hosts: Hosts
   maxOutputBytes: number
   laneCosts(kind: LaneKind): LaneCosts
+  notes: Pick<GrantNotes, 'open'>
   nextJob(): number
   /** The lane has nothing of this run any more. */
   release(lane: Lane): void

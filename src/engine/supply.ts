@@ -18,6 +18,8 @@ export interface Range {
 export interface Batch extends Range {
   /** Of a list's items, where they have been read already. */
   inputs?: unknown[]
+  /** One item that is to be granted by itself; of others more may be handed out at once. */
+  isAlone?: true
 }
 
 /** Epoch milliseconds; 0 for what was never started. */
@@ -36,8 +38,11 @@ export interface Supply {
   start(): void
   /** Until the next start nothing is read ahead, and nothing ends that needs no lane. */
   hold(): void
-  /** Takes up to `max` items, as many as are ready; null where none is. */
-  take(max: number): Batch | null
+  /**
+   * Takes up to `max` items, as many as are ready; null where none is. `slots`: for how many of them the lane has a free slot; left
+   * out: for all.
+   */
+  take(max: number, slots?: number): Batch | null
   /** Items that were handed out have been started, some perhaps long after that. */
   started(starts: Starts): void
   /** Items that were handed out have come back: to be told before what becomes of each. */

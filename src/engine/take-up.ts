@@ -7,6 +7,7 @@ import type { Logger } from 'pino'
 import type { RunRecord } from '../domain/run.js'
 import type { Store } from '../store/store.js'
 import type { Comparisons } from './comparisons.js'
+import type { GrantNotes } from './grant-notes.js'
 import { stateOf } from './ledger.js'
 import type { StorageWatch } from './storage-watch.js'
 
@@ -14,6 +15,7 @@ interface Options {
   store: Pick<Store, 'commit' | 'unfinishedRuns'>
   comparisons: Pick<Comparisons, 'noteCutOff' | 'resume'>
   storage: Pick<StorageWatch, 'failed'>
+  notes: Pick<GrantNotes, 'start'>
   /** Carries a run out, from where it is. */
   resume(record: RunRecord): Promise<void>
   log: Logger
@@ -31,6 +33,7 @@ export class TakeUp {
   /** Rejects with any fault that is no trouble of the disk. */
   async start(): Promise<void> {
     const unfinished = await this.options.store.unfinishedRuns()
+    this.options.notes.start(unfinished.map(({ key }) => key))
     await this.#takeUp(unfinished.map(toTakenUp))
   }
 

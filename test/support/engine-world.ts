@@ -9,6 +9,7 @@ import { MemoryEventBus } from '../../src/events/memory.js'
 import type { FunctionCatalog } from '../../src/functions/function.js'
 import { ManualClock } from './clock.js'
 import { type FakeLane, FakeLanePool, type Verdict } from './fake-lanes.js'
+import { MemoryNoteFile } from './memory-note-file.js'
 import { MemoryStore } from './memory-store.js'
 
 export const LIMITS = {
@@ -36,6 +37,7 @@ interface Seen {
 export class World {
   readonly clock = new ManualClock()
   readonly store = new MemoryStore()
+  readonly notes = new MemoryNoteFile()
   readonly functions = new Set(['any'])
   /** Of lists and of what follows from a source: no thread is started for them. */
   readonly counter = createItemCounter({ entry: new URL('file:///none.js'), uploadsDir: '/uploads' })
@@ -90,6 +92,7 @@ export class World {
       limits,
       counter: this.counter,
       isOwnHost: (host) => this.ownHosts(host),
+      notes: this.notes,
       uploadPath: (file) => `/uploads/${file}`,
     })
   }

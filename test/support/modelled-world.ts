@@ -377,7 +377,8 @@ export class ModelledWorld extends World {
         this.report(lane, [...lane.held.keys()], succeed(lane))
       }
       await this.settle()
-      await this.pass(1000)
+      // What was in service at two crashes waits for long.
+      await this.pass(round < 100 ? 1_000 : 10_000)
     }
     expect([...this.store.records.values()].filter(({ status }) => !isFinalRunStatus(status))).toEqual([])
     expect(this.pool.busy).toEqual([])

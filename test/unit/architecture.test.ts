@@ -7,6 +7,7 @@ import { type Rules, violations } from '../support/architecture.js'
 /** The contracts: what a layer may know of another whose implementations are not its business. */
 const LANES = ['lanes/lane.ts', 'lanes/protocol.ts']
 const STORE = 'store/store.ts'
+const NOTES = 'store/notes.ts'
 const EVENTS = 'events/bus.ts'
 const FUNCTIONS = 'functions/function.ts'
 const COUNTING = 'counting/counter.ts'
@@ -25,7 +26,7 @@ const RULES: Rules = {
     events: ['domain', 'clock', 'log'],
     lanes: ['domain', 'clock', 'log', 'files', 'functions', 'fetching'],
     counting: ['domain', 'clock', 'log', 'files', 'functions'],
-    engine: ['domain', 'clock', 'log', ...LANES, STORE, EVENTS, FUNCTIONS, COUNTING],
+    engine: ['domain', 'clock', 'log', ...LANES, STORE, NOTES, EVENTS, FUNCTIONS, COUNTING],
     graphql: ['domain', 'clock', 'log', 'engine', STORE, EVENTS, FUNCTIONS],
     http: ['domain', 'clock', 'log', 'files', 'engine', 'graphql', STORE, EVENTS],
     app: 'everything',

@@ -8,6 +8,8 @@ import { membersOf, setOf } from '../../support/index-sets.js'
 
 const PIPELINE = batchSpec({ kind: 'PIPELINE', stages: [COMPUTE, COMPUTE, COMPUTE] })
 
+const NO_NOTES = { suspectsOf: () => null, culpritsOf: () => [] }
+
 describe('recoverStages', () => {
   /** Rows by stage: those that have ended, of which the even ones have succeeded. */
   function storeOf(rows: readonly number[][], leftOut: readonly number[] | null = null) {
@@ -35,7 +37,7 @@ describe('recoverStages', () => {
   it('knows of each stage what has ended, and what had come to it', async () => {
     const { store, asked } = storeOf([[0, 1, 2, 4], [0, 2], [0]])
     const record = runRecord({ spec: PIPELINE })
-    const recovery = await recoverStages(store, record)
+    const recovery = await recoverStages(store, record, NO_NOTES)
     expect(recovery.map(({ ended, arrived }) => [membersOf(ended), membersOf(arrived)])).toEqual([
       [[0, 1, 2, 4], null],
       [
@@ -50,14 +52,14 @@ describe('recoverStages', () => {
   it('asks of a run of one stage what has ended alone', async () => {
     const { store, asked } = storeOf([[3]])
     const record = runRecord()
-    expect((await recoverStages(store, record)).map(({ arrived }) => arrived)).toEqual([null])
+    expect((await recoverStages(store, record, NO_NOTES)).map(({ arrived }) => arrived)).toEqual([null])
     expect(asked).toEqual([`ended ${record.id} 0 100`])
   })
 
   it("asks of a retry what it leaves out, which is the first stage's alone", async () => {
     const { store, asked } = storeOf([[0], [0], []], [1, 2, 3])
     const record = { ...runRecord({ spec: PIPELINE }), counts: noCounts(3 * 97) }
-    const recovery = await recoverStages(store, record)
+    const recovery = await recoverStages(store, record, NO_NOTES)
     expect(recovery.map(({ leftOut }) => membersOf(leftOut))).toEqual([[1, 2, 3], null, null])
     expect(membersOf(recovery[0]!.ended)).toEqual([0])
     expect(asked[0]).toBe(`left out ${record.id} 100`)
@@ -65,7 +67,9 @@ describe('recoverStages', () => {
 
   it('does not go on with a retry of which it is not known what it leaves out', async () => {
     const record = { ...runRecord(), counts: noCounts(97) }
-    await expect(recoverStages(storeOf([[]]).store, record)).rejects.toThrow(`which items run ${record.key} repeats`)
+    await expect(recoverStages(storeOf([[]]).store, record, NO_NOTES)).rejects.toThrow(
+      `which items run ${record.key} repeats`,
+    )
   })
 })
 

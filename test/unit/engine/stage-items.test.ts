@@ -85,7 +85,7 @@ describe('the items of a first stage', () => {
   })
 
   it('go on after a restart without those that have ended', () => {
-    const recovery = { ended: setOf(100, [0, 1]), arrived: null, leftOut: null }
+    const recovery = { ...NOTHING_RECOVERED, ended: setOf(100, [0, 1]) }
     const { items } = setup({ stages: [COMPUTE, COMPUTE], stage: 0, recovery })
     expect(items.supply.take(1)).toMatchObject({ first: 2 })
     expect(items.supply.size).toBe(97)
@@ -161,7 +161,7 @@ describe('the items of a later stage', () => {
   })
 
   it('are read from the disk where they had come before a restart', async () => {
-    const recovery = { ended: setOf(100, [1]), arrived: setOf(100, [1, 5, 6]), leftOut: null }
+    const recovery = { ...NOTHING_RECOVERED, ended: setOf(100, [1]), arrived: setOf(100, [1, 5, 6]) }
     const { items, asked, record } = setup({
       stages: [COMPUTE, COMPUTE],
       recovery,
@@ -197,7 +197,7 @@ describe('the items of a later stage', () => {
   it('are not kept from coming by those whose answers others are to have after a restart', async () => {
     const count = GATED_FLOW.items + 1_000
     const all = Array.from({ length: count }, (_, index) => index)
-    const recovery = { ended: setOf(count, all.slice(1)), arrived: setOf(count, all), leftOut: null }
+    const recovery = { ...NOTHING_RECOVERED, ended: setOf(count, all.slice(1)), arrived: setOf(count, all) }
     const source = { kind: 'range' as const, from: 0, to: count, step: 1, count }
     const stored = (index: number) => `"http://a.example/${index < 2 ? 0 : index}"`
     const { items, shared } = setup({ stages: [COMPUTE, DEDUPE], recovery, source, stored })

@@ -35,8 +35,8 @@ interface Options {
   clock: Clock
   /**
    * From the start of one commit to that of the next at least, unless there is enough for a full one: a small commit costs almost
-   * as much as a larger one. Four times as long after one of many rows, unless a run has come to its end, or requests were made: those
-   * that are not on disk are made again after a crash.
+   * as much as a larger one. Four times as long after one of many rows, unless a run has come to its end, or requests were made and are
+   * not many themselves: those that are not on disk are made again after a crash.
    */
   gatherMs: number
   /** Called when rows may be granted again after a full backlog. */
@@ -57,6 +57,8 @@ export class Recorder {
   #stopped = false
   #lastCommitMs = Number.NEGATIVE_INFINITY
   #lastCommitWeight = 0
+  /** Of the requests among it. */
+  #lastFetchWeight = 0
   /** Whether one of the entries that wait is of requests. */
   #hasFetches = false
   #manyMs = 0
@@ -84,7 +86,7 @@ export class Recorder {
 
   /** Has the entry written, and the run's state with it. */
   add(run: RecordedRun, entry: Entry): void {
-    if (entry.block.columns.fetches !== null) this.#hasFetches = true
+    if (isOfFetches(entry)) this.#hasFetches = true
     this.touch(run).push(entry)
     this.#backlogWeight += entry.weight
     if (this.#backlogWeight > MAX_BACKLOG_WEIGHT) this.#full = true
@@ -97,7 +99,7 @@ export class Recorder {
       entries = []
       this.#queue.set(run, entries)
     }
-    if (this.#hurry !== null && (run.isEnding || this.#hasFetches)) this.#hurry()
+    if (this.#hurry !== null && (run.isEnding || this.#hasFewFetches)) this.#hurry()
     if (!this.#stopped) this.#pumping ??= this.#pump()
     return entries
   }
@@ -132,7 +134,7 @@ export class Recorder {
     const lastMs = this.#lastCommitMs
     if (this.#mayRest(lastMs + gatherMs)) await this.#restUntil(lastMs + gatherMs)
     const lateMs = lastMs + GATHER_MANY * gatherMs
-    if (this.#lastCommitWeight >= MANY_WEIGHT && this.#mayRest(lateMs) && !this.#hasFetches && !this.#hasEnding) {
+    if (this.#lastCommitWeight >= MANY_WEIGHT && this.#mayRest(lateMs) && !this.#hasFewFetches && !this.#hasEnding) {
       const hurried = new Promise<void>((resolve) => {
         this.#hurry = resolve
       })
@@ -146,6 +148,11 @@ export class Recorder {
   #mayRest(untilMs: number): boolean {
     const isEnough = this.#backlogWeight >= MAX_COMMIT_WEIGHT || this.#stopped
     return !isEnough && this.options.clock.monotonicMs() < untilMs
+  }
+
+  /** Where they come by the thousand, a crash has many repeated in any case. */
+  get #hasFewFetches(): boolean {
+    return this.#hasFetches && this.#lastFetchWeight < MANY_WEIGHT
   }
 
   get #hasEnding(): boolean {
@@ -208,18 +215,21 @@ export class Recorder {
   #take(): { run: RecordedRun; entries: Entry[]; left: number }[] {
     const taken = []
     let weight = 0
+    let fetchWeight = 0
     this.#hasFetches = false
     for (const [run, queued] of this.#queue) {
       if (weight >= MAX_COMMIT_WEIGHT) break
       let count = 0
       while (count < queued.length && weight < MAX_COMMIT_WEIGHT) weight += queued[count++]!.weight
       const entries = queued.splice(0, count)
+      for (const entry of entries) if (isOfFetches(entry)) fetchWeight += entry.weight
       // Deleted and, if there is more, put at the end: a run with a long backlog does not keep the others waiting.
       this.#queue.delete(run)
       if (queued.length > 0) this.#queue.set(run, queued)
       taken.push({ run, entries, left: queued.length })
     }
     this.#lastCommitWeight = weight
+    this.#lastFetchWeight = fetchWeight
     return taken
   }
 
@@ -229,6 +239,10 @@ export class Recorder {
     this.#full = false
     this.options.onDrained()
   }
+}
+
+function isOfFetches({ block }: Entry): boolean {
+  return block.columns.fetches !== null
 }
 
 function toCommit(run: RecordedRun, entries: Entry[], queuedEntries: number): Commit {

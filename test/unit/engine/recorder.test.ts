@@ -44,12 +44,10 @@ function rows(first: number, count: number, output?: string): Entry {
   )
 }
 
-function request(index: number): Entry {
-  const entry = rows(index, 1)
-  return {
-    ...entry,
-    block: { ...entry.block, columns: { ...entry.block.columns, fetches: fetchColumn([fetchDetail]) } },
-  }
+function requests(first: number, count: number): Entry {
+  const entry = rows(first, count)
+  const fetches = fetchColumn(Array.from({ length: count }, () => fetchDetail))
+  return { ...entry, block: { ...entry.block, columns: { ...entry.block.columns, fetches } } }
 }
 
 /** A store whose commits wait for the test. */
@@ -242,14 +240,36 @@ describe('Recorder', () => {
       await settle()
       await disk.answer()
       recorder.add(run, rows(2_000, 1))
-      if (comes === 'before') recorder.add(run, request(2_001))
+      if (comes === 'before') recorder.add(run, requests(2_001, 1))
       clock.advance(5)
       await settle()
-      if (comes === 'after') recorder.add(run, request(2_001))
+      if (comes === 'after') recorder.add(run, requests(2_001, 1))
       await settle()
       expect(disk.commits).toHaveLength(2 * at + 2)
       await disk.answer()
     }
+  })
+
+  it('has requests wait as rows do where they come by the thousand', async () => {
+    const { disk, clock, recorder } = setup({ gatherMs: 5 })
+    const run = new Run()
+    recorder.add(run, requests(0, 2_000))
+    await settle()
+    await disk.answer()
+    recorder.add(run, requests(2_000, 10))
+    clock.advance(19)
+    await settle()
+    expect(disk.commits).toHaveLength(1)
+    clock.advance(1)
+    await settle()
+    expect(disk.commits).toHaveLength(2)
+    await disk.answer()
+    // These were few: the next ones do not wait for more.
+    recorder.add(run, requests(2_010, 10))
+    clock.advance(5)
+    await settle()
+    expect(disk.commits).toHaveLength(3)
+    await disk.answer()
   })
 
   it('is stuck from a commit that failed until it is written', async () => {

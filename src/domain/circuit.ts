@@ -30,6 +30,10 @@ export class Circuit {
   #probes = 0
   #deadUntilMs = Number.NEGATIVE_INFINITY
 
+  get isClosed(): boolean {
+    return this.#untilMs === null
+  }
+
   state(nowMs: number): CircuitState {
     if (this.#untilMs === null) return 'CLOSED'
     return nowMs < this.#untilMs ? 'OPEN' : 'HALF_OPEN'

@@ -23,7 +23,8 @@ export function reportTo(seat: HostSeat, columns: ResultColumns, sentOf: (index:
     if (sent === null) continue
     const error = errors?.get(at)
     const redirects = redirectsAt(columns.fetches, at)
-    if (redirects > 0) reportRedirected(seat, sent, { columns, at, error, redirects })
+    if (error === undefined && redirects === 0) seat.reportSuccess(sent.host, columns.serviceMs[at]!)
+    else if (redirects > 0) reportRedirected(seat, sent, { columns, at, error, redirects })
     else reportDirect(seat, sent, { answer: answerOf(columns, at, error), serviceMs: columns.serviceMs[at]! })
   }
 }

@@ -97,6 +97,12 @@ export class HostSeat implements HostGate {
     if (state?.report(report, this.#hosts.nowMs)) this.#hosts.changed(state)
   }
 
+  /** A request was sent, and answered as it should be, by the host that it was sent to. It is under way until `end`. */
+  reportSuccess(host: string, serviceMs: number): void {
+    const state = this.#stateOf(host)
+    if (state?.reportSuccess(serviceMs)) this.#hosts.changed(state)
+  }
+
   /** The host was asked so many times. */
   noteRequests(host: string, count: number): void {
     this.#stateOf(host)?.noteRequests(count)

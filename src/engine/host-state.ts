@@ -145,6 +145,16 @@ export class HostState {
     this.#requests += count
   }
 
+  /** A request was sent, and answered as it should be: as nearly all are, it costs no more than it must. Answers as `report`. */
+  reportSuccess(serviceMs: number): boolean {
+    this.#requests += 1
+    this.#times.add(serviceMs)
+    if (this.#circuit === null) return false
+    const wasClosed = this.#circuit.isClosed
+    this.#circuit.succeed()
+    return !wasClosed
+  }
+
   /** Answers whether others may start more or less than before. */
   report({ startedMs, failed, verdict, retryAfterMs, serviceMs }: HostReport, nowMs: number): boolean {
     if (failed) this.#failures += 1

@@ -10,7 +10,7 @@ import type { ResultColumns } from '../domain/results.js'
 import { itemsOf } from '../domain/run.js'
 import { Alarm } from './alarm.js'
 import { Duplicates } from './duplicates.js'
-import { NO_HOST, ownLimits } from './host-gate.js'
+import { askedLimits, NO_HOST } from './host-gate.js'
 import { HostQueues, MAX_ITEMS_A_HOST } from './host-queues.js'
 import { reportTo, type SentItem } from './host-reports.js'
 import { HostSeat } from './host-seat.js'
@@ -85,7 +85,7 @@ export class GatedSupply implements Supply {
     this.#left = this.#fresh.size - (hasDuplicates ? (ended?.size ?? 0) : 0)
     if (flow) flow.onArrival = () => this.#onArrival()
     const { hosts, user } = options
-    this.#seat = new HostSeat({ hosts, user, own: ownLimits(fetch), onChanged: (told) => this.#hostsChanged(told) })
+    this.#seat = new HostSeat({ hosts, user, asked: askedLimits(fetch), onChanged: (told) => this.#hostsChanged(told) })
     this.#queues = new HostQueues(this.#seat)
     this.#host = flow ? null : commonHost(record.spec.source)
     this.#keys = new RequestKeys(options.fetch.headers)

@@ -53,9 +53,9 @@ interface HostState {
 }
 
 /** What a batch asks for; null where it asks for nothing. */
-export function ownLimits({ perHostConcurrency = null, perHostRate = null }: FetchOptions): LimitedHosts | null {
+export function askedLimits({ perHostConcurrency = null, perHostRate = null }: FetchOptions): HostLimits | null {
   if (perHostConcurrency === null && perHostRate === null) return null
-  return new LimitedHosts({ concurrency: perHostConcurrency, rate: perHostRate })
+  return { concurrency: perHostConcurrency, rate: perHostRate }
 }
 
 /** Limits of one batch. */

@@ -1,20 +1,35 @@
 /** What one user may send to which host: the gate of the server. It is to say first how much it wants of a host. */
 
-import { type HostGate, NO_HOST } from './host-gate.js'
-import type { HostPlace, HostReport, HostState, HostUser } from './host-state.js'
+import type { AskedHost } from './asked-host.js'
+import { type HostGate, type HostLimits, NO_HOST } from './host-gate.js'
+import type { HostPlace, HostReport, HostState, HostUser, SharedHost } from './host-state.js'
 import { type Hosts, TURN_MS } from './hosts.js'
 
 interface SeatOptions {
   hosts: Hosts
   user: HostUser
-  /** What a batch asks for: it holds for its own requests alone. Null where it asks for nothing. */
-  own: HostGate | null
+  /** What a batch asks for: see AskedHost. Null where it asks for nothing. */
+  asked: HostLimits | null
+  /** What holds for its own requests alone; left out where nothing does. */
+  own?: HostGate | null
   /** The user may start more or less to these hosts than it knows. */
   onChanged(hosts: readonly string[]): void
 }
 
+/** A place of the user. */
+interface Sharing<Host extends SharedHost> {
+  place: HostPlace
+  state: Host
+}
+
+/** All that it has to do with one host. */
+interface Found extends Sharing<HostState> {
+  /** Null where it asks for no limit. */
+  asked: Sharing<AskedHost> | null
+}
+
 export class HostSeat implements HostGate {
-  readonly #places = new Map<string, { place: HostPlace; state: HostState }>()
+  readonly #places = new Map<string, Found>()
   readonly #hosts: Hosts
   readonly #own: HostGate | null
   /** Hosts to tell the user of. */
@@ -23,23 +38,25 @@ export class HostSeat implements HostGate {
 
   constructor(private readonly options: SeatOptions) {
     this.#hosts = options.hosts
-    this.#own = options.own
+    this.#own = options.own ?? null
   }
 
   mayWaitInLane(host: string): boolean {
-    if (this.#own?.mayWaitInLane(host) === false) return false
-    return host === NO_HOST || this.#hosts.limitOf(host) === null
+    if (host === NO_HOST) return true
+    if (this.options.asked !== null || this.#own?.mayWaitInLane(host) === false) return false
+    return this.#hosts.limitOf(host) === null
   }
 
   want(host: string, count: number): void {
     if (host === NO_HOST || (this.#closed && count > 0)) return
     const found = this.#places.get(host) ?? (count > 0 ? this.#open(host) : null)
     if (found === null || found.place.waiting === count) return
-    const { place, state } = found
-    const before = place.waiting
-    place.waiting = count
-    // How many wait matters where there are fewer of them than places.
-    if (Math.min(before, count) < state.limit && Number.isFinite(state.limit)) this.#changedFor(state)
+    for (const { place, state } of sharings(found)) {
+      const before = place.waiting
+      place.waiting = count
+      // How many wait matters where there are fewer of them than places.
+      if (state.isShared && Math.min(before, count) < state.limit) this.#changedFor(state)
+    }
     this.#forgetIfDone(host)
   }
 
@@ -47,15 +64,24 @@ export class HostSeat implements HostGate {
     const own = this.#own?.room(host, nowMs) ?? Number.POSITIVE_INFINITY
     if (host === NO_HOST || own <= 0) return own
     const found = this.#places.get(host)
-    return found === undefined ? 0 : Math.min(own, this.#hosts.roomOf(found.state, found.place, nowMs))
+    if (found === undefined) return 0
+    const room = this.#hosts.roomOf(found.state, found.place, nowMs)
+    return room <= 0 ? 0 : Math.min(own, room, this.#askedRoom(found, nowMs))
   }
 
-  /** When its own limits let something start there may be no place: only from then on it is told of one. */
+  /** When its limits let something start there may be no place: only from then on it is told of one. */
   dueMs(host: string, nowMs: number): number | null {
+    const found = this.#places.get(host)
+    const waits: (number | null)[] = []
+    if (this.#own !== null && this.#own.room(host, nowMs) <= 0) waits.push(this.#own.dueMs(host, nowMs))
+    if (found?.asked && this.#askedRoom(found, nowMs) <= 0) waits.push(found.asked.state.dueMs(nowMs))
     const closedMs = this.closedUntilMs(host, nowMs)
-    if (this.#own === null || this.#own.room(host, nowMs) > 0) return closedMs
-    const ownMs = this.#own.dueMs(host, nowMs)
-    return ownMs === null || closedMs === null ? ownMs : Math.max(ownMs, closedMs)
+    if (closedMs !== null) waits.push(closedMs)
+    // What does not come with time is told of.
+    return waits.reduce(
+      (latest, ms) => (latest === null || ms === null ? null : Math.max(latest, ms)),
+      waits[0] ?? null,
+    )
   }
 
   /** Until when nothing is sent to the host, whoever would; null where it may be asked. */
@@ -66,28 +92,32 @@ export class HostSeat implements HostGate {
   start(host: string, nowMs: number, count = 1): void {
     this.#own?.start(host, nowMs, count)
     if (host === NO_HOST) return
-    const { place, state } = this.#places.get(host) ?? this.#open(host)
-    place.underway += count
-    place.turn = this.#hosts.nextTurn
-    if (nowMs - place.turnFromMs >= TURN_MS) place.turnFromMs = nowMs
-    place.offeredMs = null
-    place.passedUntilMs = Number.NEGATIVE_INFINITY
-    state.start(count, nowMs)
-    if (Number.isFinite(state.limit)) this.#changedFor(state)
+    for (const { place, state } of sharings(this.#places.get(host) ?? this.#open(host))) {
+      place.underway += count
+      place.turn = this.#hosts.nextTurn
+      if (nowMs - place.turnFromMs >= TURN_MS) place.turnFromMs = nowMs
+      place.offeredMs = null
+      place.passedUntilMs = Number.NEGATIVE_INFINITY
+      state.start(count, nowMs)
+      if (state.isShared) this.#changedFor(state)
+    }
   }
 
   /** Of the server it has its place from when it was handed out. */
   startedLate(host: string, atMs: number): void {
     this.#own?.startedLate(host, atMs)
+    this.#places.get(host)?.asked?.state.startedLate(atMs)
   }
 
   end(host: string, startedMs: number, count = 1): void {
     this.#own?.end(host, startedMs, count)
     const found = this.#places.get(host)
     if (found === undefined) return
-    found.place.underway -= count
-    found.state.end(count, startedMs)
-    if (Number.isFinite(found.state.limit)) this.#changedFor(found.state)
+    for (const { place, state } of sharings(found)) {
+      place.underway -= count
+      state.end(count, startedMs)
+      if (state.isShared) this.#changedFor(state)
+    }
     this.#forgetIfDone(host)
   }
 
@@ -126,17 +156,36 @@ export class HostSeat implements HostGate {
   }
 
   /** The user asks by itself after what it does: others are told. */
-  #changedFor(state: HostState): void {
+  #changedFor(state: SharedHost): void {
     if (state.places.size > 1) this.#hosts.changed(state)
   }
 
-  #open(host: string): { place: HostPlace; state: HostState } {
+  #open(host: string): Found {
     const state = this.#hosts.use(host)
-    const place: HostPlace = {
+    const found: Found = {
+      place: this.#newPlace(host, (nowMs) => this.#mayStart(host, found, nowMs)),
+      state,
+      asked: null,
+    }
+    const { asked: limits } = this.options
+    if (limits !== null) {
+      const asked = { place: this.#newPlace(host, () => Number.POSITIVE_INFINITY), state: this.#hosts.asked(host) }
+      asked.state.join(asked.place, limits)
+      // The others may have to do with less from now on.
+      this.#changedFor(asked.state)
+      found.asked = asked
+    }
+    this.#places.set(host, found)
+    state.places.add(found.place)
+    return found
+  }
+
+  #newPlace(host: string, mayStart: (nowMs: number) => number): HostPlace {
+    return {
       user: this.options.user,
       underway: 0,
       waiting: 0,
-      mayStart: (nowMs) => this.#own?.room(host, nowMs) ?? Number.POSITIVE_INFINITY,
+      mayStart,
       turn: this.#hosts.nextTurn,
       turnFromMs: Number.NEGATIVE_INFINITY,
       wouldTake: () => this.options.user.spare > 0,
@@ -146,10 +195,14 @@ export class HostSeat implements HostGate {
       passedUntilMs: Number.NEGATIVE_INFINITY,
       changed: () => this.#tell(host),
     }
-    const found = { place, state }
-    this.#places.set(host, found)
-    state.places.add(place)
-    return found
+  }
+
+  #mayStart(host: string, found: Found, nowMs: number): number {
+    return Math.min(this.#own?.room(host, nowMs) ?? Number.POSITIVE_INFINITY, this.#askedRoom(found, nowMs))
+  }
+
+  #askedRoom({ asked }: Found, nowMs: number): number {
+    return asked === null ? Number.POSITIVE_INFINITY : this.#hosts.roomOf(asked.state, asked.place, nowMs)
   }
 
   #tell(host: string): void {
@@ -168,7 +221,16 @@ export class HostSeat implements HostGate {
     if (found === undefined || found.place.waiting > 0 || found.place.underway > 0) return
     this.#places.delete(host)
     found.state.places.delete(found.place)
+    if (found.asked !== null) {
+      found.asked.state.leave(found.asked.place)
+      // What it asked for holds the others up no more.
+      this.#hosts.changed(found.asked.state)
+    }
     // Used last, whoever comes next.
     this.#hosts.use(host)
   }
+}
+
+function sharings(found: Found): Sharing<SharedHost>[] {
+  return found.asked === null ? [found] : [found, found.asked]
 }

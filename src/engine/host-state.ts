@@ -69,13 +69,29 @@ export interface HostReport {
   serviceMs: number | null
 }
 
-export class HostState {
-  readonly places = new Set<HostPlace>()
+/** What the users of a host share there. */
+export interface SharedHost {
+  readonly places: Set<HostPlace>
   /** Higher with each change that matters to others. */
-  version = 0
+  version: number
   /** Whether its users know that nothing is sent to it for now. */
-  isToldClosed = false
+  isToldClosed: boolean
   /** Under way at most. */
+  readonly limit: number
+  /** Whether what one of them starts is another one's loss. */
+  readonly isShared: boolean
+  /** Requests that may start now, whoever sends them. */
+  free(nowMs: number): number
+  /** Until when nothing is sent to it; null where something may be. */
+  closedUntilMs(nowMs: number): number | null
+  start(count: number, nowMs: number): void
+  end(count: number, startedMs: number): void
+}
+
+export class HostState implements SharedHost {
+  readonly places = new Set<HostPlace>()
+  version = 0
+  isToldClosed = false
   readonly limit: number
   /** Null where failures are told at once: the owner's own. */
   readonly #circuit: Circuit | null
@@ -92,6 +108,10 @@ export class HostState {
   ) {
     this.limit = limit ?? Number.POSITIVE_INFINITY
     this.#circuit = limit === null ? null : new Circuit()
+  }
+
+  get isShared(): boolean {
+    return Number.isFinite(this.limit)
   }
 
   get requests(): number {
@@ -117,14 +137,12 @@ export class HostState {
     return this.#circuit?.openUntilMs(nowMs) ?? null
   }
 
-  /** Until when nothing is sent to it; null where something may be. */
   closedUntilMs(nowMs: number): number | null {
     const heldMs = this.heldUntilMs(nowMs)
     const restingMs = this.restingUntilMs(nowMs)
     return heldMs === null || restingMs === null ? (heldMs ?? restingMs) : Math.max(heldMs, restingMs)
   }
 
-  /** Requests that may start now, whoever sends them. */
   free(nowMs: number): number {
     if (this.#heldUntilMs > nowMs) return 0
     const room = this.#circuit?.room(nowMs) ?? Number.POSITIVE_INFINITY

@@ -6,8 +6,9 @@
 import type { Clock } from '../clock.js'
 import type { RunKey } from '../domain/ids.js'
 import { Alarm } from './alarm.js'
+import { AskedHost } from './asked-host.js'
 import { type HostClaim, shareHost } from './host-shares.js'
-import { type HostPlace, type HostShare, HostState } from './host-state.js'
+import { type HostPlace, type HostShare, HostState, type SharedHost } from './host-state.js'
 
 /** Hosts that nobody has to do with are remembered up to so many, those that were used last. */
 export const MAX_IDLE_HOSTS = 10_000
@@ -44,10 +45,12 @@ interface Options {
 export class Hosts {
   /** Who came to use it last is last. */
   readonly #states = new Map<string, HostState>()
+  /** Those that batches ask for limits of: what these have under way there. */
+  readonly #asked = new Map<string, AskedHost>()
   /** Hosts whose users are to be told of a change at the end of this turn. */
-  readonly #changed = new Set<HostState>()
+  readonly #changed = new Set<SharedHost>()
   /** Hosts where one is offered what another one waits for. */
-  readonly #contended = new Set<HostState>()
+  readonly #contended = new Set<SharedHost>()
   readonly #alarm: Alarm
   /** When the alarm is to ring. */
   #lookMs: number | null = null
@@ -68,7 +71,8 @@ export class Hosts {
   /** From now on places are kept for nobody else than this run, which has all lanes to itself; null: for everybody. */
   isolate(run: RunKey | null): void {
     this.#alone = run
-    for (const state of this.#states.values()) if (state.places.size > 0) this.changed(state)
+    for (const hosts of [this.#states, this.#asked])
+      for (const state of hosts.values()) if (state.places.size > 0) this.changed(state)
   }
 
   /** No timer rings any more. */
@@ -105,7 +109,18 @@ export class Hosts {
     return state
   }
 
-  roomOf(state: HostState, place: HostPlace, nowMs: number): number {
+  /** The host, as the batches that ask for limits of it share it. */
+  asked(host: string): AskedHost {
+    const known = this.#asked.get(host)
+    if (known) return known
+    if (this.#asked.size >= MAX_IDLE_HOSTS)
+      for (const [name, { places }] of this.#asked) if (places.size === 0) this.#asked.delete(name)
+    const state = new AskedHost(host)
+    this.#asked.set(host, state)
+    return state
+  }
+
+  roomOf(state: SharedHost, place: HostPlace, nowMs: number): number {
     const free = state.free(nowMs)
     if (free > 0) this.#noteOpen(state)
     if (free <= 0 || free === Number.POSITIVE_INFINITY || state.places.size === 1) return free
@@ -118,14 +133,14 @@ export class Hosts {
   }
 
   /** Time has opened a host: who asks first finds it so, and the others are told like of any other change. */
-  #noteOpen(state: HostState): void {
+  #noteOpen(state: SharedHost): void {
     if (!state.isToldClosed) return
     state.isToldClosed = false
     this.changed(state)
   }
 
   /** Tells its users, once for all changes of this turn of the event loop. */
-  changed(state: HostState): void {
+  changed(state: SharedHost): void {
     state.version += 1
     if (this.#changed.size === 0) queueMicrotask(() => this.#tell())
     this.#changed.add(state)
@@ -155,7 +170,7 @@ export class Hosts {
   }
 
   /** In the order of the places. */
-  #share(state: HostState, free: number, nowMs: number): number[] {
+  #share(state: SharedHost, free: number, nowMs: number): number[] {
     const { version } = state
     const places = [...state.places]
     const claims = places.map((place) => this.#claimOf(place, nowMs))
@@ -193,7 +208,7 @@ export class Hosts {
   }
 
   /** Those that may start something, may no more what they were told, or are to wait until they may. */
-  #shareAnew(state: HostState, nowMs: number): HostPlace[] {
+  #shareAnew(state: SharedHost, nowMs: number): HostPlace[] {
     const places = [...state.places]
     const free = state.free(nowMs)
     const shares = free === Number.POSITIVE_INFINITY ? places.map(() => free) : this.#share(state, free, nowMs)
@@ -208,7 +223,7 @@ export class Hosts {
 
   /** Whoever could have started something for long, and has not, is not waited for by the others. */
   #noteOffers(
-    state: HostState,
+    state: SharedHost,
     { places, shares, nowMs }: { places: readonly HostPlace[]; shares: readonly number[]; nowMs: number },
   ): void {
     const isShort = places.some((place, at) => (place.share?.claim.waiting ?? 0) > shares[at]!)
@@ -227,7 +242,7 @@ export class Hosts {
    * soon and not at once: runs whose lanes come and go for another reason could hand the turn to each other for ever, in one turn of
    * the event loop.
    */
-  #noteTurns(state: HostState, nowMs: number): void {
+  #noteTurns(state: SharedHost, nowMs: number): void {
     if (this.#changed.has(state)) return
     for (const { share, room } of state.places) {
       if (share === null || share.count <= room) continue

@@ -3,7 +3,7 @@
 import type { FetchOptions } from '../domain/batch.js'
 import type { ResultColumns } from '../domain/results.js'
 import { Alarm } from './alarm.js'
-import { ownLimits } from './host-gate.js'
+import { askedLimits } from './host-gate.js'
 import { reportTo, type SentItem } from './host-reports.js'
 import { HostSeat } from './host-seat.js'
 import { MAX_START_MS, MIN_RING_MS } from './pace.js'
@@ -34,7 +34,7 @@ export class OneHostSupply implements Supply {
   ) {
     const { hosts, user, host, fetch, clock } = options
     this.#host = host
-    this.#seat = new HostSeat({ hosts, user, own: ownLimits(fetch), onChanged: () => this.#hostChanged() })
+    this.#seat = new HostSeat({ hosts, user, asked: askedLimits(fetch), onChanged: () => this.#hostChanged() })
     this.mayWaitInLane = this.#seat.mayWaitInLane(host)
     this.#taken = this.mayWaitInLane ? null : new Map()
     this.#alarm = new Alarm(clock, () => this.#ring())

@@ -114,7 +114,7 @@ export class Prober {
     }
     const onChanged = () => trial.underway?.look()
     trial.seats = stages.map(
-      (stage) => new HostSeat({ hosts: this.setting.hosts, user, own: limitsOf(stage), onChanged }),
+      (stage) => new HostSeat({ hosts: this.setting.hosts, user, asked: null, own: limitsOf(stage), onChanged }),
     )
   }
 

@@ -96,8 +96,13 @@ const FetchOptionsInput = builder.inputType('FetchOptionsInput', {
       description: 'Redirects to follow; one more fails the task with TOO_MANY_REDIRECTS.',
     }),
     headers: t.field({ type: [HeaderInput], description: 'Headers of every request.' }),
-    perHostConcurrency: t.int({ description: 'In flight to one host at most.' }),
-    perHostRate: t.float({ description: 'Requests a second to one host at most.' }),
+    perHostConcurrency: t.int({
+      description:
+        'In flight to one host at most, of all batches together that ask for a limit of it: the lowest one holds.',
+    }),
+    perHostRate: t.float({
+      description: 'Requests a second to one host at most, of all batches together that ask for a rate.',
+    }),
     okStatuses: t.intList({ description: 'Statuses that count as success; 200 to 299 if left out.' }),
     dedupe: t.boolean({
       defaultValue: false,

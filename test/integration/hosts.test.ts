@@ -44,6 +44,18 @@ describe('perHostConcurrency', () => {
     expect(second.mostAtOnce(hosts[2]!)).toBe(3)
   })
 
+  it('holds for all batches together that ask for it, lists and templates', async () => {
+    const host = `localhost:${second.port}`
+    const urls = numbers(20).map((at) => `http://${host}/delay?ms=15&together=${at}`)
+    const template = { template: `http://${host}/delay?ms=15&also={i}`, from: 1, to: 20 }
+    const fetch = { perHostConcurrency: 2 }
+    const ids = await Promise.all(
+      [{ urls }, { template }, { urls }].map((source) => api.start(api.launchFetch({ source, fetch }))),
+    )
+    for (const id of ids) expect(await api.ended(id)).toBe('SUCCEEDED')
+    expect(second.mostAtOnce(host)).toBe(2)
+  })
+
   it('counts each attempt, of templates too', async () => {
     const template = `${first.url.replace('127.0.0.1', 'localhost')}/flaky?fails=1&of=attempts&at={i}`
     const id = await api.finish(

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { FIRST_REST_MS, OPENS_AT } from '../../../src/domain/circuit.js'
 import { MAX_RETRY_AFTER_MS } from '../../../src/domain/retry.js'
-import { type HostGate, LimitedHosts, NO_HOST } from '../../../src/engine/host-gate.js'
+import { type HostLimits, NO_HOST } from '../../../src/engine/host-gate.js'
 import { HostSeat } from '../../../src/engine/host-seat.js'
 import type { HostReport, HostUser } from '../../../src/engine/host-state.js'
 import { Hosts, KEEP_MS, MAX_IDLE_HOSTS } from '../../../src/engine/hosts.js'
@@ -33,14 +33,14 @@ class Fetching {
     readonly host = A,
     /** Whether it takes what it is offered. */
     public takes = true,
-    own: HostGate | null = null,
+    asked: HostLimits | null = null,
   ) {
     this.user = hostUser(user)
     const onChanged = () => {
       this.told += 1
       this.pump()
     }
-    this.seat = new HostSeat({ hosts, user: this.user, own, onChanged })
+    this.seat = new HostSeat({ hosts, user: this.user, asked, onChanged })
     this.seat.want(host, waiting)
     this.pump()
   }
@@ -155,7 +155,7 @@ describe('Hosts, how much is under way', () => {
 
 describe('Hosts, beside the limits of a batch', () => {
   it('keeps no place for what those do not let start', async () => {
-    const slow = new Fetching(100, {}, A, true, new LimitedHosts({ concurrency: 1, rate: null }))
+    const slow = new Fetching(100, {}, A, true, { concurrency: 1, rate: null })
     const other = new Fetching(100)
     expect(underway(slow, other)).toEqual([1, 3])
     other.end(3)
@@ -164,7 +164,7 @@ describe('Hosts, beside the limits of a batch', () => {
   })
 
   it('is due when both let something start', () => {
-    const run = new Fetching(10, {}, A, true, new LimitedHosts({ concurrency: null, rate: 10 }))
+    const run = new Fetching(10, {}, A, true, { concurrency: null, rate: 10 })
     expect(run.seat.dueMs(A, 0)).toBe(102)
     const other = new Fetching(10)
     expect(underway(run, other)).toEqual([1, 3])
@@ -172,6 +172,75 @@ describe('Hosts, beside the limits of a batch', () => {
     expect([run.room, run.seat.dueMs(A, 102)]).toEqual([0, null])
     other.end(1, ASKS(5_000))
     expect(run.seat.dueMs(A, 102)).toBe(5_102)
+  })
+})
+
+describe('Hosts, limits that batches ask for', () => {
+  const atMost = (concurrency: number) => ({ concurrency, rate: null })
+  const everyTenth = { concurrency: null, rate: 10 }
+
+  it('hold for all of them together, the lowest one first of all, and for nobody who asks for none', async () => {
+    const four = new Fetching(100, {}, OWN, true, atMost(4))
+    expect(underway(four)).toEqual([4])
+    const two = new Fetching(3, {}, OWN, true, atMost(2))
+    const free = new Fetching(50, {}, OWN)
+    await settle()
+    expect(underway(four, two, free)).toEqual([4, 0, 50])
+    // Two together from now on, one each.
+    four.end()
+    four.end()
+    await settle()
+    expect(underway(four, two)).toEqual([2, 0])
+    four.end()
+    await settle()
+    expect(underway(four, two)).toEqual([1, 1])
+    two.end()
+    await settle()
+    two.end()
+    await settle()
+    expect([underway(four, two), two.waiting]).toEqual([[1, 1], 0])
+    // With the end of the other one its limit is gone, too.
+    two.end()
+    await settle()
+    expect(underway(four, two)).toEqual([4, 0])
+  })
+
+  it('hold beside the limit of the server', async () => {
+    const [one, other] = [new Fetching(10, {}, A, true, atMost(3)), new Fetching(10)]
+    await settle()
+    expect(underway(one, other)).toEqual([3, 1])
+    other.end()
+    await settle()
+    expect(underway(one, other)).toEqual([3, 1])
+  })
+
+  it('space the requests of all of them evenly, by turns, over the end of one', async () => {
+    const [one, other] = [new Fetching(100, {}, OWN, true, everyTenth), new Fetching(2, {}, OWN, true, everyTenth)]
+    const starts: number[] = []
+    for (let ms = 0; ms < 1_200; ms += 1) {
+      const before = one.underway.length + other.underway.length
+      one.pump()
+      other.pump()
+      if (one.underway.length + other.underway.length > before) starts.push(ms)
+      await pass(1)
+    }
+    expect(other.underway).toHaveLength(2)
+    expect(starts.length).toBeGreaterThanOrEqual(10)
+    starts.slice(1).forEach((ms, at) => {
+      expect(ms - starts[at]!).toBeGreaterThanOrEqual(90)
+    })
+    // Who comes when they have gone does not begin beside what they have just sent.
+    one.waiting = 0
+    for (const run of [one, other]) {
+      run.seat.want(OWN, 0)
+      run.end(run.underway.length)
+    }
+    const last = new Fetching(1, {}, OWN, true, everyTenth)
+    expect(last.underway).toEqual([])
+    expect(last.seat.dueMs(OWN, clock.monotonicMs())).toBeGreaterThan(clock.monotonicMs())
+    await pass(200)
+    last.pump()
+    expect(last.underway).toHaveLength(1)
   })
 })
 

@@ -14,6 +14,9 @@ const MAX_BACKLOG_WEIGHT = 32_768
 /** After a commit of as much the next one gathers several times as long: what it costs besides its rows weighs most then. */
 const MANY_WEIGHT = 1_024
 const GATHER_MANY = 4
+/** After a commit of fewer requests the next one gathers for a part of the time: what is not on disk after a crash is sent again. */
+const FEW_WEIGHT = 16
+const GATHER_FEW = 1 / 4
 /** What a row costs before a commit of many has told, in milliseconds. */
 const DEFAULT_ROW_MS = 0.002
 /** After a commit that failed. */
@@ -36,7 +39,7 @@ interface Options {
   /**
    * From the start of one commit to that of the next at least, unless there is enough for a full one: a small commit costs almost
    * as much as a larger one. Four times as long after one of many rows, unless a run has come to its end, or requests were made and are
-   * not many themselves: those that are not on disk are made again after a crash.
+   * not many themselves: those that are not on disk are made again after a crash. A fourth of it where these are few.
    */
   gatherMs: number
   /** Called when rows may be granted again after a full backlog. */
@@ -52,7 +55,7 @@ export class Recorder {
   #backlogWeight = 0
   #full = false
   #pumping: Promise<void> | null = null
-  /** Set while a commit waits for more and need not. */
+  /** Set while a commit waits for more: to be called after what may be a reason not to. */
   #hurry: (() => void) | null = null
   #stopped = false
   #lastCommitMs = Number.NEGATIVE_INFINITY
@@ -99,7 +102,7 @@ export class Recorder {
       entries = []
       this.#queue.set(run, entries)
     }
-    if (this.#hurry !== null && (run.isEnding || this.#hasFewFetches)) this.#hurry()
+    this.#hurry?.()
     if (!this.#stopped) this.#pumping ??= this.#pump()
     return entries
   }
@@ -132,15 +135,10 @@ export class Recorder {
   async #gather(): Promise<void> {
     const { clock, gatherMs } = this.options
     const lastMs = this.#lastCommitMs
-    if (this.#mayRest(lastMs + gatherMs)) await this.#restUntil(lastMs + gatherMs)
-    const lateMs = lastMs + GATHER_MANY * gatherMs
-    if (this.#lastCommitWeight >= MANY_WEIGHT && this.#mayRest(lateMs) && !this.#hasFewFetches && !this.#hasEnding) {
-      const hurried = new Promise<void>((resolve) => {
-        this.#hurry = resolve
-      })
-      await this.#restUntil(lateMs, hurried)
-      this.#hurry = null
-    }
+    await this.#restUntil(lastMs + GATHER_FEW * gatherMs, () => false)
+    await this.#restUntil(lastMs + gatherMs, () => this.#hasFetches && this.#lastFetchWeight < FEW_WEIGHT)
+    if (this.#lastCommitWeight >= MANY_WEIGHT)
+      await this.#restUntil(lastMs + GATHER_MANY * gatherMs, () => this.#hasFewFetches || this.#hasEnding)
     this.#lastCommitMs = clock.monotonicMs()
   }
 
@@ -160,15 +158,18 @@ export class Recorder {
     return false
   }
 
-  /** By the monotonic clock. */
-  async #restUntil(dueMs: number, orUntil?: Promise<void>): Promise<void> {
-    const waitMs = dueMs - this.options.clock.monotonicMs()
+  /** Until then, by the monotonic clock, or until there is something urgent. */
+  async #restUntil(dueMs: number, isUrgent: () => boolean): Promise<void> {
+    if (!this.#mayRest(dueMs) || isUrgent()) return
     let cancel = () => {}
-    const rested = new Promise<void>((resolve) => {
-      cancel = this.options.clock.setTimer(resolve, waitMs)
+    await new Promise<void>((resolve) => {
+      cancel = this.options.clock.setTimer(resolve, dueMs - this.options.clock.monotonicMs())
+      this.#hurry = () => {
+        if (isUrgent()) resolve()
+      }
     })
-    await Promise.race([rested, ...(orUntil ? [orUntil] : [])])
     cancel()
+    this.#hurry = null
   }
 
   /**

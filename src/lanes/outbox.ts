@@ -11,6 +11,9 @@ import type { JobSpec, ResultBlock } from './protocol.js'
 export const TURN_MS = 4
 /** Results of asynchronous tasks wait this long for others, unless nothing was sent lately. */
 const GATHER_MS = 8
+/** And only this long where the last message had few: what has not been told of when the server dies is done again. */
+const GATHER_FEW_MS = 2
+const FEW = 16
 /** And this long where the last message had many: each costs the lane and the server the same, whatever is in it. */
 const GATHER_MANY_MS = 32
 const MANY = 128
@@ -92,9 +95,14 @@ export class Outbox {
   flushSoon(): void {
     if (this.block.chars > MAX_CHARS) this.flush()
     if (this.#timer || this.#immediate || this.block.count === 0) return
-    const gatherMs = this.#sentCount < MANY ? GATHER_MS : GATHER_MANY_MS
+    const gatherMs = this.#gatherMs
     if (this.#options.spec.isAwaited || performance.now() - this.#sentMs >= gatherMs)
       this.#immediate = setImmediate(() => this.flush())
     else this.#timer = setTimeout(() => this.flush(), gatherMs)
+  }
+
+  get #gatherMs(): number {
+    if (this.#sentCount < FEW) return GATHER_FEW_MS
+    return this.#sentCount < MANY ? GATHER_MS : GATHER_MANY_MS
   }
 }

@@ -250,6 +250,38 @@ describe('Recorder', () => {
     }
   })
 
+  it('has requests wait for a fourth of the time where they are few, also beside rows', async () => {
+    const { disk, clock, recorder } = setup({ gatherMs: 20 })
+    const run = new Run()
+    recorder.add(run, requests(0, 1))
+    await settle()
+    await disk.answer()
+    // First a row, which waits, and then a request, which does not.
+    recorder.add(run, rows(1, 1))
+    clock.advance(8)
+    await settle()
+    expect(disk.commits).toHaveLength(1)
+    recorder.add(run, requests(2, 40))
+    await settle()
+    expect(disk.commits).toHaveLength(2)
+    await disk.answer()
+    // These were many.
+    recorder.add(run, requests(42, 1))
+    clock.advance(19)
+    await settle()
+    expect(disk.commits).toHaveLength(2)
+    clock.advance(1)
+    await settle()
+    expect(disk.commits).toHaveLength(3)
+    await disk.answer()
+    recorder.add(run, requests(43, 1))
+    clock.advance(5)
+    await settle()
+    expect(disk.commits).toHaveLength(4)
+    await disk.answer()
+    expect(clock.nextDueMs).toBeNull()
+  })
+
   it('has requests wait as rows do where they come by the thousand', async () => {
     const { disk, clock, recorder } = setup({ gatherMs: 5 })
     const run = new Run()

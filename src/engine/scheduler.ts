@@ -97,8 +97,14 @@ export class Scheduler {
   readonly #accounts = new Map<RunKey, Account>()
   /** Those that hold lanes or have some on their way. */
   readonly #served = new Set<Seat>()
-  /** Those that want lanes and have none, whose turn is next first: there may be thousands, and only the first few matter. */
-  readonly #waiting = new SortedList<Seat>(byStageTurn)
+  /**
+   * Those that want lanes and have none, whose turn is next first: there may be thousands, and only the first few matter. By what they
+   * do with them: where all cores are taken, those that compute stand in nobody else's way.
+   */
+  readonly #waiting: Readonly<Record<StageKind, SortedList<Seat>>> = {
+    COMPUTE: new SortedList<Seat>(byStageTurn),
+    FETCH: new SortedList<Seat>(byStageTurn),
+  }
   /** The others: they want none until they say so. */
   readonly #parked = new Set<Seat>()
   /** By priority, the least lane time that any run of those served has had: who comes (back) is not owed more than them. */
@@ -220,10 +226,12 @@ export class Scheduler {
     // A run that has lanes may have them in another stage, wherever its waiting stages are in the order.
     const served = new Set(Array.from(this.#served, ({ account }) => account))
     for (const { waiting } of served) waiting.forEach(consider)
-    const runs = new Set<Account>()
-    for (const seat of this.#waiting) {
-      if (runs.size > this.options.maxLanes) break
-      if (!served.has(seat.account) && consider(seat)) runs.add(seat.account)
+    for (const waiting of Object.values(this.#waiting)) {
+      const runs = new Set<Account>()
+      for (const seat of waiting) {
+        if (runs.size > this.options.maxLanes) break
+        if (!served.has(seat.account) && consider(seat)) runs.add(seat.account)
+      }
     }
     for (const seat of resting) {
       this.#endWait(seat)
@@ -252,7 +260,7 @@ export class Scheduler {
       note(seat)
     }
     // The first one that wants lanes has the highest priority of those that wait.
-    for (const seat of this.#waiting) if (note(seat)) break
+    for (const waiting of Object.values(this.#waiting)) for (const seat of waiting) if (note(seat)) break
     return { held, priority }
   }
 
@@ -266,13 +274,17 @@ export class Scheduler {
   }
 
   #wait(seat: Seat): void {
-    this.#waiting.add(seat)
+    this.#waitingWith(seat).add(seat)
     seat.account.waiting.add(seat)
+  }
+
+  #waitingWith({ run }: Seat): SortedList<Seat> {
+    return this.#waiting[run.workKind]
   }
 
   /** Whether it waited. */
   #endWait(seat: Seat): boolean {
-    return seat.account.waiting.delete(seat) && this.#waiting.remove(seat)
+    return seat.account.waiting.delete(seat) && this.#waitingWith(seat).remove(seat)
   }
 
   #park(seat: Seat): void {
@@ -289,9 +301,9 @@ export class Scheduler {
   #setServed(account: Account, servedMs: number): void {
     if (servedMs === account.servedMs) return
     // What the list is ordered by must not change in it.
-    for (const seat of account.waiting) this.#waiting.remove(seat)
+    for (const seat of account.waiting) this.#waitingWith(seat).remove(seat)
     account.servedMs = servedMs
-    for (const seat of account.waiting) this.#waiting.add(seat)
+    for (const seat of account.waiting) this.#waitingWith(seat).add(seat)
   }
 
   /** Answers with how many of the free lanes were taken. */

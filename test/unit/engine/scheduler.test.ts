@@ -12,7 +12,7 @@ let runs = 0
 /** A run, or a stage of one, that gives its lanes back when the test says so. */
 class Run implements ScheduledRun {
   readonly key: RunKey
-  readonly workKind = 'COMPUTE'
+  workKind: 'COMPUTE' | 'FETCH' = 'COMPUTE'
   readonly lanes: Lane[] = []
   readonly gaveUp: string[] = []
   retiring = 0
@@ -176,6 +176,18 @@ describe('Scheduler', () => {
     high.yield()
     await settle()
     expect(held([low, high])).toEqual([1, 1])
+    scheduler.stop()
+  })
+
+  it('lets those that fetch go on where others have all cores, however many wait for these', async () => {
+    const { add, scheduler } = setup(4, 1)
+    const high = new Run(1, 10)
+    const computes = Array.from({ length: 50 }, () => new Run(1, 5))
+    const fetches = new Run(1)
+    fetches.workKind = 'FETCH'
+    await add(high, ...computes, fetches)
+    expect(held([high, fetches])).toEqual([1, 1])
+    expect(sum(held(computes))).toBe(0)
     scheduler.stop()
   })
 

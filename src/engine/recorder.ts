@@ -15,7 +15,9 @@ const MAX_BACKLOG_WEIGHT = 32_768
 const MANY_WEIGHT = 1_024
 const GATHER_MANY = 4
 /** After a commit of fewer requests the next one gathers for a part of the time: what is not on disk after a crash is sent again. */
-const FEW_WEIGHT = 16
+const FEW_REQUESTS = 16
+/** After one of as many requests a crash has many repeated in any case. */
+const MANY_REQUESTS = 1_024
 const GATHER_FEW = 1 / 4
 /** What a row costs before a commit of many has told, in milliseconds. */
 const DEFAULT_ROW_MS = 0.002
@@ -60,8 +62,7 @@ export class Recorder {
   #stopped = false
   #lastCommitMs = Number.NEGATIVE_INFINITY
   #lastCommitWeight = 0
-  /** Of the requests among it. */
-  #lastFetchWeight = 0
+  #lastRequests = 0
   /** Whether one of the entries that wait is of requests. */
   #hasFetches = false
   #manyMs = 0
@@ -135,10 +136,14 @@ export class Recorder {
   async #gather(): Promise<void> {
     const { clock, gatherMs } = this.options
     const lastMs = this.#lastCommitMs
-    await this.#restUntil(lastMs + GATHER_FEW * gatherMs, () => false)
-    await this.#restUntil(lastMs + gatherMs, () => this.#hasFetches && this.#lastFetchWeight < FEW_WEIGHT)
+    const rests: [ms: number, isUrgent: () => boolean][] = [
+      [GATHER_FEW * gatherMs, () => false],
+      [gatherMs, () => this.#hasFetches && this.#lastRequests < FEW_REQUESTS],
+    ]
     if (this.#lastCommitWeight >= MANY_WEIGHT)
-      await this.#restUntil(lastMs + GATHER_MANY * gatherMs, () => this.#hasFewFetches || this.#hasEnding)
+      rests.push([GATHER_MANY * gatherMs, () => this.#hasFewFetches || this.#hasEnding])
+    for (const [ms, isUrgent] of rests)
+      if (this.#mayRest(lastMs + ms) && !isUrgent()) await this.#restUntil(lastMs + ms, isUrgent)
     this.#lastCommitMs = clock.monotonicMs()
   }
 
@@ -148,9 +153,8 @@ export class Recorder {
     return !isEnough && this.options.clock.monotonicMs() < untilMs
   }
 
-  /** Where they come by the thousand, a crash has many repeated in any case. */
   get #hasFewFetches(): boolean {
-    return this.#hasFetches && this.#lastFetchWeight < MANY_WEIGHT
+    return this.#hasFetches && this.#lastRequests < MANY_REQUESTS
   }
 
   get #hasEnding(): boolean {
@@ -160,7 +164,6 @@ export class Recorder {
 
   /** Until then, by the monotonic clock, or until there is something urgent. */
   async #restUntil(dueMs: number, isUrgent: () => boolean): Promise<void> {
-    if (!this.#mayRest(dueMs) || isUrgent()) return
     let cancel = () => {}
     await new Promise<void>((resolve) => {
       cancel = this.options.clock.setTimer(resolve, dueMs - this.options.clock.monotonicMs())
@@ -216,21 +219,21 @@ export class Recorder {
   #take(): { run: RecordedRun; entries: Entry[]; left: number }[] {
     const taken = []
     let weight = 0
-    let fetchWeight = 0
-    this.#hasFetches = false
+    let requests = 0
     for (const [run, queued] of this.#queue) {
       if (weight >= MAX_COMMIT_WEIGHT) break
       let count = 0
       while (count < queued.length && weight < MAX_COMMIT_WEIGHT) weight += queued[count++]!.weight
       const entries = queued.splice(0, count)
-      for (const entry of entries) if (isOfFetches(entry)) fetchWeight += entry.weight
+      for (const entry of entries) if (isOfFetches(entry)) requests += entry.rows
       // Deleted and, if there is more, put at the end: a run with a long backlog does not keep the others waiting.
       this.#queue.delete(run)
       if (queued.length > 0) this.#queue.set(run, queued)
       taken.push({ run, entries, left: queued.length })
     }
     this.#lastCommitWeight = weight
-    this.#lastFetchWeight = fetchWeight
+    this.#lastRequests = requests
+    this.#hasFetches = [...this.#queue.values()].some((left) => left.some(isOfFetches))
     return taken
   }
 

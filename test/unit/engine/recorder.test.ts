@@ -44,8 +44,8 @@ function rows(first: number, count: number, output?: string): Entry {
   )
 }
 
-function requests(first: number, count: number): Entry {
-  const entry = rows(first, count)
+function requests(first: number, count: number, output?: string): Entry {
+  const entry = rows(first, count, output)
   const fetches = fetchColumn(Array.from({ length: count }, () => fetchDetail))
   return { ...entry, block: { ...entry.block, columns: { ...entry.block.columns, fetches } } }
 }
@@ -280,6 +280,23 @@ describe('Recorder', () => {
     expect(disk.commits).toHaveLength(4)
     await disk.answer()
     expect(clock.nextDueMs).toBeNull()
+  })
+
+  it('takes few for few however large their answers are, and remembers those that a commit had no room for', async () => {
+    const { disk, clock, recorder } = setup({ gatherMs: 20 })
+    const run = new Run()
+    recorder.add(run, requests(0, 1, 'x'.repeat(1_000_000)))
+    await settle()
+    await disk.answer()
+    recorder.add(run, rows(1, 9_000))
+    recorder.add(run, requests(9_001, 1))
+    await settle()
+    expect(run.advanced.at(-1)).toEqual({ entries: [1], left: 1 })
+    await disk.answer()
+    clock.advance(5)
+    await settle()
+    expect(run.advanced.at(-1)).toEqual({ entries: [9_001], left: 0 })
+    await disk.answer()
   })
 
   it('has requests wait as rows do where they come by the thousand', async () => {

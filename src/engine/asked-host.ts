@@ -1,6 +1,7 @@
 /**
- * One host, as the batches that ask for limits of it see it: what they have under way there together. Whoever owns the host does not care
- * how many batches a request belongs to, so the lowest limit that any of them asks for holds for all of them.
+ * One host, as the batches that ask for a limit of it see it, be it of concurrency or a rate: what they have under way there together.
+ * Whoever owns the host does not care how many batches a request belongs to, so the lowest limit that any of them asks for holds for all of
+ * them.
  */
 
 import { type HostLimits, LimitedHosts } from './host-gate.js'
@@ -25,10 +26,17 @@ export class AskedHost implements SharedHost {
     return this.#limit
   }
 
-  join(place: HostPlace, limits: HostLimits): void {
+  /** Nobody has to do with it, and whoever comes next may begin at once. */
+  isIdle(nowMs: number): boolean {
+    return this.places.size === 0 && [...this.#paces.values()].every((pace) => pace.dueMs(this.host, nowMs) === null)
+  }
+
+  join(place: HostPlace, limits: HostLimits, nowMs: number): void {
     this.places.add(place)
     this.#asked.set(place, limits)
     this.#look()
+    for (const [rate, pace] of this.#paces)
+      if (!this.#active.includes(pace) && pace.dueMs(this.host, nowMs) === null) this.#paces.delete(rate)
   }
 
   leave(place: HostPlace): void {

@@ -122,11 +122,13 @@ export class GatedSupply implements Supply {
 
   start(): void {
     this.#started = true
+    this.#look(this.#seat.release())
     this.#wake()
   }
 
   hold(): void {
     this.#started = false
+    this.#look(this.#seat.hold())
   }
 
   take(max: number): Batch | null {
@@ -212,6 +214,13 @@ export class GatedSupply implements Supply {
     this.#arm()
     this.#wake()
     this.options.onChanged()
+  }
+
+  /** There is more or less room at these hosts than before. */
+  #look(hosts: readonly string[]): void {
+    const nowMs = this.options.clock.monotonicMs()
+    for (const host of hosts) this.#queues.changed(host, nowMs)
+    this.#arm()
   }
 
   #onArrival(): void {

@@ -24,8 +24,8 @@ interface Sharing<Host extends SharedHost> {
 
 /** All that it has to do with one host. */
 interface Found extends Sharing<HostState> {
-  /** Null where it asks for no limit. */
-  asked: Sharing<AskedHost> | null
+  /** For each limit that it asks for: first the rate, as places for what has to wait for that would be nobody's. */
+  asked: Sharing<AskedHost>[]
 }
 
 export class HostSeat implements HostGate {
@@ -35,6 +35,9 @@ export class HostSeat implements HostGate {
   /** Hosts to tell the user of. */
   #told: string[] = []
   #closed = false
+  #isHeld = false
+  /** What it would want if it were not held. */
+  readonly #held = new Map<string, number>()
 
   constructor(private readonly options: SeatOptions) {
     this.#hosts = options.hosts
@@ -47,8 +50,34 @@ export class HostSeat implements HostGate {
     return this.#hosts.limitOf(host) === null
   }
 
+  /** It wants nothing until it is released: what it asks for holds nobody up meanwhile. Answers with the hosts that it wanted. */
+  hold(): string[] {
+    const hosts = [...this.#places].flatMap(([host, { place }]) => (place.waiting > 0 ? [host] : []))
+    for (const host of hosts) {
+      const { waiting } = this.#places.get(host)!.place
+      this.want(host, 0)
+      this.#held.set(host, waiting)
+    }
+    this.#isHeld = true
+    return hosts
+  }
+
+  /** Answers with the hosts that it wants. */
+  release(): string[] {
+    this.#isHeld = false
+    const held = [...this.#held]
+    this.#held.clear()
+    for (const [host, count] of held) this.want(host, count)
+    return held.map(([host]) => host)
+  }
+
   want(host: string, count: number): void {
     if (host === NO_HOST || (this.#closed && count > 0)) return
+    if (this.#isHeld) {
+      if (count > 0) this.#held.set(host, count)
+      else this.#held.delete(host)
+      return
+    }
     const found = this.#places.get(host) ?? (count > 0 ? this.#open(host) : null)
     if (found === null || found.place.waiting === count) return
     for (const { place, state } of sharings(found)) {
@@ -66,7 +95,7 @@ export class HostSeat implements HostGate {
     const found = this.#places.get(host)
     if (found === undefined) return 0
     const room = this.#hosts.roomOf(found.state, found.place, nowMs)
-    return room <= 0 ? 0 : Math.min(own, room, this.#askedRoom(found, nowMs))
+    return room <= 0 ? 0 : Math.min(own, room, this.#leastRoom(found.asked, nowMs))
   }
 
   /** When its limits let something start there may be no place: only from then on it is told of one. */
@@ -74,7 +103,8 @@ export class HostSeat implements HostGate {
     const found = this.#places.get(host)
     const waits: (number | null)[] = []
     if (this.#own !== null && this.#own.room(host, nowMs) <= 0) waits.push(this.#own.dueMs(host, nowMs))
-    if (found?.asked && this.#askedRoom(found, nowMs) <= 0) waits.push(found.asked.state.dueMs(nowMs))
+    const full = found?.asked.find(({ place, state }) => this.#hosts.roomOf(state, place, nowMs) <= 0)
+    if (full) waits.push(full.state.dueMs(nowMs))
     const closedMs = this.closedUntilMs(host, nowMs)
     if (closedMs !== null) waits.push(closedMs)
     // What does not come with time is told of.
@@ -106,7 +136,7 @@ export class HostSeat implements HostGate {
   /** Of the server it has its place from when it was handed out. */
   startedLate(host: string, atMs: number): void {
     this.#own?.startedLate(host, atMs)
-    this.#places.get(host)?.asked?.state.startedLate(atMs)
+    for (const { state } of this.#places.get(host)?.asked ?? []) state.startedLate(atMs)
   }
 
   end(host: string, startedMs: number, count = 1): void {
@@ -141,6 +171,8 @@ export class HostSeat implements HostGate {
   /** It wants nothing more. What is under way has its places until it ends. */
   close(): void {
     this.#closed = true
+    this.#isHeld = false
+    this.#held.clear()
     for (const host of [...this.#places.keys()]) this.want(host, 0)
   }
 
@@ -165,19 +197,29 @@ export class HostSeat implements HostGate {
     const found: Found = {
       place: this.#newPlace(host, (nowMs) => this.#mayStart(host, found, nowMs)),
       state,
-      asked: null,
+      asked: [],
     }
-    const { asked: limits } = this.options
-    if (limits !== null) {
-      const asked = { place: this.#newPlace(host, () => Number.POSITIVE_INFINITY), state: this.#hosts.asked(host) }
-      asked.state.join(asked.place, limits)
-      // The others may have to do with less from now on.
-      this.#changedFor(asked.state)
-      found.asked = asked
-    }
+    const { rate = null, concurrency = null } = this.options.asked ?? {}
+    if (rate !== null) found.asked.push(this.#ask(host, 'rate', { limits: { rate, concurrency: null }, found }))
+    if (concurrency !== null)
+      found.asked.push(this.#ask(host, 'concurrency', { limits: { rate: null, concurrency }, found }))
     this.#places.set(host, found)
     state.places.add(found.place)
     return found
+  }
+
+  #ask(
+    host: string,
+    kind: keyof HostLimits,
+    { limits, found }: { limits: HostLimits; found: Found },
+  ): Sharing<AskedHost> {
+    const before = [...found.asked]
+    const place = this.#newPlace(host, (nowMs) => this.#leastRoom(before, nowMs))
+    const state = this.#hosts.asked(host, kind)
+    state.join(place, limits, this.#hosts.nowMs)
+    // The others may have to do with less from now on.
+    this.#changedFor(state)
+    return { place, state }
   }
 
   #newPlace(host: string, mayStart: (nowMs: number) => number): HostPlace {
@@ -198,11 +240,13 @@ export class HostSeat implements HostGate {
   }
 
   #mayStart(host: string, found: Found, nowMs: number): number {
-    return Math.min(this.#own?.room(host, nowMs) ?? Number.POSITIVE_INFINITY, this.#askedRoom(found, nowMs))
+    return Math.min(this.#own?.room(host, nowMs) ?? Number.POSITIVE_INFINITY, this.#leastRoom(found.asked, nowMs))
   }
 
-  #askedRoom({ asked }: Found, nowMs: number): number {
-    return asked === null ? Number.POSITIVE_INFINITY : this.#hosts.roomOf(asked.state, asked.place, nowMs)
+  #leastRoom(asked: readonly Sharing<AskedHost>[], nowMs: number): number {
+    let least = Number.POSITIVE_INFINITY
+    for (const { place, state } of asked) least = Math.min(least, this.#hosts.roomOf(state, place, nowMs))
+    return least
   }
 
   #tell(host: string): void {
@@ -221,10 +265,10 @@ export class HostSeat implements HostGate {
     if (found === undefined || found.place.waiting > 0 || found.place.underway > 0) return
     this.#places.delete(host)
     found.state.places.delete(found.place)
-    if (found.asked !== null) {
-      found.asked.state.leave(found.asked.place)
+    for (const { place, state } of found.asked) {
+      state.leave(place)
       // What it asked for holds the others up no more.
-      this.#hosts.changed(found.asked.state)
+      this.#hosts.changed(state)
     }
     // Used last, whoever comes next.
     this.#hosts.use(host)
@@ -232,5 +276,5 @@ export class HostSeat implements HostGate {
 }
 
 function sharings(found: Found): Sharing<SharedHost>[] {
-  return found.asked === null ? [found] : [found, found.asked]
+  return [found, ...found.asked]
 }

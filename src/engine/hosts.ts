@@ -7,6 +7,7 @@ import type { Clock } from '../clock.js'
 import type { RunKey } from '../domain/ids.js'
 import { Alarm } from './alarm.js'
 import { AskedHost } from './asked-host.js'
+import type { HostLimits } from './host-gate.js'
 import { type HostClaim, shareHost } from './host-shares.js'
 import { type HostPlace, type HostShare, HostState, type SharedHost } from './host-state.js'
 
@@ -45,7 +46,7 @@ interface Options {
 export class Hosts {
   /** Who came to use it last is last. */
   readonly #states = new Map<string, HostState>()
-  /** Those that batches ask for limits of: what these have under way there. */
+  /** By the limit and the host: what the batches that ask for it have under way there. */
   readonly #asked = new Map<string, AskedHost>()
   /** Hosts whose users are to be told of a change at the end of this turn. */
   readonly #changed = new Set<SharedHost>()
@@ -56,6 +57,7 @@ export class Hosts {
   #lookMs: number | null = null
   #alone: RunKey | null = null
   #sweepAt = MAX_IDLE_HOSTS + SWEEP_AFTER
+  #sweepAskedAt = MAX_IDLE_HOSTS
   #lastTurn = 0
   #stopped = false
 
@@ -109,14 +111,14 @@ export class Hosts {
     return state
   }
 
-  /** The host, as the batches that ask for limits of it share it. */
-  asked(host: string): AskedHost {
-    const known = this.#asked.get(host)
+  /** The host, as the batches that ask for this limit of it share it. */
+  asked(host: string, kind: keyof HostLimits): AskedHost {
+    const name = `${kind} ${host}`
+    const known = this.#asked.get(name)
     if (known) return known
-    if (this.#asked.size >= MAX_IDLE_HOSTS)
-      for (const [name, { places }] of this.#asked) if (places.size === 0) this.#asked.delete(name)
+    if (this.#asked.size >= this.#sweepAskedAt) this.#sweepAsked()
     const state = new AskedHost(host)
-    this.#asked.set(host, state)
+    this.#asked.set(name, state)
     return state
   }
 
@@ -272,6 +274,13 @@ export class Hosts {
       this.changed(state)
     }
     this.#arm(nowMs)
+  }
+
+  /** A pace goes on while there is anything to wait for. */
+  #sweepAsked(): void {
+    const nowMs = this.nowMs
+    for (const [name, state] of this.#asked) if (state.isIdle(nowMs)) this.#asked.delete(name)
+    this.#sweepAskedAt = Math.max(MAX_IDLE_HOSTS, this.#asked.size + SWEEP_AFTER)
   }
 
   /** Those that nobody has to do with, and that ask for nothing, go first. */

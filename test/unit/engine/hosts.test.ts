@@ -214,6 +214,70 @@ describe('Hosts, limits that batches ask for', () => {
     expect(underway(one, other)).toEqual([3, 1])
   })
 
+  it('are each for those that ask for it, and all for who asks for several', async () => {
+    const slow = new Fetching(10, {}, OWN, true, everyTenth)
+    const wide = new Fetching(100, {}, OWN, true, atMost(8))
+    const both = new Fetching(10, {}, OWN, true, { concurrency: 1, rate: 10 })
+    await settle()
+    // The lowest of the second kind is one, and what is under way by then ends.
+    expect(underway(slow, wide, both)).toEqual([1, 8, 0])
+    wide.end(8)
+    await settle()
+    expect(underway(slow, wide, both)).toEqual([1, 1, 0])
+    expect(both.seat.dueMs(OWN, 0)).toBe(102)
+    for (const run of [wide, slow]) {
+      run.waiting = 0
+      run.seat.want(OWN, 0)
+    }
+    wide.end()
+    await pass(102)
+    both.pump()
+    expect(both.underway).toHaveLength(1)
+    await pass(102)
+    expect([both.room, both.seat.dueMs(OWN, clock.monotonicMs())]).toEqual([0, null])
+    both.end()
+    expect(both.underway).toHaveLength(1)
+  })
+
+  it('hold nobody up while who asks for them is held', async () => {
+    const one = new Fetching(10, {}, OWN, true, atMost(1))
+    const other = new Fetching(10, {}, OWN, true, atMost(5))
+    await settle()
+    expect(underway(one, other)).toEqual([1, 0])
+    one.takes = false
+    expect(one.seat.hold()).toEqual([OWN])
+    one.end()
+    one.seat.want(OWN, 7)
+    await settle()
+    expect([underway(one, other), one.room]).toEqual([[0, 5], 0])
+    one.takes = true
+    expect(one.seat.release()).toEqual([OWN])
+    other.end(5)
+    await settle()
+    expect(underway(one, other)).toEqual([0, 1])
+    // Its turn is over.
+    await pass(200)
+    other.end()
+    await settle()
+    expect(underway(one, other)).toEqual([1, 0])
+  })
+
+  it('are not forgotten before their time, however many hosts there are', async () => {
+    const rare = { concurrency: null, rate: 0.1 }
+    const visit = (host: string) => {
+      const run = new Fetching(1, {}, host, true, rare)
+      const started = run.underway.length
+      run.end()
+      run.seat.leave()
+      return started
+    }
+    expect(visit('first.example')).toBe(1)
+    for (let host = 0; host < MAX_IDLE_HOSTS + 10; host += 1) visit(`${host}.example`)
+    expect(visit('first.example')).toBe(0)
+    await pass(11_000)
+    expect(visit('first.example')).toBe(1)
+  })
+
   it('space the requests of all of them evenly, by turns, over the end of one', async () => {
     const [one, other] = [new Fetching(100, {}, OWN, true, everyTenth), new Fetching(2, {}, OWN, true, everyTenth)]
     const starts: number[] = []

@@ -1,7 +1,8 @@
 /** A supply with suspects among its items: hands those out one at a time, when they may be in service. */
 
 import type { ResultColumns } from '../domain/results.js'
-import type { Batch, Range, Starts, Supply } from './supply.js'
+import type { Batch, Supply } from './supply.js'
+import { SupplyAround } from './supply-around.js'
 import type { Suspects } from './suspects.js'
 
 interface Parked {
@@ -11,7 +12,7 @@ interface Parked {
   inputs?: unknown[]
 }
 
-export class IsolatingSupply implements Supply {
+export class IsolatingSupply extends SupplyAround {
   /** Suspects that wait for nothing but a slot, or for other suspects. */
   readonly #parked: Parked[] = []
   /**
@@ -21,32 +22,18 @@ export class IsolatingSupply implements Supply {
   #isBlocked = false
 
   constructor(
-    private readonly inner: Supply,
+    inner: Supply,
     private readonly suspects: Suspects,
-  ) {}
+  ) {
+    super(inner)
+  }
 
   get ready(): number {
     return this.inner.ready + (this.#isBlocked ? 0 : this.#parked.length)
   }
 
-  get size(): number {
+  override get size(): number {
     return this.inner.size + this.#parked.length
-  }
-
-  get nextDueMs(): number | null {
-    return this.inner.nextDueMs
-  }
-
-  get mayWaitInLane(): boolean {
-    return this.inner.mayWaitInLane
-  }
-
-  start(): void {
-    this.inner.start()
-  }
-
-  hold(): void {
-    this.inner.hold()
   }
 
   take(max: number, slots = max): Batch | null {
@@ -61,41 +48,21 @@ export class IsolatingSupply implements Supply {
     }
   }
 
-  started(starts: Starts): void {
-    this.inner.started(starts)
-  }
-
-  reported(columns: ResultColumns): void {
-    this.inner.reported(columns)
-  }
-
-  giveBack(index: number, attempt: number): void {
+  override giveBack(index: number, attempt: number): void {
     this.#takeOut(index)
     this.inner.giveBack(index, attempt)
   }
 
-  restore(batch: Range, from: number): void {
-    this.inner.restore(batch, from)
-  }
-
-  delay(index: number, attempt: number, dueMs: number): void {
+  override delay(index: number, attempt: number, dueMs: number): void {
     this.#takeOut(index)
     this.inner.delay(index, attempt, dueMs)
   }
 
-  release(nowMs: number): void {
-    this.inner.release(nowMs)
-  }
-
-  ended(columns: ResultColumns, dropped: ReadonlySet<number> | null): void {
+  override ended(columns: ResultColumns, dropped: ReadonlySet<number> | null): void {
     if (this.suspects.size > 0) {
       for (let at = 0; at < columns.count; at += 1) if (!dropped?.has(at)) this.#end(columns.indexes[at]!)
     }
     this.inner.ended(columns, dropped)
-  }
-
-  stop(): void {
-    this.inner.stop()
   }
 
   #takeOut(index: number): void {

@@ -7,6 +7,7 @@ import { decodeText, PiecewiseText } from '../domain/text.js'
 import { AnswerBudget } from './answer-budget.js'
 import { builder } from './builder.js'
 import type { ApiContext } from './context.js'
+import { LOOKUP } from './cost.js'
 import { badUserInput } from './errors.js'
 import { type TaskNode, TaskType } from './refs.js'
 
@@ -64,6 +65,7 @@ async function toText(body: Uint8Array, { bytes, contentType }: FetchDetail): Pr
 builder.objectFields(TaskType, (t) => ({
   body: t.string({
     nullable: true,
+    complexity: LOOKUP,
     description:
       'The stored body as text, where bodyPolicy was STORE: decoded as its byte order mark or its content type says, UTF-8 if they say nothing. At most 64 MiB of bodies in one answer.',
     args: {

@@ -1,9 +1,11 @@
 /** The one schema builder: the types that all nouns share, and how plugins are set. */
 
 import SchemaBuilder from '@pothos/core'
+import ComplexityPlugin from '@pothos/plugin-complexity'
 import RelayPlugin from '@pothos/plugin-relay'
 import type { UploadedFile } from '../domain/upload.js'
 import type { ApiContext } from './context.js'
+import { defaultCost, EACH_OF_PAGE } from './cost.js'
 
 /** What Pothos is told of the types behind the schema. */
 export interface SchemaTypes {
@@ -26,7 +28,8 @@ export interface SchemaTypes {
 /** Fields are non-null unless they say otherwise; arguments and input fields are nullable unless they do. */
 export const builder = new SchemaBuilder<SchemaTypes>({
   defaultFieldNullability: false,
-  plugins: [RelayPlugin],
+  plugins: [RelayPlugin, ComplexityPlugin],
+  complexity: { fieldComplexity: defaultCost },
   relay: {
     // Node ids are ours (domain/ids.ts), and so are the two queries that take them: see node.ts.
     nodeQueryOptions: false,
@@ -42,13 +45,17 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     endCursorFieldOptions: {
       description: 'The cursor of the last node, to ask for what comes after it; null where the page is empty.',
     },
-    edgesFieldOptions: { nullable: false, description: 'The nodes of the page, each with its cursor.' },
-    nodeFieldOptions: { nullable: false, description: 'The object itself.' },
-    nodesOnConnection: { description: 'The nodes of the page.' },
+    edgesFieldOptions: {
+      nullable: false,
+      description: 'The nodes of the page, each with its cursor.',
+      complexity: EACH_OF_PAGE,
+    },
+    nodeFieldOptions: { nullable: false, description: 'The object itself.', complexity: 0 },
+    nodesOnConnection: { description: 'The nodes of the page.', complexity: EACH_OF_PAGE },
     cursorFieldOptions: {
       description: 'The place of the node in its list: opaque, good for the list and order that it came from.',
     },
-    pageInfoFieldOptions: { description: 'Where the page stands in the list.' },
+    pageInfoFieldOptions: { description: 'Where the page stands in the list.', complexity: 0 },
     firstArgOptions: { description: 'At most this many from the start of the list, or after `after`; 0 to 1,000.' },
     lastArgOptions: {
       description:
@@ -69,6 +76,8 @@ builder.subscriptionType({ description: 'What can be watched, over Server-Sent E
 builder.globalConnectionField('totalCount', (t) =>
   t.int({
     description: 'How many nodes the whole list has, with its filter and without paging.',
+    // Its page has paid for it.
+    complexity: 0,
     resolve: (connection) => connection.count(),
   }),
 )

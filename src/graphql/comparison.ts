@@ -4,10 +4,14 @@ import { type ComparisonRow, comparisonRows, comparisonStatus } from '../domain/
 import { comparisonId } from '../domain/ids.js'
 import { comparisonVerdict } from '../domain/verdict.js'
 import { builder } from './builder.js'
+import { listOf, QUESTION } from './cost.js'
 import { ComparisonNode, ComparisonType, RunType } from './refs.js'
 import { RunStatusType } from './run.js'
 import { StrategyType } from './strategy.js'
 import { DistributionType } from './timing.js'
+
+/** Runs that a comparison is taken to have: 200 at most. */
+const TYPICAL_RUNS = 50
 
 const ComparisonRowType = builder.objectRef<ComparisonRow>('ComparisonRow').implement({
   description: 'What the batch took under one strategy.',
@@ -62,6 +66,7 @@ ComparisonType.implement({
     }),
     runs: t.field({
       type: [RunType],
+      complexity: listOf(TYPICAL_RUNS, QUESTION),
       description: 'Its runs, strategies × rounds, in the order in which they are run; less those that were deleted.',
       resolve: async ({ record }, _args, { engine, store }) =>
         (await store.runsOfComparison(record.id)).map((run) => engine.view(run)),

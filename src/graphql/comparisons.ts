@@ -5,7 +5,8 @@ import type { ComparisonOutcome } from '../engine/engine.js'
 import { BatchInput } from './batch.js'
 import { builder } from './builder.js'
 import type { ApiContext } from './context.js'
-import { type CursorForm, type PageArgs, pageRequest, toConnection } from './pages.js'
+import { CHANGE, LOOKUP } from './cost.js'
+import { type CursorForm, type PageArgs, pageCost, pageRequest, toConnection } from './pages.js'
 import { UserErrorType } from './problem.js'
 import { ComparisonNode, ComparisonType } from './refs.js'
 import { StrategyType } from './strategy.js'
@@ -56,6 +57,7 @@ export const LaunchComparisonPayload = builder.objectRef<ComparisonOutcome>('Lau
 builder.mutationField('launchComparison', (t) =>
   t.field({
     type: LaunchComparisonPayload,
+    complexity: CHANGE,
     description:
       'Launches a batch under several strategies, each of its runs with all lanes to itself: checked and written down when it answers. A run begins when no other one holds a lane; between two of them the others have the lanes for as long.',
     args: {
@@ -84,6 +86,7 @@ builder.queryFields((t) => ({
     type: ComparisonType,
     nullable: true,
     description: 'The comparison of this id; null where there is none.',
+    complexity: LOOKUP,
     args: { id: t.arg.id({ required: true, description: 'The id of a comparison.' }) },
     resolve: async (_root, { id }, { engine, store }) => {
       const key = parseComparisonId(id)
@@ -96,6 +99,7 @@ builder.queryFields((t) => ({
       type: ComparisonType,
       description:
         'The comparisons of this server, the latest launch first. Pages of 20 if neither first nor last is given; more than 1,000 is BAD_USER_INPUT.',
+      complexity: pageCost,
       resolve: (_root, args, context) => comparisonPage(args, context),
     },
     { name: 'ComparisonsConnection', description: 'A page of comparisons.' },

@@ -5,6 +5,7 @@ import type { ControlOutcome } from '../engine/engine.js'
 import { builder } from './builder.js'
 import { LaunchComparisonPayload } from './comparisons.js'
 import type { ApiContext } from './context.js'
+import { CHANGE } from './cost.js'
 import { nothingOf, UserErrorType } from './problem.js'
 import { RunType } from './refs.js'
 
@@ -36,6 +37,7 @@ async function changed(id: string, change: Change, { engine }: ApiContext): Prom
 builder.mutationFields((t) => ({
   cancelRun: t.field({
     type: RunPayload,
+    complexity: CHANGE,
     description:
       'Ends a run that is QUEUED, RUNNING or PAUSED: what is in flight is aborted and CANCELLED, what waits is counted as cancelled, what had succeeded stays. Answers when the run is CANCELLED, or after three seconds as it is by then; it ends CANCELLED also where the server ends before. A function that never looks up is ended with its lane half a second after.',
     args: { id: t.arg.id({ required: true, description: 'The id of a run.' }) },
@@ -43,6 +45,7 @@ builder.mutationFields((t) => ({
   }),
   pauseRun: t.field({
     type: RunPayload,
+    complexity: CHANGE,
     description:
       'Has a run that is QUEUED or RUNNING stand still: no new task starts, from the moment of the answer and over restarts of the server; what is in flight ends. A run of a comparison cannot be paused.',
     args: { id: t.arg.id({ required: true, description: 'The id of a run.' }) },
@@ -50,12 +53,14 @@ builder.mutationFields((t) => ({
   }),
   resumeRun: t.field({
     type: RunPayload,
+    complexity: CHANGE,
     description: 'Has a PAUSED run go on where it was. Its items have been waiting in the queue from now on.',
     args: { id: t.arg.id({ required: true, description: 'The id of a run.' }) },
     resolve: (_root, { id }, context) => changed(id, 'resumeRun', context),
   }),
   cancelComparison: t.field({
     type: LaunchComparisonPayload,
+    complexity: CHANGE,
     description:
       'Its runs that have not ended are cancelled with it, as by cancelRun; those that have ended stay and count. INVALID_STATE where all have.',
     args: { id: t.arg.id({ required: true, description: 'The id of a comparison.' }) },

@@ -3,6 +3,7 @@
 import { parseRunId, runId } from '../domain/ids.js'
 import type { DeleteOutcome, PruneOutcome } from '../engine/engine.js'
 import { builder } from './builder.js'
+import { CHANGE, LABOUR } from './cost.js'
 import { nothingOf, UserErrorType } from './problem.js'
 
 const DeleteRunPayload = builder.objectRef<DeleteOutcome>('DeleteRunPayload').implement({
@@ -39,6 +40,7 @@ const PruneRunsPayload = builder.objectRef<PruneOutcome>('PruneRunsPayload').imp
 builder.mutationFields((t) => ({
   deleteRun: t.field({
     type: DeleteRunPayload,
+    complexity: CHANGE,
     description: 'An ended run, its tasks and the bodies that no other run holds.',
     args: { id: t.arg.id({ required: true, description: 'The id of a run that has ended.' }) },
     resolve: (_root, { id }, { engine }): DeleteOutcome | Promise<DeleteOutcome> => {
@@ -48,6 +50,7 @@ builder.mutationFields((t) => ({
   }),
   pruneRuns: t.field({
     type: PruneRunsPayload,
+    complexity: LABOUR,
     description:
       'deleteRun of every run that ended before an instant, those of comparisons too: a comparison goes with the last of its runs. It answers when they are all gone, in steps that leave the server to everyone else in between. The server does the same by itself to what ended HEDDLE_RETENTION_DAYS ago.',
     args: {

@@ -1,7 +1,8 @@
 /** What held a run back, and what would help. */
 
-import type { Diagnostic } from '../domain/diagnostic.js'
+import { type Diagnostic, DiagnosticCode } from '../domain/diagnostic.js'
 import { builder } from './builder.js'
+import { listOf, STUDY } from './cost.js'
 import { RunType } from './refs.js'
 
 const DiagnosticCodeType = builder.enumType('DiagnosticCode', {
@@ -44,6 +45,7 @@ const DiagnosticType = builder.objectRef<Diagnostic>('Diagnostic').implement({
 builder.objectFields(RunType, (t) => ({
   diagnostics: t.field({
     type: [DiagnosticType],
+    complexity: listOf(Object.keys(DiagnosticCode).length, STUDY),
     description:
       'What held this run back, and what would help; of a run under way what can be said so far. Empty where nothing did, and before it starts.',
     resolve: async (run, _args, { engine }) => [...(await engine.diagnostics(run))],

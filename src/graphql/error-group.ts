@@ -1,8 +1,11 @@
 /** Failures by kind. */
 
 import { builder } from './builder.js'
+import { listOf, QUESTION, sizeAsked } from './cost.js'
 import { MAX_LISTED, sizeWithin } from './pages.js'
 import { RunType, type TaskNode, TaskType, taskNodes } from './refs.js'
+
+const DEFAULT_GROUPS = 20
 
 /** Failed tasks of one kind. */
 interface ErrorGroupNode {
@@ -26,9 +29,10 @@ builder.objectFields(RunType, (t) => ({
   errors: t.field({
     type: [ErrorGroupType],
     description: 'Failed tasks grouped by error code, most frequent first.',
-    args: { first: t.arg.int({ defaultValue: 20, description: 'At most this many groups, 0 to 1,000.' }) },
+    complexity: ({ first }) => listOf(sizeAsked(first, { fallback: DEFAULT_GROUPS, max: MAX_LISTED }), QUESTION),
+    args: { first: t.arg.int({ defaultValue: DEFAULT_GROUPS, description: 'At most this many groups, 0 to 1,000.' }) },
     resolve: async (run, { first }, { engine, store }) => {
-      const groups = await store.errors(run.record.id, sizeWithin('first', first ?? 20, MAX_LISTED))
+      const groups = await store.errors(run.record.id, sizeWithin('first', first ?? DEFAULT_GROUPS, MAX_LISTED))
       const samples = taskNodes(
         engine,
         run,

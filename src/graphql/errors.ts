@@ -13,6 +13,7 @@ export const ApiErrorCode = {
   BAD_USER_INPUT: 'BAD_USER_INPUT',
   NOT_FOUND: 'NOT_FOUND',
   FORBIDDEN: 'FORBIDDEN',
+  COST_LIMIT: 'COST_LIMIT',
   STORAGE_FULL: 'STORAGE_FULL',
   STORAGE_BUSY: 'STORAGE_BUSY',
   INTERNAL: 'INTERNAL',
@@ -48,6 +49,16 @@ export function notFound(message: string): GraphQLError {
   return apiError('NOT_FOUND', message)
 }
 
+/** As of documents that are not valid: 400, but for clients of application/json, who are to get 200. */
+const REFUSED_DOCUMENT: HttpHint = { status: 400, spec: true }
+
+/** A document, or an operation of one, that asks for more than anyone may; nothing of it is executed. */
+export function costLimit(message: string, requested: number | null, limit: number): GraphQLError {
+  const figures = requested === null ? { limit } : { requested, limit }
+  const extensions = { code: ApiErrorCode.COST_LIMIT, ...figures, http: REFUSED_DOCUMENT }
+  return new GraphQLError(`${message}: ${limit.toLocaleString('en')} at most`, { extensions })
+}
+
 export interface ErrorPolicy {
   log: Log
   /** Whether messages may say what names would have been right. */
@@ -59,6 +70,10 @@ export interface ErrorPolicy {
  * anywhere below the API ends here; to map an error twice changes nothing.
  */
 export function toApiError(error: unknown, policy: ErrorPolicy): GraphQLError {
+  return withShortMessage(mappedError(error, policy))
+}
+
+function mappedError(error: unknown, policy: ErrorPolicy): GraphQLError {
   const storage = storageError(error)
   if (storage !== null) return storage
   if (!(error instanceof GraphQLError)) return internalError(error, null, policy)
@@ -137,4 +152,15 @@ function copyOf(error: GraphQLError, message: string, extensions: Record<string,
 function withoutSuggestion(error: GraphQLError): GraphQLError {
   const message = error.message.replace(/ Did you mean [^?]*\?/g, '')
   return message === error.message ? error : copyOf(error, message, { ...error.extensions })
+}
+
+/** What is longer echoes what the client sent: a string of megabytes where a number is expected. */
+const MAX_MESSAGE_LENGTH = 500
+const LONG_STRING = /"[^"]{80,}"/g
+
+function withShortMessage(error: GraphQLError): GraphQLError {
+  if (error.message.length <= MAX_MESSAGE_LENGTH) return error
+  const shorter = error.message.replace(LONG_STRING, (quoted) => `${quoted.slice(0, 60)}…"`)
+  const message = shorter.length <= MAX_MESSAGE_LENGTH ? shorter : `${shorter.slice(0, MAX_MESSAGE_LENGTH - 1)}…`
+  return copyOf(error, message, { ...error.extensions })
 }

@@ -2,6 +2,10 @@
 
 import type { FunctionInfo } from '../functions/function.js'
 import { builder } from './builder.js'
+import { listOf } from './cost.js'
+
+/** Those that are built in, and a few of the owner's. */
+const TYPICAL_FUNCTIONS = 30
 
 const ComputeFunctionType = builder.objectRef<FunctionInfo>('ComputeFunction').implement({
   description: 'A function that a compute batch can call: built in, or from HEDDLE_FUNCTIONS_DIR.',
@@ -21,6 +25,7 @@ const ComputeFunctionType = builder.objectRef<FunctionInfo>('ComputeFunction').i
 builder.queryField('functions', (t) =>
   t.field({
     type: [ComputeFunctionType],
+    complexity: listOf(TYPICAL_FUNCTIONS),
     description: 'The functions that compute batches can call, by name.',
     resolve: (_root, _args, { functions }) => functions,
   }),

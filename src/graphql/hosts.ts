@@ -2,6 +2,7 @@
 
 import type { HostStatus } from '../engine/engine.js'
 import { builder } from './builder.js'
+import { listOf, sizeAsked } from './cost.js'
 import { sizeWithin } from './pages.js'
 
 const DEFAULT_HOSTS = 1_000
@@ -49,6 +50,7 @@ const HostType = builder.objectRef<HostStatus>('Host').implement({
 builder.queryField('hosts', (t) =>
   t.field({
     type: [HostType],
+    complexity: ({ first }) => listOf(sizeAsked(first, { fallback: DEFAULT_HOSTS, max: MAX_HOSTS })),
     description:
       'The origins that runs fetch from, and what each bears: those with most in flight first, then those that most waits for, then the last used. Of those that nobody has to do with any more the last 10,000 are remembered, until the server ends.',
     args: {

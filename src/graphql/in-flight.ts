@@ -2,9 +2,12 @@
 
 import type { InFlightTask } from '../domain/task.js'
 import { builder } from './builder.js'
+import { listOf, sizeAsked } from './cost.js'
 import { MAX_LISTED, sizeWithin } from './pages.js'
 import { InputBatch, RunType } from './refs.js'
 import { inputOf } from './task.js'
+
+const DEFAULT_LISTED = 20
 
 /** A task in service, with what it takes to tell its input. */
 interface InFlightNode {
@@ -43,9 +46,10 @@ builder.objectFields(RunType, (t) => ({
   inFlight: t.field({
     type: [TaskInFlightType],
     description: 'What is in service now, longest first.',
-    args: { first: t.arg.int({ defaultValue: 20, description: 'At most this many, 0 to 1,000.' }) },
+    complexity: ({ first }) => listOf(sizeAsked(first, { fallback: DEFAULT_LISTED, max: MAX_LISTED })),
+    args: { first: t.arg.int({ defaultValue: DEFAULT_LISTED, description: 'At most this many, 0 to 1,000.' }) },
     resolve: (run, { first }, { engine }) => {
-      const tasks = engine.inFlight(run.record.key).slice(0, sizeWithin('first', first ?? 20, MAX_LISTED))
+      const tasks = engine.inFlight(run.record.key).slice(0, sizeWithin('first', first ?? DEFAULT_LISTED, MAX_LISTED))
       const inputs = new InputBatch(engine, run, tasks)
       return tasks.map((task) => ({ task, inputs }))
     },

@@ -3,6 +3,7 @@
 import type { LaunchOutcome } from '../engine/engine.js'
 import { LaunchComputeBatchInput, LaunchFetchBatchInput, LaunchPipelineInput } from './batch.js'
 import { builder } from './builder.js'
+import { CHANGE } from './cost.js'
 import { UserErrorType } from './problem.js'
 import { RunType } from './refs.js'
 
@@ -28,18 +29,21 @@ export const LaunchRunPayload = builder.objectRef<LaunchOutcome>('LaunchRunPaylo
 builder.mutationFields((t) => ({
   launchFetchBatch: t.field({
     type: LaunchRunPayload,
+    complexity: CHANGE,
     description: 'Launches a batch of requests: checked and written down when it answers, run from then on.',
     args: { input: t.arg({ type: LaunchFetchBatchInput, required: true, description: 'The batch.' }) },
     resolve: (_root, { input }, { engine, space }) => engine.launchFetch(input, space),
   }),
   launchComputeBatch: t.field({
     type: LaunchRunPayload,
+    complexity: CHANGE,
     description: 'Launches a batch of calls of a function: checked and written down when it answers, run from then on.',
     args: { input: t.arg({ type: LaunchComputeBatchInput, required: true, description: 'The batch.' }) },
     resolve: (_root, { input }, { engine, space }) => engine.launchCompute(input, space),
   }),
   launchPipeline: t.field({
     type: LaunchRunPayload,
+    complexity: CHANGE,
     description:
       'Launches a batch whose items flow through several stages: checked and written down when it answers, run from then on.',
     args: { input: t.arg({ type: LaunchPipelineInput, required: true, description: 'The batch and its stages.' }) },

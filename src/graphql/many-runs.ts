@@ -1,7 +1,9 @@
 /** Changes to all runs that a filter finds. */
 
 import type { RunsOutcome } from '../engine/engine.js'
+import { MAX_SHOWN_RUNS } from '../engine/limits.js'
 import { builder } from './builder.js'
+import { LABOUR, listOf } from './cost.js'
 import { UserErrorType } from './problem.js'
 import { RunType } from './refs.js'
 import { RunFilterInput, runFilter } from './runs.js'
@@ -16,6 +18,7 @@ const RunsPayload = builder.objectRef<RunsOutcome>('RunsPayload').implement({
     }),
     runs: t.field({
       type: [RunType],
+      complexity: listOf(MAX_SHOWN_RUNS),
       description: 'Those, or the new ones of retryRuns; the first 100.',
       resolve: ({ runs }) => runs,
     }),
@@ -30,6 +33,7 @@ const RunsPayload = builder.objectRef<RunsOutcome>('RunsPayload').implement({
 builder.mutationFields((t) => ({
   cancelRuns: t.field({
     type: RunsPayload,
+    complexity: LABOUR,
     description:
       'cancelRun of every run that the filter finds and that has not ended, side by side: those that there are when it is called. It answers when they are CANCELLED, or after three seconds of one that takes longer. An empty filter is refused: EMPTY_FILTER.',
     args: {
@@ -39,6 +43,7 @@ builder.mutationFields((t) => ({
   }),
   retryRuns: t.field({
     type: RunsPayload,
+    complexity: LABOUR,
     description:
       'retryRun of every ended run that the filter finds and that has something to repeat, oldest first: those that there are when it is called, not their retries. Where the queue is full it ends with one QUEUE_FULL: what was launched by then stays, the other runs are not touched. An empty filter is refused: EMPTY_FILTER.',
     args: {

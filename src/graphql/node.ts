@@ -4,6 +4,7 @@ import { parseNodeId, type RunKey } from '../domain/ids.js'
 import type { RunView } from '../engine/engine.js'
 import { builder } from './builder.js'
 import type { ApiContext } from './context.js'
+import { LOOKUP, listOf } from './cost.js'
 import { sizeWithin } from './pages.js'
 import { ComparisonNode, type TaskNode, taskNodes } from './refs.js'
 
@@ -40,12 +41,14 @@ builder.queryFields((t) => ({
     type: builder.nodeInterfaceRef(),
     nullable: true,
     description: 'The object of this id; null where there is none.',
+    complexity: LOOKUP,
     args: { id: t.arg.id({ required: true, description: 'The id of a run, a task or a comparison.' }) },
     resolve: (_root, { id }, context) => new NodeReader(context).read(id),
   }),
   nodes: t.field({
     type: [builder.nodeInterfaceRef()],
     nullable: { list: false, items: true },
+    complexity: ({ ids }) => listOf(ids.length, ids.length * LOOKUP),
     description: 'The objects of these ids, in the same order; null where there is none.',
     args: {
       ids: t.arg.idList({ required: true, description: 'The ids of runs, tasks and comparisons, 1,000 at most.' }),

@@ -2,6 +2,7 @@
 
 import { type CursorTarget, decodeCursor, encodeCursor } from '../domain/cursors.js'
 import type { Page, PageRequest, Position } from '../store/store.js'
+import { QUESTION, sizeAsked } from './cost.js'
 import { badUserInput } from './errors.js'
 
 /** Where neither `first` nor `last` is given. */
@@ -16,6 +17,11 @@ export interface PageArgs {
   last?: number | null | undefined
   after?: string | null | undefined
   before?: string | null | undefined
+}
+
+/** What a page costs that is asked for with these arguments, besides the objects in it. */
+export function pageCost({ first, last }: PageArgs): { field: number; multiplier: number } {
+  return { field: QUESTION, multiplier: sizeAsked(first ?? last, { fallback: DEFAULT_PAGE, max: MAX_PAGE }) }
 }
 
 /** The list and order that a cursor belongs to, and how many numbers its position has. */

@@ -4,8 +4,12 @@ import type { BatchPlan, HostCount } from '../domain/plan.js'
 import { StrategyAdviceType } from './advice.js'
 import { BatchInput } from './batch.js'
 import { builder } from './builder.js'
+import { LABOUR, listOf } from './cost.js'
 import { apiError } from './errors.js'
 import { UserErrorType } from './problem.js'
+
+/** Hosts that a batch is taken to have: 1,000 are named at most. */
+const TYPICAL_HOSTS = 100
 
 const HostCountType = builder.objectRef<HostCount>('HostCount').implement({
   description: 'A host, and how many items go to it.',
@@ -27,6 +31,7 @@ const BatchPlanType = builder.objectRef<BatchPlan>('BatchPlan').implement({
     }),
     hosts: t.field({
       type: [HostCountType],
+      complexity: listOf(TYPICAL_HOSTS),
       description:
         'The hosts that items go to, most items first, of equal ones whichever comes first; 1,000 of them at most. Of requests that a pipeline makes later nothing is known.',
       resolve: ({ hosts }) => hosts,
@@ -52,6 +57,7 @@ const BatchPlanType = builder.objectRef<BatchPlan>('BatchPlan').implement({
 builder.queryField('planBatch', (t) =>
   t.field({
     type: BatchPlanType,
+    complexity: LABOUR,
     description:
       'Checks every item, counts hosts and duplicates, tries a few tasks, and says which strategy suits and why. It launches nothing and writes nothing down. Trying takes two seconds at most, runs functions and sends requests: those that are safe (GET, HEAD, OPTIONS), within the limits of their hosts. By GET nothing is tried.',
     args: {

@@ -3,6 +3,7 @@
 import { runId } from '../domain/ids.js'
 import { StrategyAdviceType } from './advice.js'
 import { builder } from './builder.js'
+import { LOOKUP, listOf } from './cost.js'
 import { LabelType } from './label.js'
 import { ProgressType } from './progress.js'
 import { ComparisonNode, ComparisonType, RunType, TaskNode } from './refs.js'
@@ -32,6 +33,10 @@ export const RunStatusType = builder.enumType('RunStatus', {
   } as const,
 })
 
+/** What a run is taken to have: 64 labels and 100 stages at most. */
+const TYPICAL_LABELS = 3
+const TYPICAL_STAGES = 4
+
 RunType.implement({
   description: 'One launched batch: what was asked, how far it is, and how long it took.',
   interfaces: [builder.nodeInterfaceRef()],
@@ -47,6 +52,7 @@ RunType.implement({
     name: t.string({ nullable: true, description: 'As given at launch.', resolve: ({ record }) => record.spec.name }),
     labels: t.field({
       type: [LabelType],
+      complexity: listOf(TYPICAL_LABELS),
       description: 'As given at launch.',
       resolve: ({ record }) => record.spec.labels,
     }),
@@ -114,12 +120,14 @@ builder.objectFields(RunType, (t) => ({
   }),
   stages: t.field({
     type: [StageType],
+    complexity: listOf(TYPICAL_STAGES),
     description: 'The steps that every item goes through.',
     resolve: (run) => run.record.spec.stages.map(({ kind, name }, index) => ({ run, index, kind, name })),
   }),
   reduction: t.field({
     type: 'JSON',
     nullable: true,
+    complexity: LOOKUP,
     description:
       'The reduced output of a compute run launched with reduce: of the SUCCEEDED tasks, null before the run has ended or where none succeeded (COUNT: 0, COLLECT: []).',
     resolve: (run, _args, { engine }) => engine.reduction(run),
@@ -127,6 +135,7 @@ builder.objectFields(RunType, (t) => ({
   comparison: t.field({
     type: ComparisonType,
     nullable: true,
+    complexity: LOOKUP,
     description: 'The comparison that it is a part of; null for a run of its own.',
     resolve: async ({ record }, _args, { engine, store }) => {
       const comparison = record.comparisonId === null ? null : await store.comparisonById(record.comparisonId)

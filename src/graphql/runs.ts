@@ -5,9 +5,10 @@ import { MAX_LABELS } from '../engine/limits.js'
 import type { RunFilter, RunOrder } from '../store/store.js'
 import { builder } from './builder.js'
 import type { ApiContext } from './context.js'
+import { LOOKUP } from './cost.js'
 import { present } from './filters.js'
 import { LabelInput } from './label.js'
-import { type CursorForm, type PageArgs, pageRequest, sizeWithin, toConnection } from './pages.js'
+import { type CursorForm, type PageArgs, pageCost, pageRequest, sizeWithin, toConnection } from './pages.js'
 import { RunType } from './refs.js'
 import { RunStatusType } from './run.js'
 import { RunKindType } from './run-kind.js'
@@ -86,6 +87,7 @@ builder.queryFields((t) => ({
     type: RunType,
     nullable: true,
     description: 'The run of this id; null where there is none.',
+    complexity: LOOKUP,
     args: { id: t.arg.id({ required: true, description: 'The id of a run.' }) },
     resolve: (_root, { id }, { engine }) => {
       const key = parseRunId(id)
@@ -97,6 +99,7 @@ builder.queryFields((t) => ({
       type: RunType,
       description:
         'The runs of this server, those under way and those long ended. Pages of 20 if neither first nor last is given; more than 1,000 is BAD_USER_INPUT.',
+      complexity: pageCost,
       args: {
         filter: t.arg({ type: RunFilterInput, description: 'Only the runs that match all of it.' }),
         orderBy: t.arg({ type: RunOrderType, defaultValue: 'CREATED_DESC', description: 'What comes first.' }),

@@ -4,6 +4,7 @@ import type { ComparisonRecord } from '../domain/comparison.js'
 import { parseComparisonId, parseRunId, type RunKey } from '../domain/ids.js'
 import { builder } from './builder.js'
 import type { ApiContext } from './context.js'
+import { EACH_OF_PAGE, sizeAsked } from './cost.js'
 import { badUserInput, notFound } from './errors.js'
 import { positionOf, sizeWithin } from './pages.js'
 import { ComparisonType, RunType, TaskType } from './refs.js'
@@ -51,7 +52,7 @@ const TasksEndedType = builder.objectRef<TaskBatchEvent>('TasksEnded').implement
   description: 'Tasks that have ended, in the order of their ends.',
   fields: (t) => ({
     cursor: t.exposeString('cursor', { description: 'Of the last node: to go on from, with `after`.' }),
-    nodes: t.expose('nodes', { type: [TaskType], description: 'The tasks; never none.' }),
+    nodes: t.expose('nodes', { type: [TaskType], complexity: EACH_OF_PAGE, description: 'The tasks; never none.' }),
   }),
 })
 
@@ -88,6 +89,7 @@ builder.subscriptionFields((t) => ({
   }),
   tasksEnded: t.field({
     type: TasksEndedType,
+    complexity: ({ maxNodes }) => ({ multiplier: sizeAsked(maxNodes, { fallback: DEFAULT_NODES, max: MAX_NODES }) }),
     description: 'The same, many at a time: for runs of more than some thousand tasks.',
     args: {
       runId: t.arg.id({ required: true, description: 'The id of a run.' }),

@@ -5,6 +5,7 @@ import { linkAfter } from '../domain/hand-over.js'
 import { taskId } from '../domain/ids.js'
 import type { Attempt, FetchDetail } from '../domain/task.js'
 import { builder } from './builder.js'
+import { listOf } from './cost.js'
 import { maskFetchInput, maskUrl } from './masking.js'
 import { readOutput } from './output.js'
 import { type InputBatch, RunType, TaskNode, TaskType } from './refs.js'
@@ -91,6 +92,9 @@ const FetchDetailType = builder.objectRef<FetchDetail>('FetchDetail').implement(
   }),
 })
 
+/** What a task is taken to have had. */
+const TYPICAL_ATTEMPTS = 3
+
 TaskType.implement({
   description: 'One item in one stage of a run, once it has ended.',
   interfaces: [builder.nodeInterfaceRef()],
@@ -143,6 +147,7 @@ builder.objectFields(TaskType, (t) => ({
   }),
   history: t.field({
     type: [AttemptType],
+    complexity: listOf(TYPICAL_ATTEMPTS),
     description: 'Each attempt with its own times and error, the last one included.',
     resolve: historyOf,
   }),

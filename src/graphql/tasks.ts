@@ -7,7 +7,15 @@ import type { Page, TaskFilter, TaskOrder } from '../store/store.js'
 import { builder } from './builder.js'
 import type { ApiContext } from './context.js'
 import { present } from './filters.js'
-import { type Connection, type CursorForm, type PageArgs, pageRequest, sizeWithin, toConnection } from './pages.js'
+import {
+  type Connection,
+  type CursorForm,
+  type PageArgs,
+  pageCost,
+  pageRequest,
+  sizeWithin,
+  toConnection,
+} from './pages.js'
 import { RunType, type TaskNode, TaskType, taskNodes } from './refs.js'
 import { TaskStatusType } from './task.js'
 
@@ -96,6 +104,7 @@ builder.objectFields(RunType, (t) => ({
       type: TaskType,
       description:
         'The tasks that have ended; what never started is counted in progress and has no task. Pages of 20 if neither first nor last is given; more than 1,000 is BAD_USER_INPUT.',
+      complexity: pageCost,
       args: {
         filter: t.arg({ type: TaskFilterInput, description: 'Only the tasks that match all of it.' }),
         orderBy: t.arg({ type: TaskOrderType, defaultValue: 'INDEX', description: 'What comes first.' }),

@@ -3,6 +3,7 @@
 import { DEFAULT_SPANS, type LaneSpan, type LaneTimeline, MAX_SPANS } from '../domain/timeline.js'
 import { AnswerBudget } from './answer-budget.js'
 import { builder } from './builder.js'
+import { STUDY, sizeAsked } from './cost.js'
 import { badUserInput } from './errors.js'
 import { sizeWithin } from './pages.js'
 import { RunType } from './refs.js'
@@ -52,6 +53,8 @@ const LaneTimelineType = builder.objectRef<LaneTimeline>('LaneTimeline').impleme
     }),
     spans: t.expose('spans', {
       type: [LaneSpanType],
+      // The timeline has multiplied by all spans that there may be.
+      complexity: { field: 0, multiplier: 1 },
       description: 'By their starts. Of a lane with several tasks in flight they overlap.',
     }),
   }),
@@ -60,6 +63,10 @@ const LaneTimelineType = builder.objectRef<LaneTimeline>('LaneTimeline').impleme
 builder.objectFields(RunType, (t) => ({
   timeline: t.field({
     type: [LaneTimelineType],
+    complexity: ({ maxSpans }) => ({
+      field: STUDY,
+      multiplier: sizeAsked(maxSpans, { fallback: DEFAULT_SPANS, max: MAX_SPANS }),
+    }),
     description:
       'Lane by lane, what ran when: the picture of concurrency, of all that has ended so far. A span for each attempt where there are no more than maxSpans; else spans are folded over the smallest gaps first, and no busy time is lost. All timelines of one answer may ask for 100,000 spans together.',
     args: {

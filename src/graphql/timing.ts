@@ -10,9 +10,12 @@ import {
 } from '../domain/timing.js'
 import type { RunView } from '../engine/engine.js'
 import { builder } from './builder.js'
+import { listOf, QUESTION, sizeAsked } from './cost.js'
 import { badUserInput } from './errors.js'
 import { sizeWithin } from './pages.js'
 import { asksOnly } from './selection.js'
+
+const DEFAULT_BUCKETS = 30
 
 const HistogramBucketType = builder.objectRef<HistogramBucket>('HistogramBucket').implement({
   description: 'One bar of a histogram.',
@@ -52,10 +55,13 @@ DistributionType.implement({
     }),
     histogram: t.field({
       type: [HistogramBucketType],
+      complexity: ({ buckets }) =>
+        listOf(sizeAsked(buckets, { fallback: DEFAULT_BUCKETS, max: MAX_HISTOGRAM_BUCKETS })),
       description:
         'Equal widths from min to max; toMs is excluded but in the last. One bar where all values are equal, none without values.',
-      args: { buckets: t.arg.int({ defaultValue: 30, description: 'How many bars, 1 to 1,000.' }) },
-      resolve: (times, { buckets }) => times.histogram(sizeWithin('buckets', buckets ?? 30, MAX_HISTOGRAM_BUCKETS, 1)),
+      args: { buckets: t.arg.int({ defaultValue: DEFAULT_BUCKETS, description: 'How many bars, 1 to 1,000.' }) },
+      resolve: (times, { buckets }) =>
+        times.histogram(sizeWithin('buckets', buckets ?? DEFAULT_BUCKETS, MAX_HISTOGRAM_BUCKETS, 1)),
     }),
   }),
 })
@@ -142,12 +148,14 @@ export const RunTimingsType = builder.objectRef<TimingsSource>('RunTimings').imp
     }),
     queueWait: t.field({
       type: DistributionType,
+      complexity: QUESTION,
       description: 'From ready to started.',
       resolve: ({ run, stage, times }, _args, { engine }, info) =>
         asksOnly(info, AT_HAND) ? momentsAlone(times.queueWait) : engine.distribution(run, stage, 'queueWaitMs'),
     }),
     service: t.field({
       type: DistributionType,
+      complexity: QUESTION,
       description: 'From started to ended.',
       resolve: ({ run, stage, times }, _args, { engine }, info) =>
         asksOnly(info, AT_HAND) ? momentsAlone(times.service) : engine.distribution(run, stage, 'serviceMs'),

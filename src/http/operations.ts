@@ -6,11 +6,12 @@ import { execute, NoSchemaIntrospectionCustomRule, subscribe } from 'graphql'
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga'
 import type { Clock } from '../clock.js'
 import { type ApiContext, type ApiServices, type Caller, createContext } from '../graphql/context.js'
-import { apiError, type ErrorPolicy, toApiError } from '../graphql/errors.js'
+import { type ErrorPolicy, toApiError } from '../graphql/errors.js'
 import { schema } from '../graphql/schema.js'
 import { MAX_BODY_BYTES, useBoundedBody } from './body.js'
 import { useEventStream } from './event-stream.js'
 import { graphiqlOptions, renderGraphiql, useGraphiqlPolicy } from './graphiql.js'
+import { useCostLimit, useDocumentLimits } from './limits.js'
 import type { MultipartRequests } from './multipart.js'
 
 export const GRAPHQL_PATH = '/graphql'
@@ -53,8 +54,9 @@ export function createOperations(options: OperationsOptions): Operations {
     renderGraphiQL: renderGraphiql,
     plugins: [
       useBoundedBody(MAX_BODY_BYTES, options.multipart ?? null),
-      useBoundedNesting(),
+      useDocumentLimits(),
       useOrderedFields(),
+      useCostLimit(),
       introspection ? useGraphiqlPolicy() : useNoIntrospection(),
       useErrorCodes(policy),
       useEventStream({ clock, policy, pingMs: PING_MS, closing }),
@@ -91,27 +93,6 @@ function closeOf(res: ServerResponse): AbortSignal {
   if (res.closed) look()
   else res.once('close', look)
   return gone.signal
-}
-
-/** A document that overflows the stack of its parser or its validation is its author's fault. */
-function useBoundedNesting(): Plugin {
-  return {
-    onParse({ parseFn, setParseFn }) {
-      setParseFn((source, options) => refusingOverflow(() => parseFn(source, options)))
-    },
-    onValidate({ validateFn, setValidationFn }) {
-      setValidationFn((...args) => refusingOverflow(() => validateFn(...args)))
-    },
-  }
-}
-
-function refusingOverflow<Result>(read: () => Result): Result {
-  try {
-    return read()
-  } catch (error) {
-    if (error instanceof RangeError) throw apiError('BAD_USER_INPUT', 'The document is nested too deeply', 400)
-    throw error
-  }
 }
 
 /** Yoga's own executor answers with the fields in the order in which they were resolved, not in which they were asked for. */

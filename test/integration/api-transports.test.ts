@@ -157,7 +157,7 @@ describe('WebSocket', () => {
     services.runs.add()
     const connection = client()
     const answer = await connection.iterate({ query: '{ runs { totalCount } }' }).next()
-    expect(answer.value).toEqual({ data: { runs: { totalCount: 1 } } })
+    expect(answer.value).toMatchObject({ data: { runs: { totalCount: 1 } } })
     await connection.dispose()
   })
 

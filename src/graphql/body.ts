@@ -7,12 +7,13 @@ import { decodeText, PiecewiseText } from '../domain/text.js'
 import { AnswerBudget } from './answer-budget.js'
 import { builder } from './builder.js'
 import type { ApiContext } from './context.js'
-import { LOOKUP } from './cost.js'
 import { badUserInput } from './errors.js'
 import { type TaskNode, TaskType } from './refs.js'
 
 const DEFAULT_BYTES = 1_048_576
 const MAX_BYTES = 16 * 1024 * 1024
+/** A file to open; what is read of it is bounded by itself. */
+const BODY_COST = 5
 /** Bytes of all bodies in one answer: they are in memory together. */
 const budget = new AnswerBudget(64 * 1024 * 1024)
 
@@ -65,7 +66,7 @@ async function toText(body: Uint8Array, { bytes, contentType }: FetchDetail): Pr
 builder.objectFields(TaskType, (t) => ({
   body: t.string({
     nullable: true,
-    complexity: LOOKUP,
+    complexity: BODY_COST,
     description:
       'The stored body as text, where bodyPolicy was STORE: decoded as its byte order mark or its content type says, UTF-8 if they say nothing. At most 64 MiB of bodies in one answer.',
     args: {

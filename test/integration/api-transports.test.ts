@@ -214,7 +214,7 @@ describe('WebSocket', () => {
     ['syntax', '{', {}, 'BAD_USER_INPUT'],
     ['validation', '{ nothing }', {}, 'BAD_USER_INPUT'],
     ['a variable', RUN_UPDATED, {}, 'BAD_USER_INPUT'],
-    ['nesting', '{a'.repeat(100_000) + '}'.repeat(100_000), {}, 'BAD_USER_INPUT'],
+    ['nesting', '{a'.repeat(100_000) + '}'.repeat(100_000), {}, 'COST_LIMIT'],
     ['an unknown operation', 'query A { functions { name } } query B { functions { name } }', {}, 'BAD_USER_INPUT'],
     ['an unknown run', RUN_UPDATED, { id: 'run_0' }, 'NOT_FOUND'],
   ])('tells errors of %s with their code', async (_what, query, variables, code) => {

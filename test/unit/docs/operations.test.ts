@@ -1,7 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { buildSchema, parse, validate } from 'graphql'
+import { buildSchema, Kind, parse, validate } from 'graphql'
 import { describe, expect, it } from 'vitest'
+import { documentExcess } from '../../../src/graphql/document-limits.js'
+import { operationCost } from '../../../src/graphql/operation-cost.js'
 import { documentsOf } from '../../support/markdown.js'
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
@@ -21,6 +23,20 @@ describe('the operations of the pages', () => {
 
   it.each(documents)('%s, %#: are of the schema', (_page, document) => {
     expect(validate(schema, parse(document)).map(({ message }) => message)).toEqual([])
+  })
+
+  it.each(documents)('%s, %#: are far within the limits', (_page, text) => {
+    const document = parse(text)
+    expect(documentExcess(document)).toBeNull()
+    for (const definition of document.definitions) {
+      if (definition.kind !== Kind.OPERATION_DEFINITION) continue
+      // A number is an id, a size and a list of one of them.
+      const variables = Object.fromEntries(
+        definition.variableDefinitions?.map(({ variable }) => [variable.name.value, 1]) ?? [],
+      )
+      const cost = operationCost({ document, operationName: definition.name?.value, variables })
+      expect(cost).toMatchObject({ requested: expect.any(Number) })
+    }
   })
 
   it('are found, those that commands send as well', () => {

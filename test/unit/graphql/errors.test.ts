@@ -4,6 +4,7 @@ import { StorageError } from '../../../src/domain/storage.js'
 import {
   apiError,
   badUserInput,
+  costLimit,
   type ErrorPolicy,
   toApiError,
   toPublicError,
@@ -30,6 +31,30 @@ describe('toApiError', () => {
     expect(error.extensions.code).toBe('BAD_USER_INPUT')
     const masked = toApiError(new Error('secret'), policy())
     expect(toApiError(masked, policy())).toBe(masked)
+  })
+
+  it('shortens what echoes a long input, and keeps what is told of it', () => {
+    const long = 'x'.repeat(10_000)
+    const message = `Variable "$n" got invalid value "${long}"; Int cannot represent "${long}"`
+    const error = toApiError(new GraphQLError(message), policy())
+    expect(error.message).toBe(
+      `Variable "$n" got invalid value "${'x'.repeat(59)}…"; Int cannot represent "${'x'.repeat(59)}…"`,
+    )
+    expect(error.extensions.code).toBe('BAD_USER_INPUT')
+    expect(toApiError(error, policy())).toBe(error)
+    expect(toApiError(badUserInput(long), policy()).message).toBe(`${'x'.repeat(499)}…`)
+    expect(toApiError(located(badUserInput(long)), policy()).path).toEqual(['run', 'tasks'])
+    const usual = badUserInput(`"${'x'.repeat(400)}"`)
+    expect(toApiError(usual, policy())).toBe(usual)
+  })
+
+  it('tells what a limit was, and how much was asked for', () => {
+    const error = toApiError(costLimit('The operation costs 100,001', 100_001, 100_000), policy())
+    expect(toPublicError(error, policy())).toEqual({
+      message: 'The operation costs 100,001: 100,000 at most',
+      extensions: { code: 'COST_LIMIT', requested: 100_001, limit: 100_000 },
+    })
+    expect(costLimit('Too many', null, 5).extensions).toMatchObject({ code: 'COST_LIMIT', limit: 5 })
   })
 
   it('hides faults of the server, and logs them under an id', () => {

@@ -43,10 +43,11 @@ export function documentExcess(document: DocumentNode): GraphQLError | null {
 }
 
 function excessOf({ depth, aliases, directives }: DocumentSize): GraphQLError | null {
-  if (depth > MAX_DEPTH) return costLimit(`The document is ${depth} levels deep`, depth, MAX_DEPTH)
-  if (aliases > MAX_ALIASES) return costLimit(`The document has ${aliases} aliases`, aliases, MAX_ALIASES)
+  if (depth > MAX_DEPTH) return costLimit(`The document is ${depth.toLocaleString('en')} levels deep`, depth, MAX_DEPTH)
+  if (aliases > MAX_ALIASES)
+    return costLimit(`The document has ${aliases.toLocaleString('en')} aliases`, aliases, MAX_ALIASES)
   if (directives <= MAX_DIRECTIVES) return null
-  return costLimit(`The document has ${directives} directives`, directives, MAX_DIRECTIVES)
+  return costLimit(`The document has ${directives.toLocaleString('en')} directives`, directives, MAX_DIRECTIVES)
 }
 
 /** Looks at each fragment once, however often it is spread. */
@@ -101,7 +102,12 @@ class Measure {
 function plus(a: DocumentSize, b: DocumentSize): DocumentSize {
   return {
     depth: Math.max(a.depth, b.depth),
-    aliases: a.aliases + b.aliases,
-    directives: a.directives + b.directives,
+    aliases: sumOf(a.aliases, b.aliases),
+    directives: sumOf(a.directives, b.directives),
   }
+}
+
+/** Fragments that spread each other come to figures beyond all numbers. */
+function sumOf(a: number, b: number): number {
+  return Math.min(a + b, Number.MAX_SAFE_INTEGER)
 }

@@ -40,13 +40,15 @@ export interface Operation {
 export function operationCost(asked: Operation): OperationCost | readonly GraphQLError[] | null {
   const operation = operationOf(asked)
   if (operation === null) return null
-  const priced = { ...operation, variableDefinitions: (operation.variableDefinitions ?? []).map(sizing) }
-  const { errors } = getVariableValues(pricedSchema, priced.variableDefinitions, asked.variables, {
+  const definitions = operation.variableDefinitions ?? []
+  const { coerced, errors } = getVariableValues(pricedSchema, definitions.map(sizing), asked.variables, {
     maxErrors: MAX_VARIABLE_ERRORS,
   })
   if (errors) return errors
+  // The plugin would look at them once more.
+  const priced = { ...operation, variableDefinitions: definitions.map(anything) }
   try {
-    return withinLimit(complexityOf(priced, asked))
+    return withinLimit(complexityOf(priced, { document: asked.document, variables: coerced }))
   } catch (error) {
     // An argument whose variable is null where that cannot be: so the field itself would fail.
     if (error instanceof GraphQLError) return [error]
@@ -73,20 +75,25 @@ const SIZING_TYPES: ReadonlySet<string> = new Set(['Int', 'ID'])
 function sizing(definition: VariableDefinitionNode): VariableDefinitionNode {
   let { type } = definition
   while (type.kind !== Kind.NAMED_TYPE) type = type.type
-  if (SIZING_TYPES.has(type.name.value)) return definition
-  const { kind, variable } = definition
+  return SIZING_TYPES.has(type.name.value) ? definition : anything(definition)
+}
+
+function anything({ kind, variable }: VariableDefinitionNode): VariableDefinitionNode {
   return { kind, variable, type: { kind: Kind.NAMED_TYPE, name: { kind: Kind.NAME, value: ANYTHING.name } } }
 }
 
 /** The plugin takes the first operation of a document. */
-function complexityOf(operation: OperationDefinitionNode, { document, variables }: Operation): number {
+function complexityOf(
+  operation: OperationDefinitionNode,
+  { document, variables }: Omit<Operation, 'operationName'>,
+): number {
   const fragments = document.definitions.filter(({ kind }) => kind === Kind.FRAGMENT_DEFINITION)
   const one: DocumentNode = { kind: Kind.DOCUMENT, definitions: [operation, ...fragments] }
   return complexityFromQuery(one, { schema: pricedSchema, variables }).complexity
 }
 
 function withinLimit(complexity: number): OperationCost | readonly GraphQLError[] {
-  // Fragments that spread each other come to figures beyond all numbers.
+  // As of aliases, there may be more than any number.
   const requested = Math.min(Math.ceil(complexity), Number.MAX_SAFE_INTEGER)
   if (requested <= MAX_COST) return { requested, limit: MAX_COST }
   const figure = requested.toLocaleString('en')

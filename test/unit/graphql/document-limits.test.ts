@@ -43,7 +43,7 @@ describe('the aliases of a document', () => {
   it('are 50 at most', () => {
     expect(excess(`{ ${fields(50)} }`)).toBeNull()
     expect(excess(`{ ${fields(51)} }`)).toBe('The document has 51 aliases: 50 at most')
-    expect(excess(`{ ${fields(1000)} }`)).toBe('The document has 1000 aliases: 50 at most')
+    expect(excess(`{ ${fields(1000)} }`)).toBe('The document has 1,000 aliases: 50 at most')
   })
 
   it('count wherever their fragment is spread', () => {
@@ -78,7 +78,9 @@ describe('a document that spreads fragments in each other', () => {
     `{ ...F0 } ${Array.from({ length: count }, (_, at) => `fragment F${at} on Query { ${set(`...F${at + 1}`)} }`).join(' ')} fragment F${count} on Query { x: __typename }`
 
   it('is looked at once a fragment, however many aliases that comes to', () => {
-    expect(excess(doubling(400, (next) => `${next} ${next}`))).toMatch(/aliases: 50 at most/)
+    expect(excess(doubling(400, (next) => `${next} ${next}`))).toBe(
+      'The document has 9,007,199,254,740,991 aliases: 50 at most',
+    )
     expect(excess(doubling(400, (next) => `a { ${next} } b { ${next} }`))).toMatch(/401 levels/)
   })
 

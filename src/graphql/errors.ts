@@ -84,6 +84,19 @@ function mappedError(error: unknown, policy: ErrorPolicy): GraphQLError {
   return policy.suggestions ? coded : withoutSuggestion(coded)
 }
 
+/** Of one answer: a page of tasks may fail at each of them for the same reason. */
+const MAX_ERRORS = 100
+
+/** The first of the errors of an answer, mapped; with more, the last says how many are left out. */
+export function toApiErrors(errors: readonly unknown[], policy: ErrorPolicy): readonly GraphQLError[] {
+  const told = errors.slice(0, MAX_ERRORS).map((error) => toApiError(error, policy))
+  const next = errors[MAX_ERRORS]
+  if (next === undefined) return told
+  const left = errors.length - MAX_ERRORS
+  const last = toApiError(next, policy)
+  return [...told, left === 1 ? last : copyOf(last, `${left} more errors are left out`, { ...last.extensions })]
+}
+
 /** What an execution ends in, or one event of a subscription. */
 export interface Result {
   data?: unknown
@@ -95,7 +108,7 @@ export interface Result {
 export function toPublicResult(result: Result, policy: ErrorPolicy): FormattedExecutionResult {
   const { errors, ...rest } = result as FormattedExecutionResult
   if (errors === undefined || errors.length === 0) return rest
-  return { ...rest, errors: errors.map((error) => toPublicError(error, policy)) }
+  return { ...rest, errors: toApiErrors(errors, policy).map((error) => toPublicError(error, policy)) }
 }
 
 /** An error as it is sent: mapped, and without the hints for HTTP. */

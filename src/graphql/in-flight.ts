@@ -25,7 +25,7 @@ const TaskInFlightType = builder.objectRef<InFlightNode>('TaskInFlight').impleme
       nullable: true,
       description:
         'The item as it was given, secrets masked; in a later stage what the stage before made of it, null until that is on disk.',
-      resolve: ({ task, inputs }) => inputOf(inputs, task),
+      resolve: ({ task, inputs }, _args, _context, { variableValues }) => inputOf(inputs, task, variableValues),
     }),
     attempt: t.int({ description: 'Which try this is, from 1.', resolve: ({ task }) => task.attempt }),
     lane: t.string({ description: 'The lane that it runs on.', resolve: ({ task }) => task.lane }),

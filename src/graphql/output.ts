@@ -1,6 +1,19 @@
 /** Outputs on their way out: stored as JSON texts, sent as JSON values. */
 
 import type { Json } from '../domain/batch.js'
+import { AnswerBudget } from './answer-budget.js'
+import { badUserInput } from './errors.js'
+
+/** Characters of all inputs and outputs in one answer: Node.js writes no answer of more than 512 Mi. */
+const budget = new AnswerBudget(64 * 1024 * 1024)
+
+/** Throws BAD_USER_INPUT where the answer would have more of inputs and outputs than it may. */
+export function reserveJson(answer: object, characters: number): void {
+  if (budget.take(answer, characters)) return
+  throw badUserInput(
+    `the inputs and outputs of one answer are more than ${budget.max} characters together: ask for fewer tasks`,
+  )
+}
 
 /** Only texts with such digits can hold numbers that doubles do not. */
 const MAY_BE_INEXACT = /\d{16}|[eE]\+?\d{3}/

@@ -18,6 +18,7 @@ interface Place {
 /** The inputs of a page of tasks: those of a stage are read in one call, and only if one of them is asked for. */
 export class InputBatch {
   readonly #inputs = new Map<number, Promise<Map<number, Json>>>()
+  readonly #lengths = new Map<string, number>()
 
   constructor(
     readonly engine: Engine,
@@ -29,6 +30,16 @@ export class InputBatch {
     const known = this.#inputs.get(stage) ?? this.#read(stage)
     this.#inputs.set(stage, known)
     return (await known).get(index) ?? null
+  }
+
+  /** Characters of an input's JSON, about. */
+  lengthOf({ stage, index }: Place, input: Json): number {
+    if (typeof input === 'string') return input.length
+    if (typeof input !== 'object' || input === null) return 0
+    const place = `${stage} ${index}`
+    const length = this.#lengths.get(place) ?? JSON.stringify(input).length
+    this.#lengths.set(place, length)
+    return length
   }
 
   #read(stage: number): Promise<Map<number, Json>> {

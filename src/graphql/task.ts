@@ -7,7 +7,7 @@ import type { Attempt, FetchDetail } from '../domain/task.js'
 import { builder } from './builder.js'
 import { listOf } from './cost.js'
 import { maskFetchInput, maskUrl } from './masking.js'
-import { readOutput } from './output.js'
+import { readOutput, reserveJson } from './output.js'
 import { type InputBatch, RunType, TaskNode, TaskType } from './refs.js'
 
 export const TaskStatusType = builder.enumType('TaskStatus', {
@@ -120,15 +120,19 @@ TaskType.implement({
       type: 'JSON',
       nullable: true,
       description:
-        'The item as it was given, in later stages as the stage before gave it; header values and URL parts that carry secrets are masked.',
-      resolve: ({ record, inputs }) => inputOf(inputs, record),
+        'The item as it was given, in later stages as the stage before gave it; header values and URL parts that carry secrets are masked. At most 64 MiB of inputs and outputs in one answer.',
+      resolve: ({ record, inputs }, _args, _context, { variableValues }) => inputOf(inputs, record, variableValues),
     }),
     output: t.field({
       type: 'JSON',
       nullable: true,
       description:
         'What the function returned, or the body as bodyPolicy reads it; null with DISCARD and STORE, and where it failed. Whole numbers from 2^53 on are decimal strings.',
-      resolve: ({ record }) => (record.output === null ? null : readOutput(record.output)),
+      resolve: ({ record: { output } }, _args, _context, { variableValues }) => {
+        if (output === null) return null
+        reserveJson(variableValues, output.length)
+        return readOutput(output)
+      },
     }),
     error: t.field({
       type: TaskErrorType,
@@ -196,8 +200,9 @@ function historyOf({ record }: TaskNode): Attempt[] {
 }
 
 /** The input of an item in a stage, secrets masked. */
-export async function inputOf(inputs: InputBatch, place: { stage: number; index: number }) {
+export async function inputOf(inputs: InputBatch, place: { stage: number; index: number }, answer: object) {
   const input = await inputs.at(place)
+  reserveJson(answer, inputs.lengthOf(place, input))
   const { spec } = inputs.run.record
   const isRequest = spec.stages[place.stage]?.kind === 'FETCH'
   // What is told of a fetch has its URL.

@@ -6,7 +6,7 @@ import { execute, NoSchemaIntrospectionCustomRule, subscribe } from 'graphql'
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga'
 import type { Clock } from '../clock.js'
 import { type ApiContext, type ApiServices, type Caller, createContext } from '../graphql/context.js'
-import { type ErrorPolicy, toApiError } from '../graphql/errors.js'
+import { type ErrorPolicy, toApiError, toApiErrors } from '../graphql/errors.js'
 import { schema } from '../graphql/schema.js'
 import { MAX_BODY_BYTES, useBoundedBody } from './body.js'
 import { useEventStream } from './event-stream.js'
@@ -120,7 +120,7 @@ function useErrorCodes(policy: ErrorPolicy): Plugin {
   return {
     onResultProcess({ result, setResult }) {
       if (!('errors' in result) || !result.errors) return
-      setResult({ ...result, errors: result.errors.map((error) => toApiError(error, policy)) })
+      setResult({ ...result, errors: toApiErrors(result.errors, policy) })
     },
   }
 }

@@ -57,6 +57,19 @@ describe('toApiError', () => {
     expect(costLimit('Too many', null, 5).extensions).toMatchObject({ code: 'COST_LIMIT', limit: 5 })
   })
 
+  it('tells a hundred errors of an answer, and how many more there are', () => {
+    const errors = Array.from({ length: 5000 }, (_, at) => located(badUserInput(`no ${at}`)))
+    const told = toPublicResult({ data: null, errors }, policy()).errors ?? []
+    expect(told).toHaveLength(101)
+    expect(told[99]?.message).toBe('no 99')
+    expect(told[100]).toMatchObject({
+      message: '4900 more errors are left out',
+      extensions: { code: 'BAD_USER_INPUT' },
+    })
+    const few = toPublicResult({ data: null, errors: errors.slice(0, 101) }, policy()).errors ?? []
+    expect(few.map(({ message }) => message)).toEqual(errors.slice(0, 101).map(({ message }) => message))
+  })
+
   it('hides faults of the server, and logs them under an id', () => {
     const { logged, ...rest } = policy()
     const error = toApiError(located(new Error('SQLITE_FULL at /data')), rest)

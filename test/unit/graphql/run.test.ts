@@ -45,6 +45,34 @@ const DETAIL: FetchDetail = {
 
 const TIMEOUT = { code: 'TIMEOUT', message: 'no answer within 100 ms', retryable: true } as const
 
+describe('the inputs and outputs of one answer', () => {
+  const MEGABYTE = 1024 * 1024
+  const aliases = (field: string, count: number) =>
+    Array.from({ length: count }, (_, at) => `a${at}: ${field}`).join(' ')
+
+  it.each([
+    ['a text', 'x'.repeat(MEGABYTE)],
+    ['an object', { text: 'x'.repeat(MEGABYTE) }],
+  ])('are 64 MiB at most: %s again and again', async (_name, value) => {
+    const services = testServices()
+    const source = { kind: 'list', form: 'inputs', count: 1 } as const
+    const { key } = services.runs.add({ spec: batchSpec({ source }) }, [value])
+    services.runs.end(key, { output: JSON.stringify(value) })
+    const twice = ask(`tasks { nodes { ${aliases('input', 30)} output } }`)
+    expect((await execute(services, twice, { id: runId(key) })).codes).toEqual([])
+    const often = ask(`tasks { nodes { ${aliases('input', 50)} ${aliases('output', 20).replaceAll('a', 'b')} } }`)
+    const { data, codes, messages } = await execute<TasksOfRun>(services, often, { id: runId(key) })
+    expect(new Set(codes)).toEqual(new Set(['BAD_USER_INPUT']))
+    expect(messages[0]).toBe(
+      'the inputs and outputs of one answer are more than 67108864 characters together: ask for fewer tasks',
+    )
+    const told = Object.values(data.run.tasks.nodes[0] ?? {}).filter((part) => part !== null)
+    expect(told).toHaveLength(70 - codes.length)
+    expect(told.length).toBeGreaterThanOrEqual(62)
+    expect((await execute(services, twice, { id: runId(key) })).codes).toEqual([])
+  })
+})
+
 describe('Query.run', () => {
   it.each(['run_0', 'task_00000000000040008000000000000001_0_0', 'run_ffffffffffffffffffffffffffffffff', ''])(
     'answers null for %j',

@@ -22,7 +22,9 @@ USER node
 VOLUME /data
 EXPOSE 4000
 HEALTHCHECK --interval=30s --timeout=3s --start-period=10s --retries=3 \
-  CMD ["node", "-e", "const { HOST = '127.0.0.1', PORT = '4000' } = process.env; fetch(`http://${HOST}:${PORT}/health`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-# Without tokens the server listens on loopback alone, which is the container's own: share the host's network.
+  CMD ["node", "-e", "const { HOST = '127.0.0.1', PORT = '4000' } = process.env; fetch(`http://${HOST.includes(':') ? `[${HOST}]` : HOST}:${PORT}/health`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+# Without tokens the server listens on loopback alone, which is the container's own: share the host's network,
 #   docker run --network host --volume heddle-data:/data heddle
+# or say who may call:
+#   docker run --publish 4000:4000 --volume heddle-data:/data --env HOST=0.0.0.0 --env HEDDLE_TOKENS=…:read+launch heddle
 CMD ["node", "dist/main.js"]

@@ -59,10 +59,15 @@ const CLOSE_GRACE_MS = 1_000
 /** What a client may wait longer to see a task ended, while many end. */
 const GATHER_MS = 20
 
+/** A token of fewer characters is soon guessed. */
+const MIN_TOKEN_LENGTH = 16
+
 /** Starts everything, in the order in which each part needs the others. Rejects with a clear error where one cannot. */
 export async function startApp(config: Config, log: Log, files: AppFiles = BUILT_FILES): Promise<App> {
   // The owner's alone: it holds what was fetched.
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
+  const short = config.tokens.filter(({ token }) => token.length < MIN_TOKEN_LENGTH).length
+  if (short > 0) log.warn(`HEDDLE_TOKENS: tokens of fewer than ${MIN_TOKEN_LENGTH} characters can be guessed: ${short}`)
   const functions = await loadFunctions(config, log)
   const store = await createStore({
     url: config.databaseUrl,
@@ -147,6 +152,8 @@ async function serve({ config, log, functions, store, lanes, counter }: Parts): 
     services,
     introspection: config.introspection,
     origins: config.origins,
+    tokens: config.tokens,
+    rateLimit: config.rateLimit,
     closeGraceMs: CLOSE_GRACE_MS,
     uploads: new Uploads({
       folder: uploadsDir(config),

@@ -3,6 +3,7 @@
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { type AccessToken, parseTokens } from './domain/access.js'
 import { invalidDestinations } from './domain/destinations.js'
 import type { LogLevel } from './log.js'
 
@@ -16,9 +17,13 @@ export interface Config {
   readonly functionsDir: string | null
   /** Private destinations that fetches may reach: names, addresses, CIDR ranges. */
   readonly allowHosts: readonly string[]
+  /** Empty: no token is asked for, and only loopback listened on. */
+  readonly tokens: readonly AccessToken[]
   /** Web origins that may call the API besides the server's own. */
   readonly origins: readonly string[]
   readonly introspection: boolean
+  /** Requests a minute of a token; null for no limit. */
+  readonly rateLimit: number | null
   /** Compute lanes of a run that does not ask for a number. */
   readonly lanes: number
   /** What a launch may ask for, and what all runs hold together. */
@@ -52,7 +57,7 @@ export const SETTINGS: readonly Setting[] = [
   {
     name: 'HOST',
     fallback: '127.0.0.1',
-    meaning: 'the address to listen on; loopback only, as there are no tokens yet',
+    meaning: 'the address to listen on; without tokens loopback only',
   },
   { name: 'PORT', fallback: '4000', meaning: 'the port to listen on; 0 takes a free one' },
   {
@@ -67,8 +72,14 @@ export const SETTINGS: readonly Setting[] = [
     fallback: 'none',
     meaning: 'private destinations that fetches may reach: names, addresses, CIDR ranges, by commas',
   },
+  {
+    name: 'HEDDLE_TOKENS',
+    fallback: 'none',
+    meaning: 'who may call: token:scope+scope, by commas; scopes read, launch, admin',
+  },
   { name: 'HEDDLE_ORIGINS', fallback: 'none', meaning: "web origins that may call the API besides the server's own" },
   { name: 'HEDDLE_INTROSPECTION', fallback: 'true', meaning: 'GraphiQL, introspection and suggestions' },
+  { name: 'HEDDLE_RATE_LIMIT', fallback: 'none', meaning: 'requests a minute of a token' },
   { name: 'HEDDLE_LANES', fallback: 'cores', meaning: 'lanes of a run that does not ask for a number' },
   { name: 'HEDDLE_MAX_LANES', fallback: '32', meaning: 'lanes that a launch may ask for, and all runs hold together' },
   { name: 'HEDDLE_LANE_MEMORY_MB', fallback: '512', meaning: 'a lane that needs more is ended: OUT_OF_MEMORY' },
@@ -171,6 +182,11 @@ class Reader {
     return fallback
   }
 
+  /** Null where nothing is said. */
+  limit(name: string, [min, max]: readonly [number, number]): number | null {
+    return this.text(name) === null ? null : this.whole(name, max, [min, max])
+  }
+
   choice<const T extends string>(name: string, fallback: T, values: readonly T[]): T {
     const value = this.text(name)
     if (value === null) return fallback
@@ -189,6 +205,7 @@ export function readConfig(env: Environment = process.env): Config {
   const dataDir = resolve(read.text('HEDDLE_DATA_DIR') ?? 'data')
   const maxLanes = read.whole('HEDDLE_MAX_LANES', 32, [1, 1024])
   const functionsDir = read.text('HEDDLE_FUNCTIONS_DIR')
+  const { tokens, problems } = parseTokens(read.list('HEDDLE_TOKENS'))
   const config: Config = {
     host: read.text('HOST') ?? '127.0.0.1',
     port: read.whole('PORT', 4000, [0, 65_535]),
@@ -196,8 +213,10 @@ export function readConfig(env: Environment = process.env): Config {
     databaseUrl: read.text('DATABASE_URL') ?? `file:${resolve(dataDir, 'heddle.db')}`,
     functionsDir: functionsDir === null ? null : resolve(functionsDir),
     allowHosts: read.list('HEDDLE_ALLOW_HOSTS'),
+    tokens,
     origins: read.list('HEDDLE_ORIGINS'),
     introspection: read.choice('HEDDLE_INTROSPECTION', 'true', ['true', 'false']) === 'true',
+    rateLimit: read.limit('HEDDLE_RATE_LIMIT', COUNT),
     lanes: read.whole('HEDDLE_LANES', Math.min(availableParallelism(), maxLanes), [1, maxLanes]),
     maxLanes,
     laneMemoryMb: read.whole('HEDDLE_LANE_MEMORY_MB', 512, [16, 1_048_576]),
@@ -212,9 +231,10 @@ export function readConfig(env: Environment = process.env): Config {
     drainMs: read.whole('HEDDLE_DRAIN_MS', 5_000, [0, 3_600_000]),
     logLevel: read.choice('LOG_LEVEL', 'info', LOG_LEVELS),
   }
-  if (!LOOPBACK.test(config.host)) {
+  for (const problem of problems) read.problems.push(`HEDDLE_TOKENS: ${problem}`)
+  if (tokens.length === 0 && problems.length === 0 && !LOOPBACK.test(config.host)) {
     read.problems.push(
-      `HOST is "${config.host}", expected a loopback address: without tokens nobody else may call the API`,
+      `HOST is "${config.host}", expected a loopback address: without HEDDLE_TOKENS nobody else may call the API`,
     )
   }
   if (!config.databaseUrl.startsWith('file:')) {

@@ -3,13 +3,18 @@
 import SchemaBuilder from '@pothos/core'
 import ComplexityPlugin from '@pothos/plugin-complexity'
 import RelayPlugin from '@pothos/plugin-relay'
+import ScopeAuthPlugin from '@pothos/plugin-scope-auth'
+import { Scope } from '../domain/access.js'
 import type { UploadedFile } from '../domain/upload.js'
 import type { ApiContext } from './context.js'
 import { defaultCost, EACH_OF_PAGE } from './cost.js'
+import { apiError } from './errors.js'
 
 /** What Pothos is told of the types behind the schema. */
 export interface SchemaTypes {
   Context: ApiContext
+  /** What the caller's token has to open. */
+  AuthScopes: { scope: Scope }
   Scalars: {
     ID: { Input: string; Output: string }
     DateTime: { Input: Date; Output: Date }
@@ -28,8 +33,15 @@ export interface SchemaTypes {
 /** Fields are non-null unless they say otherwise; arguments and input fields are nullable unless they do. */
 export const builder = new SchemaBuilder<SchemaTypes>({
   defaultFieldNullability: false,
-  plugins: [RelayPlugin, ComplexityPlugin],
+  plugins: [ScopeAuthPlugin, RelayPlugin, ComplexityPlugin],
   complexity: { fieldComplexity: defaultCost },
+  scopeAuth: {
+    authScopes: ({ scopes }) => ({ scope: (scope) => scopes.has(scope) }),
+    // Before a subscription opens, and not at each of its events.
+    authorizeOnSubscribe: true,
+    unauthorizedError: (_parent, _context, { parentType, fieldName }) =>
+      apiError('FORBIDDEN', `The token does not open ${parentType.name}.${fieldName}`),
+  },
   relay: {
     // Node ids are ours (domain/ids.ts), and so are the two queries that take them: see node.ts.
     nodeQueryOptions: false,
@@ -68,9 +80,30 @@ export const builder = new SchemaBuilder<SchemaTypes>({
   },
 })
 
-builder.queryType({ description: 'What can be read. A query for what is not there answers null.' })
-builder.mutationType({ description: 'What changes something. What the caller can mend comes back as userErrors.' })
-builder.subscriptionType({ description: 'What can be watched, over Server-Sent Events or WebSocket alike.' })
+// A field that says nothing else takes the scope of its root type.
+builder.queryType({
+  description: 'What can be read. A query for what is not there answers null.',
+  authScopes: { scope: Scope.READ },
+})
+builder.mutationType({
+  description: 'What changes something. What the caller can mend comes back as userErrors.',
+  authScopes: { scope: Scope.LAUNCH },
+})
+builder.subscriptionType({
+  description: 'What can be watched, over Server-Sent Events or WebSocket alike.',
+  authScopes: { scope: Scope.READ },
+})
+
+/**
+ * For a field of a run that leads to what it carries or to other runs: a mutation answers with the run, and a token that may
+ * launch alone gets to see no more than how the run is.
+ */
+export const TO_READERS: { authScopes: { scope: Scope } } = { authScopes: { scope: Scope.READ } }
+
+/** For a field of a root type that takes another scope. */
+export function takes(scope: Scope): { skipTypeScopes: true; authScopes: { scope: Scope } } {
+  return { skipTypeScopes: true, authScopes: { scope } }
+}
 
 /** Counts the whole list, whatever the page. */
 builder.globalConnectionField('totalCount', (t) =>

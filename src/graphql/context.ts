@@ -1,6 +1,7 @@
 /** What every resolver may use. The server makes one for each operation. */
 
 import type { Clock } from '../clock.js'
+import { ANYONE, type Identity, type Scope } from '../domain/access.js'
 import type { Engine } from '../engine/engine.js'
 import type { EventBus } from '../events/bus.js'
 import type { FunctionInfo } from '../functions/function.js'
@@ -52,6 +53,8 @@ export interface ApiServices {
 
 /** Who waits for an operation's answer, and how it was asked for. */
 export interface Caller {
+  /** On whose behalf. */
+  readonly identity: Identity
   /** Whether the request may change nothing, as with GET. */
   readonly isSafe: boolean
   /** Aborted when nobody waits for the answer any more. */
@@ -61,12 +64,14 @@ export interface Caller {
 export interface ApiContext extends ApiServices {
   /** The space of the caller's idempotency keys; '' without tokens. */
   readonly space: string
+  readonly scopes: ReadonlySet<Scope>
   readonly caller: Caller
 }
 
-/** One who asks as with POST, and waits. */
-const PATIENT: Caller = { isSafe: false, leaves: () => new AbortController().signal }
+/** One who may do everything, asks as with POST, and waits. */
+const PATIENT: Caller = { identity: ANYONE, isSafe: false, leaves: () => new AbortController().signal }
 
 export function createContext(services: ApiServices, caller: Caller = PATIENT): ApiContext {
-  return { ...services, space: '', caller }
+  const { space, scopes } = caller.identity
+  return { ...services, space, scopes, caller }
 }

@@ -1,8 +1,9 @@
 /** Deleting runs. */
 
+import { Scope } from '../domain/access.js'
 import { parseRunId, runId } from '../domain/ids.js'
 import type { DeleteOutcome, PruneOutcome } from '../engine/engine.js'
-import { builder } from './builder.js'
+import { builder, takes } from './builder.js'
 import { CHANGE, LABOUR } from './cost.js'
 import { nothingOf, UserErrorType } from './problem.js'
 
@@ -39,6 +40,7 @@ const PruneRunsPayload = builder.objectRef<PruneOutcome>('PruneRunsPayload').imp
 
 builder.mutationFields((t) => ({
   deleteRun: t.field({
+    ...takes(Scope.ADMIN),
     type: DeleteRunPayload,
     complexity: CHANGE,
     description: 'An ended run, its tasks and the bodies that no other run holds.',
@@ -49,6 +51,7 @@ builder.mutationFields((t) => ({
     },
   }),
   pruneRuns: t.field({
+    ...takes(Scope.ADMIN),
     type: PruneRunsPayload,
     complexity: LABOUR,
     description:

@@ -1,6 +1,6 @@
 /** Failures by kind. */
 
-import { builder } from './builder.js'
+import { builder, TO_READERS } from './builder.js'
 import { listOf, QUESTION, sizeAsked } from './cost.js'
 import { MAX_LISTED, sizeWithin } from './pages.js'
 import { RunType, type TaskNode, TaskType, taskNodes } from './refs.js'
@@ -27,6 +27,7 @@ const ErrorGroupType = builder.objectRef<ErrorGroupNode>('ErrorGroup').implement
 
 builder.objectFields(RunType, (t) => ({
   errors: t.field({
+    ...TO_READERS,
     type: [ErrorGroupType],
     description: 'Failed tasks grouped by error code, most frequent first.',
     complexity: ({ first }) => listOf(sizeAsked(first, { fallback: DEFAULT_GROUPS, max: MAX_LISTED }), QUESTION),

@@ -1,6 +1,6 @@
 /**
- * Top-level errors: what a client did wrong with its document, its variables or a cursor, what a subscription asked for
- * and is not there, and faults of the server. What a caller of a mutation can mend is data: see UserError.
+ * Top-level errors: what a client did wrong with its document, its variables or a cursor, what it may not ask for, what a
+ * subscription asked for and is not there, and faults of the server. What a caller of a mutation can mend is data: see UserError.
  */
 
 import { randomUUID } from 'node:crypto'
@@ -12,8 +12,10 @@ import type { Log } from '../log.js'
 export const ApiErrorCode = {
   BAD_USER_INPUT: 'BAD_USER_INPUT',
   NOT_FOUND: 'NOT_FOUND',
+  UNAUTHENTICATED: 'UNAUTHENTICATED',
   FORBIDDEN: 'FORBIDDEN',
   COST_LIMIT: 'COST_LIMIT',
+  RATE_LIMITED: 'RATE_LIMITED',
   STORAGE_FULL: 'STORAGE_FULL',
   STORAGE_BUSY: 'STORAGE_BUSY',
   INTERNAL: 'INTERNAL',
@@ -57,6 +59,13 @@ export function costLimit(message: string, requested: number | null, limit: numb
   const figures = requested === null ? { limit } : { requested, limit }
   const extensions = { code: ApiErrorCode.COST_LIMIT, ...figures, http: REFUSED_DOCUMENT }
   return new GraphQLError(`${message}: ${limit.toLocaleString('en')} at most`, { extensions })
+}
+
+/** `retryAfterMs`: when there is room again, in milliseconds from now; null where nobody knows. */
+export function rateLimited(message: string, retryAfterMs: number | null): GraphQLError {
+  const after = retryAfterMs === null ? null : { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) }
+  const http = { status: 429, ...(after && { headers: after }) }
+  return new GraphQLError(message, { extensions: { code: 'RATE_LIMITED', retryAfterMs, http } })
 }
 
 export interface ErrorPolicy {

@@ -1,7 +1,7 @@
 /** What is in service now. */
 
 import type { InFlightTask } from '../domain/task.js'
-import { builder } from './builder.js'
+import { builder, TO_READERS } from './builder.js'
 import { listOf, sizeAsked } from './cost.js'
 import { MAX_LISTED, sizeWithin } from './pages.js'
 import { InputBatch, RunType } from './refs.js'
@@ -44,6 +44,7 @@ const TaskInFlightType = builder.objectRef<InFlightNode>('TaskInFlight').impleme
 
 builder.objectFields(RunType, (t) => ({
   inFlight: t.field({
+    ...TO_READERS,
     type: [TaskInFlightType],
     description: 'What is in service now, longest first.',
     complexity: ({ first }) => listOf(sizeAsked(first, { fallback: DEFAULT_LISTED, max: MAX_LISTED })),

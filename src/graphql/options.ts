@@ -59,7 +59,7 @@ export const LaunchOptionsInput = builder.inputType('LaunchOptionsInput', {
     }),
     idempotencyKey: t.string({
       description:
-        "A second launch with the same key answers with the first one's run; with the same key and another input it is refused. Keys are one space for all launches of a server, and live as long as their run. 1 to 200 characters.",
+        "A second launch with the same key answers with the first one's run; with the same key and another input it is refused. Keys are one space for all launches of a server (of a token, where tokens are set), and live as long as their run. 1 to 200 characters.",
     }),
   }),
 })

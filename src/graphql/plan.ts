@@ -1,9 +1,10 @@
 /** What a launch would do, before it is launched. */
 
+import { Scope } from '../domain/access.js'
 import type { BatchPlan, HostCount } from '../domain/plan.js'
 import { StrategyAdviceType } from './advice.js'
 import { BatchInput } from './batch.js'
-import { builder } from './builder.js'
+import { builder, takes } from './builder.js'
 import { LABOUR, listOf } from './cost.js'
 import { apiError } from './errors.js'
 import { UserErrorType } from './problem.js'
@@ -56,6 +57,7 @@ const BatchPlanType = builder.objectRef<BatchPlan>('BatchPlan').implement({
 
 builder.queryField('planBatch', (t) =>
   t.field({
+    ...takes(Scope.LAUNCH),
     type: BatchPlanType,
     complexity: LABOUR,
     description:

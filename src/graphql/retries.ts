@@ -2,7 +2,7 @@
 
 import { parseRunId } from '../domain/ids.js'
 import type { LaunchOutcome } from '../engine/engine.js'
-import { builder } from './builder.js'
+import { builder, TO_READERS } from './builder.js'
 import { CHANGE, LOOKUP, listOf, QUESTION } from './cost.js'
 import { LaunchRunPayload } from './launch.js'
 import { RetryInput } from './options.js'
@@ -39,6 +39,7 @@ builder.mutationFields((t) => ({
 
 builder.objectFields(RunType, (t) => ({
   retryOf: t.field({
+    ...TO_READERS,
     type: RunType,
     nullable: true,
     complexity: LOOKUP,
@@ -50,6 +51,7 @@ builder.objectFields(RunType, (t) => ({
     },
   }),
   retries: t.field({
+    ...TO_READERS,
     type: [RunType],
     complexity: listOf(TYPICAL_RETRIES, QUESTION),
     description: `The runs that repeat items of this one, the earliest launch first; ${MAX_LISTED} at most.`,

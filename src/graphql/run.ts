@@ -2,7 +2,7 @@
 
 import { runId } from '../domain/ids.js'
 import { StrategyAdviceType } from './advice.js'
-import { builder } from './builder.js'
+import { builder, TO_READERS } from './builder.js'
 import { LOOKUP, listOf } from './cost.js'
 import { LabelType } from './label.js'
 import { ProgressType } from './progress.js'
@@ -96,6 +96,7 @@ RunType.implement({
       resolve: ({ record }) => record.spec.stages.find((stage) => stage.kind === 'COMPUTE')?.function ?? null,
     }),
     request: t.field({
+      ...TO_READERS,
       type: 'JSON',
       description: 'What was asked, defaults filled in; a list source as its count, headers that carry secrets masked.',
       resolve: ({ record }) => requestOf(record.spec),
@@ -125,6 +126,7 @@ builder.objectFields(RunType, (t) => ({
     resolve: (run) => run.record.spec.stages.map(({ kind, name }, index) => ({ run, index, kind, name })),
   }),
   reduction: t.field({
+    ...TO_READERS,
     type: 'JSON',
     nullable: true,
     complexity: LOOKUP,
@@ -133,6 +135,7 @@ builder.objectFields(RunType, (t) => ({
     resolve: (run, _args, { engine }) => engine.reduction(run),
   }),
   comparison: t.field({
+    ...TO_READERS,
     type: ComparisonType,
     nullable: true,
     complexity: LOOKUP,

@@ -4,7 +4,7 @@ import type { RunKey } from '../domain/ids.js'
 import type { TaskStatus } from '../domain/task.js'
 import type { RunView } from '../engine/engine.js'
 import type { Page, TaskFilter, TaskOrder } from '../store/store.js'
-import { builder } from './builder.js'
+import { builder, TO_READERS } from './builder.js'
 import type { ApiContext } from './context.js'
 import { present } from './filters.js'
 import {
@@ -101,6 +101,7 @@ function withNodes<Row, Node>(page: Page<Row>, turn: (rows: Row[]) => Node[]): P
 builder.objectFields(RunType, (t) => ({
   tasks: t.connection(
     {
+      ...TO_READERS,
       type: TaskType,
       description:
         'The tasks that have ended; what never started is counted in progress and has no task. Pages of 20 if neither first nor last is given; more than 1,000 is BAD_USER_INPUT.',

@@ -3,6 +3,13 @@
 import type { ServerResponse } from 'node:http'
 import type { ApiErrorCode } from '../graphql/errors.js'
 
+export interface PlainError {
+  code: ApiErrorCode
+  message: string
+  /** When it may be tried again, in milliseconds from now. */
+  retryAfterMs?: number
+}
+
 export function answerJson(res: ServerResponse, status: number, body: unknown): void {
   const text = JSON.stringify(body)
   res.writeHead(status, {
@@ -14,10 +21,8 @@ export function answerJson(res: ServerResponse, status: number, body: unknown): 
   res.end(text)
 }
 
-export function answerError(
-  res: ServerResponse,
-  status: number,
-  { code, message }: { code: ApiErrorCode; message: string },
-): void {
-  answerJson(res, status, { errors: [{ message, extensions: { code } }] })
+export function answerError(res: ServerResponse, status: number, { message, ...extensions }: PlainError): void {
+  const { retryAfterMs } = extensions
+  if (retryAfterMs !== undefined) res.setHeader('retry-after', Math.ceil(retryAfterMs / 1000))
+  answerJson(res, status, { errors: [{ message, extensions }] })
 }

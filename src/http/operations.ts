@@ -5,6 +5,7 @@ import type { ServerResponse } from 'node:http'
 import { execute, NoSchemaIntrospectionCustomRule, subscribe } from 'graphql'
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga'
 import type { Clock } from '../clock.js'
+import type { Identity } from '../domain/access.js'
 import { type ApiContext, type ApiServices, type Caller, createContext } from '../graphql/context.js'
 import { type ErrorPolicy, toApiError, toApiErrors } from '../graphql/errors.js'
 import { schema } from '../graphql/schema.js'
@@ -13,6 +14,7 @@ import { useEventStream } from './event-stream.js'
 import { graphiqlOptions, renderGraphiql, useGraphiqlPolicy } from './graphiql.js'
 import { useCostLimit, useDocumentLimits } from './limits.js'
 import type { MultipartRequests } from './multipart.js'
+import { limitedSubscribe } from './subscription-limit.js'
 
 export const GRAPHQL_PATH = '/graphql'
 
@@ -26,11 +28,21 @@ export interface OperationsOptions {
   clock: Clock
   /** Aborted when the server shuts down. */
   closing: AbortSignal
+  /** Subscriptions that one identity may have open; null for no limit. */
+  maxSubscriptions: number | null
   /** Where files can be taken. */
   multipart?: MultipartRequests
 }
 
-export type Operations = YogaServerInstance<object, ApiContext>
+/** What a transport tells of an operation: whose it is; HTTP its request and its response, WebSocket who leaves. */
+export interface Transported {
+  identity: Identity
+  request?: Request
+  res?: ServerResponse
+  leaves?: Caller['leaves']
+}
+
+export type Operations = YogaServerInstance<Transported, ApiContext>
 
 export function errorPolicy({ services, introspection }: OperationsOptions): ErrorPolicy {
   return { log: services.log, suggestions: introspection }
@@ -39,7 +51,7 @@ export function errorPolicy({ services, introspection }: OperationsOptions): Err
 export function createOperations(options: OperationsOptions): Operations {
   const { services, introspection, clock, closing } = options
   const policy = errorPolicy(options)
-  return createYoga<object, ApiContext>({
+  return createYoga<Transported, ApiContext>({
     schema,
     graphqlEndpoint: GRAPHQL_PATH,
     context: (initial) => createContext(services, callerOf(initial)),
@@ -55,7 +67,7 @@ export function createOperations(options: OperationsOptions): Operations {
     plugins: [
       useBoundedBody(MAX_BODY_BYTES, options.multipart ?? null),
       useDocumentLimits(),
-      useOrderedFields(),
+      useOrderedFields(options.maxSubscriptions === null ? subscribe : limitedSubscribe(options.maxSubscriptions)),
       useCostLimit(),
       introspection ? useGraphiqlPolicy() : useNoIntrospection(),
       useErrorCodes(policy),
@@ -64,14 +76,7 @@ export function createOperations(options: OperationsOptions): Operations {
   })
 }
 
-/** What a transport tells of an operation: HTTP its request and its response, WebSocket who leaves. */
-interface Transported {
-  request?: Request
-  res?: ServerResponse
-  leaves?: Caller['leaves']
-}
-
-function callerOf({ request, res, leaves }: Transported): Caller {
+function callerOf({ identity, request, res, leaves }: Transported): Caller {
   const isSafe = request !== undefined && request.method !== 'POST'
   // A document may ask for many plans: all wait for the same response.
   let gone: AbortSignal | null = null
@@ -79,7 +84,7 @@ function callerOf({ request, res, leaves }: Transported): Caller {
     gone ??= res ? closeOf(res) : new AbortController().signal
     return gone
   }
-  return { isSafe, leaves: leaves ?? leavesHttp }
+  return { identity, isSafe, leaves: leaves ?? leavesHttp }
 }
 
 /** Aborted when the connection of a response is closed before it has an answer. */
@@ -96,13 +101,13 @@ function closeOf(res: ServerResponse): AbortSignal {
 }
 
 /** Yoga's own executor answers with the fields in the order in which they were resolved, not in which they were asked for. */
-function useOrderedFields(): Plugin {
+function useOrderedFields(subscribeFn: typeof subscribe): Plugin {
   return {
     onExecute({ setExecuteFn }) {
       setExecuteFn(execute)
     },
     onSubscribe({ setSubscribeFn }) {
-      setSubscribeFn(subscribe)
+      setSubscribeFn(subscribeFn)
     },
   }
 }

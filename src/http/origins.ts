@@ -1,42 +1,90 @@
-/** Which web pages may use the API from a browser. Other programs send no Origin header and are not asked. */
+/** Which web pages may use the server from a browser. Other programs send neither Origin nor Sec-Fetch-Site. */
 
 import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
 
-/**
- * Whether the request comes from a page that may not call: of another origin than the server's own, and not listed. A
- * name that an attacker had resolved to this machine (DNS rebinding) equals the Host header too, so that the server's own
- * origin is one of an address or of localhost; a server behind a name of its own lists it.
- */
-export function isForeignOrigin({ headers }: IncomingMessage, allowed: readonly string[]): boolean {
-  const { origin, host } = headers
-  if (origin === undefined || allowed.includes(origin)) return false
-  if (!URL.canParse(origin)) return true
-  const page = new URL(origin)
-  return page.host !== host?.toLowerCase() || !isLocalName(page.hostname)
+export interface OriginSettings {
+  /** Web origins that may call besides the server's own. */
+  allowed: readonly string[]
+  /**
+   * Whether whoever calls needs a token, which a page cannot have unless its user gave it one. Without, any request that
+   * reaches the server is let in, and the names that lead here have to be known.
+   */
+  needsToken: boolean
 }
 
-/**
- * Whether a page of another site sends a form, which the browser does without asking first. One that does not tell its origin
- * still tells that; pages that are listed may.
- */
-export function isForeignForm({ headers }: IncomingMessage, allowed: readonly string[]): boolean {
-  return headers['sec-fetch-site'] === 'cross-site' && !allowed.includes(headers.origin ?? '')
+export class Origins {
+  readonly #allowed: ReadonlySet<string>
+  /** Hosts, with their ports, that the owner's own origins are served under. */
+  readonly #ownHosts: ReadonlySet<string>
+  readonly #needsToken: boolean
+
+  constructor({ allowed, needsToken }: OriginSettings) {
+    this.#allowed = new Set(allowed)
+    this.#ownHosts = new Set(allowed.map((origin) => new URL(origin).host))
+    this.#needsToken = needsToken
+  }
+
+  /**
+   * Why the request is refused; null where it is not. `opensPage`: it would only show a page of ours, as a link on another
+   * site does when its reader follows it.
+   */
+  refusal({ headers }: Pick<IncomingMessage, 'headers'>, opensPage = false): string | null {
+    const { host, origin } = headers
+    if (!this.#isKnownHost(host)) {
+      return `The Host header is ${quoted(host)}: without tokens it has to be an address of this machine or localhost`
+    }
+    if (origin !== undefined && this.#allowed.has(origin)) return null
+    if (origin !== undefined && !isOwn(origin, host)) return `Pages of ${quoted(origin)} may not call this server`
+    // One that does not tell its origin still tells that.
+    const isForeign = headers['sec-fetch-site'] === 'cross-site'
+    return isForeign && !(opensPage && isVisit(headers)) ? 'Pages of other sites may not call this server' : null
+  }
+
+  /** The headers that let the browser of a listed page read the answer; none for all others. */
+  corsHeaders({ headers }: Pick<IncomingMessage, 'headers'>): Record<string, string> {
+    const { origin } = headers
+    if (origin === undefined || !this.#allowed.has(origin)) return {}
+    return {
+      'access-control-allow-origin': origin,
+      'access-control-allow-methods': 'GET, HEAD, POST, OPTIONS',
+      // A page that may call may call in its own way: clients add headers to tell their version, or to be asked about.
+      'access-control-allow-headers':
+        headers['access-control-request-headers'] ?? 'accept, authorization, content-type',
+      'access-control-expose-headers': 'retry-after, content-range, etag',
+      'access-control-max-age': '600',
+      vary: 'Origin, Access-Control-Request-Headers',
+    }
+  }
+
+  /**
+   * A name that an attacker had resolved to this machine (DNS rebinding) makes the attacker's page one of our own origin: it
+   * shows in the Host header alone.
+   */
+  #isKnownHost(host: string | undefined): boolean {
+    if (this.#needsToken || host === undefined) return true
+    const lower = host.toLowerCase()
+    return this.#ownHosts.has(lower) || isLocal(lower)
+  }
 }
 
-function isLocalName(hostname: string): boolean {
+/** Under whatever scheme: something before us may speak TLS. */
+function isOwn(origin: string, host: string | undefined): boolean {
+  return URL.canParse(origin) && new URL(origin).host === host?.toLowerCase()
+}
+
+/** An address, or localhost, with a port or without. */
+function isLocal(host: string): boolean {
+  if (!URL.canParse(`http://${host}`)) return false
+  const { hostname } = new URL(`http://${host}`)
   return hostname === 'localhost' || hostname.endsWith('.localhost') || isIP(hostname.replace(/^\[|\]$/g, '')) !== 0
 }
 
-/** The headers that let the browser of a listed page read the answer; none for all others. */
-export function corsHeaders({ headers }: IncomingMessage, allowed: readonly string[]): Record<string, string> {
-  const { origin } = headers
-  if (origin === undefined || !allowed.includes(origin)) return {}
-  return {
-    'access-control-allow-origin': origin,
-    'access-control-allow-methods': 'GET, POST, OPTIONS',
-    'access-control-allow-headers': 'accept, authorization, content-type',
-    'access-control-max-age': '600',
-    vary: 'Origin',
-  }
+/** Whether it is the reader of a page who goes from there to here, and not the page that asks. */
+function isVisit(headers: IncomingMessage['headers']): boolean {
+  return headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document'
+}
+
+function quoted(value: string | undefined): string {
+  return JSON.stringify((value ?? '').slice(0, 200))
 }

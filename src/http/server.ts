@@ -5,8 +5,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse, S
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../clock.js'
+import { type AccessToken, type Identity, Scope } from '../domain/access.js'
 import type { Uploads } from '../files/uploads.js'
 import type { ApiServices } from '../graphql/context.js'
+import { Access } from './access.js'
 import { answerError } from './answers.js'
 import { hasBody, limitArrival } from './arrival.js'
 import { answerBlob, BLOBS_PATH } from './blobs.js'
@@ -16,7 +18,6 @@ import { answerHealth, answerReady, type Readiness } from './health.js'
 import { answerHome } from './home.js'
 import { isMultipart, MultipartRequests } from './multipart.js'
 import { createOperations, errorPolicy, GRAPHQL_PATH, type Operations } from './operations.js'
-import { corsHeaders, isForeignForm, isForeignOrigin } from './origins.js'
 import { createWebSocketHandler, type WebSocketHandler } from './websocket.js'
 
 export interface HttpServerOptions {
@@ -25,6 +26,16 @@ export interface HttpServerOptions {
   introspection: boolean
   /** Web origins that may call the API besides the server's own. */
   origins: readonly string[]
+  /** Without any, everybody who reaches the server is let in. */
+  tokens?: readonly AccessToken[]
+  /** Requests a minute of a token; null for no limit. */
+  rateLimit?: number | null
+  /** Subscriptions that one token may have open, where there are tokens. */
+  maxSubscriptions?: number
+  /** What a connection on which nothing moves gets. */
+  idleMs?: number
+  /** How often a WebSocket is asked whether its client is there. */
+  pingMs?: number
   readiness: Readiness
   /** Where the files of multipart requests go; without it there are none. */
   uploads?: Pick<Uploads, 'receive'>
@@ -47,6 +58,8 @@ const DEFAULT_CLOSE_GRACE_MS = 2000
 /** To send the head of a request. */
 const HEADERS_TIMEOUT_MS = 15_000
 const KEEP_ALIVE_MS = 65_000
+const IDLE_MS = 120_000
+const MAX_SUBSCRIPTIONS = 1_000
 /** What a request has besides where it offers to go on in another protocol. */
 const OFFER_HEADERS: ReadonlySet<string> = new Set(['connection', 'upgrade', 'http2-settings'])
 
@@ -54,7 +67,18 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   return new ApiServer(options)
 }
 
-type Handler = (req: IncomingMessage, res: ServerResponse) => void | Promise<void>
+type Handler = (req: IncomingMessage, res: ServerResponse, identity: Identity) => void | Promise<void>
+
+type OpenHandler = (res: ServerResponse) => void | Promise<void>
+
+/** What is at a path, and who may have it. */
+interface Route {
+  handle: Handler
+  /** What a token has to open; null where the API itself looks at each field. */
+  scope: Scope | null
+  /** Whether the request is answered with a page of ours, whatever else is at the path. */
+  opensPage(req: IncomingMessage): boolean
+}
 
 class ApiServer implements HttpServer {
   readonly #options: HttpServerOptions
@@ -65,7 +89,11 @@ class ApiServer implements HttpServer {
   readonly #sockets: WebSocketHandler
   readonly #server: Server
   readonly #connections: Connections
-  readonly #routes: ReadonlyMap<string, Handler>
+  readonly #access: Access
+  /** For whoever asks: they tell nothing that anybody would want to know. */
+  readonly #openRoutes: ReadonlyMap<string, OpenHandler>
+  readonly #routes: ReadonlyMap<string, Route>
+  readonly #blobs: Route
   #closed: Promise<void> | null = null
 
   constructor(options: HttpServerOptions) {
@@ -74,28 +102,58 @@ class ApiServer implements HttpServer {
     // Each stream listens to it, and removes its listener at its end.
     setMaxListeners(0, this.#closing.signal)
     const { services, introspection, readiness, uploads } = options
+    this.#access = new Access({ rateLimit: null, tokens: [], ...options })
     this.#multipart = uploads ? new MultipartRequests(uploads, MAX_BODY_BYTES) : null
     const operationsOptions = {
       services,
       introspection,
       clock: this.#clock,
       closing: this.#closing.signal,
+      maxSubscriptions: this.#access.needsToken ? (options.maxSubscriptions ?? MAX_SUBSCRIPTIONS) : null,
       ...(this.#multipart && { multipart: this.#multipart }),
     }
     this.#operations = createOperations(operationsOptions)
-    this.#sockets = createWebSocketHandler(this.#operations, errorPolicy(operationsOptions))
-    this.#routes = new Map<string, Handler>([
-      ['/', (_req, res) => answerHome(res, services.vitals.version, introspection)],
-      [GRAPHQL_PATH, (req, res) => this.#guarded(req, res, () => this.#graphql(req, res))],
-      ['/health', (_req, res) => answerHealth(res)],
-      ['/ready', (_req, res) => answerReady(res, readiness)],
+    this.#sockets = createWebSocketHandler({
+      operations: this.#operations,
+      policy: errorPolicy(operationsOptions),
+      access: this.#access,
+      ...(options.pingMs !== undefined && { pingMs: options.pingMs }),
+    })
+    this.#openRoutes = new Map<string, OpenHandler>([
+      ['/health', answerHealth],
+      ['/ready', (res) => answerReady(res, readiness)],
     ])
+    this.#routes = new Map<string, Route>([
+      [
+        '/',
+        {
+          handle: (_req, res) => answerHome(res, services.vitals.version, introspection),
+          scope: Scope.READ,
+          opensPage: isReading,
+        },
+      ],
+      [
+        GRAPHQL_PATH,
+        {
+          handle: (req, res, identity) => this.#graphql(req, res, identity),
+          scope: null,
+          opensPage: (req) => introspection && isReading(req) && acceptsPage(req),
+        },
+      ],
+    ])
+    this.#blobs = {
+      handle: (req, res) => answerBlob(req, res, (sha256) => services.store.body(sha256)),
+      scope: Scope.READ,
+      opensPage: () => false,
+    }
     this.#server = createServer({
       headersTimeout: HEADERS_TIMEOUT_MS,
       // How long a body may take depends on what is in it: see limitArrival.
       requestTimeout: 0,
       keepAliveTimeout: KEEP_ALIVE_MS,
     })
+    // Whoever takes nothing of an answer, or has gone without a goodbye. Streams move: they have their pings.
+    this.#server.setTimeout(options.idleMs ?? IDLE_MS)
     this.#connections = new Connections(this.#server)
     this.#server.on('request', (req, res) => this.#handle(req, res))
     this.#server.on('upgrade', (req, socket, head) => this.#upgrade(req, socket, head))
@@ -140,46 +198,33 @@ class ApiServer implements HttpServer {
       answerError(res, 400, { code: 'BAD_USER_INPUT', message: 'The Host header or the path is no part of a URL' })
       return
     }
-    const handler = this.#handlerOf(pathOf(req))
-    if (handler === undefined) {
-      answerError(res, 404, { code: 'NOT_FOUND', message: 'Nothing is here: the API is at /graphql' })
-      return
-    }
-    Promise.resolve(handler(req, res)).catch((error: unknown) => {
-      this.#options.services.log.error({ err: error, url: req.url }, 'a request failed')
+    this.#answer(req, res).catch((error: unknown) => {
+      // Without the query, which may have anything in it.
+      this.#options.services.log.error({ err: error, path: pathOf(req) }, 'a request failed')
       if (res.headersSent) res.destroy()
       else answerError(res, 500, { code: 'INTERNAL', message: 'Internal error' })
     })
   }
 
-  #handlerOf(path: string): Handler | undefined {
-    if (!path.startsWith(BLOBS_PATH)) return this.#routes.get(path)
-    const { store } = this.#options.services
-    return (req, res) => this.#guarded(req, res, () => answerBlob(req, res, (sha256) => store.body(sha256)))
+  async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const path = pathOf(req)
+    const open = this.#openRoutes.get(path)
+    if (open !== undefined) return open(res)
+    const route = path.startsWith(BLOBS_PATH) ? this.#blobs : this.#routes.get(path)
+    // Who may not come in is not told what there is.
+    const identity = await this.#access.admit(req, res, route?.opensPage(req) === true)
+    if (identity === null) return
+    if (route === undefined) {
+      answerError(res, 404, { code: 'NOT_FOUND', message: 'Nothing is here: the API is at /graphql' })
+    } else if (route.scope !== null && !identity.scopes.has(route.scope)) {
+      answerError(res, 403, { code: 'FORBIDDEN', message: `This takes a token with the scope ${route.scope}` })
+    } else await route.handle(req, res, identity)
   }
 
-  /** What pages of other origins may not ask for. */
-  async #guarded(req: IncomingMessage, res: ServerResponse, answer: () => Promise<void>): Promise<void> {
-    const { origins } = this.#options
-    if (isForeignOrigin(req, origins)) {
-      answerError(res, 403, { code: 'FORBIDDEN', message: `Pages of ${req.headers.origin} may not call this server` })
-      return
-    }
-    for (const [name, value] of Object.entries(corsHeaders(req, origins))) res.setHeader(name, value)
-    await answer()
-  }
-
-  async #graphql(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    if (isMultipart(req.headers['content-type'])) {
-      if (isForeignForm(req, this.#options.origins)) {
-        answerError(res, 403, { code: 'FORBIDDEN', message: 'Pages of other sites may send no forms to this server' })
-        return
-      }
-      // However it ends: where nobody waits for an answer there may be none.
-      res.once('close', () => void this.#multipart?.close(req))
-    }
-    if (req.method === 'OPTIONS') res.writeHead(204, { allow: 'GET, POST, OPTIONS' }).end()
-    else await this.#operations(req, res)
+  async #graphql(req: IncomingMessage, res: ServerResponse, identity: Identity): Promise<void> {
+    // However it ends: where nobody waits for an answer there may be none.
+    if (isMultipart(req.headers['content-type'])) res.once('close', () => void this.#multipart?.close(req))
+    await this.#operations(req, res, { identity })
   }
 
   #upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -188,7 +233,7 @@ class ApiServer implements HttpServer {
     if (req.headers.upgrade?.toLowerCase() !== 'websocket') this.#declineUpgrade(req, socket, head)
     else if (this.#closing.signal.aborted) refuseUpgrade(socket, 503)
     else if (pathOf(req) !== GRAPHQL_PATH) refuseUpgrade(socket, 404)
-    else if (isForeignOrigin(req, this.#options.origins)) refuseUpgrade(socket, 403)
+    else if (this.#access.refusesOrigin(req)) refuseUpgrade(socket, 403)
     else this.#sockets.upgrade(req, socket, head)
   }
 
@@ -206,6 +251,16 @@ class ApiServer implements HttpServer {
     socket.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]))
     this.#server.emit('connection', socket)
   }
+}
+
+/** Whether it can only read. */
+function isReading({ method }: IncomingMessage): boolean {
+  return method === 'GET' || method === 'HEAD'
+}
+
+/** What a browser says that wants to show something. */
+function acceptsPage({ headers }: IncomingMessage): boolean {
+  return headers.accept?.includes('text/html') === true
 }
 
 function pathOf(req: IncomingMessage): string {

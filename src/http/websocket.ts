@@ -6,10 +6,11 @@ import type { Duplex } from 'node:stream'
 import { type ExecutionArgs, GraphQLError } from 'graphql'
 import { useServer } from 'graphql-ws/use/ws'
 import { type WebSocket, WebSocketServer } from 'ws'
-import type { Caller } from '../graphql/context.js'
-import { type ErrorPolicy, toPublicError, toPublicResult } from '../graphql/errors.js'
+import type { Identity } from '../domain/access.js'
+import { type ErrorPolicy, rateLimited, toPublicError, toPublicResult } from '../graphql/errors.js'
+import type { Access } from './access.js'
 import { MAX_BODY_BYTES } from './body.js'
-import { type Operations, PING_MS } from './operations.js'
+import { type Operations, PING_MS, type Transported } from './operations.js'
 
 export interface WebSocketHandler {
   /** Takes over the connection of an upgrade request. */
@@ -25,18 +26,45 @@ interface Executors {
   subscribe: (args: ExecutionArgs) => unknown
 }
 
-export function createWebSocketHandler(operations: Operations, policy: ErrorPolicy): WebSocketHandler {
+export interface WebSocketOptions {
+  operations: Operations
+  policy: ErrorPolicy
+  access: Pick<Access, 'identify' | 'refusesRate'>
+  /** A client that has not answered a ping by the next one is gone. Default: PING_MS. */
+  pingMs?: number
+}
+
+/** Added to what graphql-ws keeps of a connection: whose it is, once that is known. */
+type Known = { identity?: Identity }
+
+export function createWebSocketHandler({ operations, policy, access, pingMs }: WebSocketOptions): WebSocketHandler {
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_BODY_BYTES })
-  const server = useServer(
+  const server = useServer<Record<string, unknown>, Known>(
     {
+      // A client is told nothing of what goes wrong inside.
+      isProd: true,
+      onConnect: async ({ connectionParams, extra }) => {
+        const { headers, socket } = extra.request
+        const identity = await access.identify(tokenOf(connectionParams) ?? headers.authorization, socket.remoteAddress)
+        // False is told by closing the connection: 4403.
+        if (identity === null) return false
+        extra.identity = identity
+        return true
+      },
       execute: (args) => (args.rootValue as Executors).execute(args) as never,
       subscribe: (args) => (args.rootValue as Executors).subscribe(args) as never,
-      onSubscribe: ({ extra }, _id, payload) => prepare(operations, payload, () => closeOf(extra.socket)),
+      onSubscribe: async ({ extra }, _id, payload) => {
+        const { identity } = extra
+        if (identity === undefined) throw new Error('an operation came before its connection was let in')
+        const refusal = await access.refusesRate(identity)
+        if (refusal !== null) return [rateLimited(refusal.message, refusal.retryAfterMs ?? null)]
+        return prepare(operations, payload, { identity, leaves: () => closeOf(extra.socket) })
+      },
       onNext: (_context, _id, _payload, _args, result) => toPublicResult(result, policy),
       onError: (_context, _id, _payload, errors) => errors.map((error) => toPublicError(error, policy)),
     },
     sockets,
-    PING_MS,
+    pingMs ?? PING_MS,
   )
   return {
     upgrade(request, socket, head) {
@@ -56,6 +84,12 @@ export function createWebSocketHandler(operations: Operations, policy: ErrorPoli
   }
 }
 
+/** As the protocol has it: the header that a browser cannot set on a WebSocket. */
+function tokenOf(params: Readonly<Record<string, unknown>> | undefined): string | undefined {
+  const { authorization } = params ?? {}
+  return typeof authorization === 'string' ? authorization : undefined
+}
+
 /** Parses and validates as HTTP does; what the client did wrong comes back as errors. */
 async function prepare(
   operations: Operations,
@@ -64,9 +98,12 @@ async function prepare(
     operationName?: string | null | undefined
     variables?: Record<string, unknown> | null | undefined
   },
-  leaves: Caller['leaves'],
+  transported: Transported,
 ): Promise<ExecutionArgs | readonly GraphQLError[]> {
-  const { schema, parse, validate, contextFactory, execute, subscribe } = operations.getEnveloped({ params, leaves })
+  const { schema, parse, validate, contextFactory, execute, subscribe } = operations.getEnveloped({
+    params,
+    ...transported,
+  })
   const document = readDocument(
     () => parse(params.query),
     (document) => validate(schema, document) as readonly GraphQLError[],

@@ -16,12 +16,21 @@ export type Variables = Record<string, unknown>
 export type StreamEnd = 'complete' | 'cut'
 
 export class ApiClient {
-  constructor(readonly url: string) {}
+  /** Without a token: as whoever reaches the server. */
+  constructor(
+    readonly url: string,
+    readonly token: string | null = null,
+  ) {}
+
+  #headers(): Record<string, string> {
+    const json = { 'content-type': 'application/json' }
+    return this.token === null ? json : { ...json, authorization: `Bearer ${this.token}` }
+  }
 
   async raw<Data>(query: string, variables: Variables = {}): Promise<Answer<Data>> {
     const response = await fetch(`${this.url}/graphql`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
+      headers: this.#headers(),
       body: JSON.stringify({ query, variables }),
     })
     return (await response.json()) as Answer<Data>
@@ -50,7 +59,7 @@ export class ApiClient {
     const gone = new AbortController()
     const response = await fetch(`${this.url}/graphql`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
+      headers: { ...this.#headers(), accept: 'text/event-stream' },
       body: JSON.stringify({ query, variables }),
       signal: gone.signal,
     })

@@ -1,5 +1,6 @@
 import { graphql } from 'graphql'
 import { describe, expect, it } from 'vitest'
+import { ANYONE } from '../../../src/domain/access.js'
 import type { UserError } from '../../../src/domain/problems.js'
 import { type Caller, createContext } from '../../../src/graphql/context.js'
 import { schema } from '../../../src/graphql/schema.js'
@@ -81,11 +82,11 @@ describe('planBatch', () => {
   it('tries nothing where that was declined, nor where the request may change nothing', async () => {
     const services = testServices()
     const leaves = () => new AbortController().signal
-    await askAs(services, { isSafe: false, leaves }, { batch: BATCH, probe: false })
-    await askAs(services, { isSafe: true, leaves }, { batch: BATCH, probe: true })
-    await askAs(services, { isSafe: true, leaves }, { batch: BATCH, probe: false })
-    await askAs(services, { isSafe: false, leaves }, { batch: BATCH, probe: true })
-    await askAs(services, { isSafe: false, leaves }, { batch: BATCH, probe: null })
+    await askAs(services, { identity: ANYONE, isSafe: false, leaves }, { batch: BATCH, probe: false })
+    await askAs(services, { identity: ANYONE, isSafe: true, leaves }, { batch: BATCH, probe: true })
+    await askAs(services, { identity: ANYONE, isSafe: true, leaves }, { batch: BATCH, probe: false })
+    await askAs(services, { identity: ANYONE, isSafe: false, leaves }, { batch: BATCH, probe: true })
+    await askAs(services, { identity: ANYONE, isSafe: false, leaves }, { batch: BATCH, probe: null })
     expect(services.runs.plans.map(({ call }) => call.probing)).toEqual([
       'DECLINED',
       'NOT_BY_GET',
@@ -100,7 +101,11 @@ describe('planBatch', () => {
     const gone = new AbortController()
     services.runs.plan = new Error('gone')
     gone.abort()
-    const { errors } = await askAs(services, { isSafe: false, leaves: () => gone.signal }, { batch: BATCH })
+    const { errors } = await askAs(
+      services,
+      { identity: ANYONE, isSafe: false, leaves: () => gone.signal },
+      { batch: BATCH },
+    )
     expect(services.runs.plans[0]?.call.signal.aborted).toBe(true)
     expect(errors?.map(({ extensions }) => extensions.code)).toEqual(['BAD_USER_INPUT'])
   })

@@ -1,5 +1,6 @@
 import { serverAudits } from 'graphql-http'
 import { afterEach, describe, expect, it } from 'vitest'
+import { ANYONE } from '../../../src/domain/access.js'
 import { createOperations } from '../../../src/http/operations.js'
 import { type TestServices, testServices } from '../../support/fake-services.js'
 
@@ -9,7 +10,16 @@ const JSON_TYPE = { 'content-type': 'application/json' }
 function setUp(introspection = true) {
   const services = testServices()
   const closing = new AbortController()
-  const yoga = createOperations({ services, introspection, clock: services.clock, closing: closing.signal })
+  const operations = createOperations({
+    services,
+    introspection,
+    clock: services.clock,
+    closing: closing.signal,
+    maxSubscriptions: null,
+  })
+  const yoga = {
+    fetch: (url: string | URL, init: RequestInit = {}) => operations.fetch(String(url), init, { identity: ANYONE }),
+  }
   const post = async (body: unknown, headers: Record<string, string> = JSON_TYPE) => {
     const text = typeof body === 'string' ? body : JSON.stringify(body)
     const response = await yoga.fetch(URL, { method: 'POST', headers, body: text })

@@ -121,7 +121,9 @@ describe('the API', () => {
 
   it('has no body to answer with where the client has gone', async () => {
     const socket = connect(Number(new URL(url).port), '127.0.0.1')
-    socket.write('POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{')
+    socket.write(
+      'POST /graphql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{',
+    )
     await new Promise((resolve) => socket.once('connect', resolve))
     socket.destroy()
     expect((await post(QUERY)).status).toBe(200)
@@ -129,11 +131,12 @@ describe('the API', () => {
   })
 
   it('answers in HTTP/1.1 who would rather speak HTTP/2', async () => {
-    const offer = 'host: x\r\nconnection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n'
+    const offer =
+      'host: localhost\r\nconnection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n'
     const body = JSON.stringify({ query: `{ __typename } # ${'x'.repeat(200_000)}` })
     const head = `POST /graphql HTTP/1.1\r\n${offer}content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`
     // The connection stays open for what follows.
-    const answers = await raw(`${head}${body}GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`)
+    const answers = await raw(`${head}${body}GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`)
     expect(answers.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200'])
     expect(answers).toContain('{"data":{"__typename":"Query"}')
     expect(await raw(`GET /health HTTP/1.1\r\n${offer.replace('Upgrade,', 'Upgrade, close,')}\r\n`)).toContain('"ok"')
@@ -143,8 +146,8 @@ describe('the API', () => {
     const answers = await Promise.all(
       [
         'GET /graphql HTTP/1.1\r\nhost: a b\r\nconnection: close\r\n\r\n',
-        'GET //graphql HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n',
-        'GET /graphql?query=%E0%A4%A HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n',
+        'GET //graphql HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n',
+        'GET /graphql?query=%E0%A4%A HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n',
         'NONSENSE\r\n\r\n',
       ].map(raw),
     )

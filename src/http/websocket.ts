@@ -4,12 +4,13 @@ import { setMaxListeners } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type ExecutionArgs, GraphQLError } from 'graphql'
-import { useServer } from 'graphql-ws/use/ws'
+import { handleProtocols, makeServer, type Server } from 'graphql-ws'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Identity } from '../domain/access.js'
 import { type ErrorPolicy, rateLimited, toPublicError, toPublicResult } from '../graphql/errors.js'
 import type { Access } from './access.js'
 import { MAX_BODY_BYTES } from './body.js'
+import { connectSocket } from './connected-socket.js'
 import { type Operations, PING_MS, type Transported } from './operations.js'
 
 export interface WebSocketHandler {
@@ -34,54 +35,63 @@ export interface WebSocketOptions {
   pingMs?: number
 }
 
-/** Added to what graphql-ws keeps of a connection: whose it is, once that is known. */
-type Known = { identity?: Identity }
+/** What is kept of a connection. */
+type Extra = {
+  socket: WebSocket
+  request: IncomingMessage
+  /** Whose it is, once that is known. */
+  identity?: Identity
+}
 
-export function createWebSocketHandler({ operations, policy, access, pingMs }: WebSocketOptions): WebSocketHandler {
-  const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_BODY_BYTES })
-  const server = useServer<Record<string, unknown>, Known>(
-    {
-      // A client is told nothing of what goes wrong inside.
-      isProd: true,
-      onConnect: async ({ connectionParams, extra }) => {
-        const { headers, socket } = extra.request
-        const identity = await access.identify(tokenOf(connectionParams) ?? headers.authorization, socket.remoteAddress)
-        // False is told by closing the connection: 4403.
-        if (identity === null) return false
-        extra.identity = identity
-        return true
-      },
-      execute: (args) => (args.rootValue as Executors).execute(args) as never,
-      subscribe: (args) => (args.rootValue as Executors).subscribe(args) as never,
-      onSubscribe: async ({ extra }, _id, payload) => {
-        const { identity } = extra
-        if (identity === undefined) throw new Error('an operation came before its connection was let in')
-        const refusal = await access.refusesRate(identity)
-        if (refusal !== null) return [rateLimited(refusal.message, refusal.retryAfterMs ?? null)]
-        return prepare(operations, payload, { identity, leaves: () => closeOf(extra.socket) })
-      },
-      onNext: (_context, _id, _payload, _args, result) => toPublicResult(result, policy),
-      onError: (_context, _id, _payload, errors) => errors.map((error) => toPublicError(error, policy)),
-    },
-    sockets,
-    pingMs ?? PING_MS,
-  )
+/** The server, or the page, is going. */
+const GOING_AWAY = 1001
+
+export function createWebSocketHandler(options: WebSocketOptions): WebSocketHandler {
+  const { policy, pingMs = PING_MS } = options
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_BODY_BYTES, handleProtocols })
+  const server = createProtocolServer(options)
   return {
-    upgrade(request, socket, head) {
-      sockets.handleUpgrade(request, socket, head, (accepted) => {
-        sockets.emit('connection', accepted, request)
-        // graphql-ws writes what goes wrong on a connection to the console; ws closes it by itself, with the right code.
-        accepted.removeAllListeners('error')
-        accepted.on('error', (err) => policy.log.debug({ err }, 'a WebSocket connection broke'))
+    upgrade(request, duplex, head) {
+      sockets.handleUpgrade(request, duplex, head, (socket) => {
+        connectSocket(server, socket, { extra: { socket, request }, pingMs, log: policy.log })
       })
     },
-    close: async () => {
-      await server.dispose()
+    async close() {
+      for (const client of sockets.clients) client.close(GOING_AWAY, 'Going away')
+      await new Promise<void>((resolve) => sockets.close(() => resolve()))
     },
     terminate() {
       for (const client of sockets.clients) client.terminate()
     },
   }
+}
+
+function createProtocolServer({ operations, policy, access }: WebSocketOptions): Server<Extra> {
+  return makeServer<Record<string, unknown>, Extra>({
+    onConnect: async ({ connectionParams, extra }) => {
+      const { headers, socket } = extra.request
+      const identity = await access.identify(tokenOf(connectionParams) ?? headers.authorization, socket.remoteAddress)
+      // False is told by closing the connection: 4403.
+      if (identity === null) return false
+      extra.identity = identity
+      return true
+    },
+    execute: (args) => (args.rootValue as Executors).execute(args) as never,
+    subscribe: (args) => (args.rootValue as Executors).subscribe(args) as never,
+    onSubscribe: async ({ extra }, _id, payload) => {
+      try {
+        const { identity, socket } = extra
+        if (identity === undefined) throw new Error('an operation came before its connection was let in')
+        const refusal = await access.refusesRate(identity)
+        if (refusal !== null) return [rateLimited(refusal.message, refusal.retryAfterMs ?? null)]
+        return await prepare(operations, payload, { identity, leaves: () => closeOf(socket) })
+      } catch (error) {
+        return [error as GraphQLError]
+      }
+    },
+    onNext: (_context, _id, _payload, _args, result) => toPublicResult(result, policy),
+    onError: (_context, _id, _payload, errors) => errors.map((error) => toPublicError(error, policy)),
+  })
 }
 
 /** As the protocol has it: the header that a browser cannot set on a WebSocket. */

@@ -2,13 +2,14 @@
 
 import { setMaxListeners } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import { execute, NoSchemaIntrospectionCustomRule, subscribe } from 'graphql'
+import { execute, NoSchemaIntrospectionCustomRule, subscribe, type ValidationRule } from 'graphql'
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga'
 import type { Clock } from '../clock.js'
 import type { Identity } from '../domain/access.js'
 import { type ApiContext, type ApiServices, type Caller, createContext } from '../graphql/context.js'
 import { type ErrorPolicy, toApiError, toApiErrors } from '../graphql/errors.js'
 import { schema } from '../graphql/schema.js'
+import { UnconditionalSubscriptionRule } from '../graphql/subscription-root.js'
 import { MAX_BODY_BYTES, useBoundedBody } from './body.js'
 import { useEventStream } from './event-stream.js'
 import { graphiqlOptions, renderGraphiql, useGraphiqlPolicy } from './graphiql.js'
@@ -69,7 +70,8 @@ export function createOperations(options: OperationsOptions): Operations {
       useDocumentLimits(),
       useOrderedFields(options.maxSubscriptions === null ? subscribe : limitedSubscribe(options.maxSubscriptions)),
       useCostLimit(),
-      introspection ? useGraphiqlPolicy() : useNoIntrospection(),
+      useRule(UnconditionalSubscriptionRule),
+      introspection ? useGraphiqlPolicy() : useRule(NoSchemaIntrospectionCustomRule),
       useErrorCodes(policy),
       useEventStream({ clock, policy, pingMs: PING_MS, closing }),
     ],
@@ -112,10 +114,10 @@ function useOrderedFields(subscribeFn: typeof subscribe): Plugin {
   }
 }
 
-function useNoIntrospection(): Plugin {
+function useRule(rule: ValidationRule): Plugin {
   return {
     onValidate({ addValidationRule }) {
-      addValidationRule(NoSchemaIntrospectionCustomRule)
+      addValidationRule(rule)
     },
   }
 }

@@ -214,8 +214,8 @@ export interface Engine {
   timeline(run: RunView, maxSpans: number): Promise<LaneTimeline[]>
   /** What held the run back, as far as it has come. */
   diagnostics(run: RunView): Promise<readonly Diagnostic[]>
-  /** What the run's reducer has made of it; null before the end. */
-  reduction(run: RunView): Promise<Json>
+  /** What the run's reducer has made of it; null before the end. `onRead`: see Store.outputs. */
+  reduction(run: RunView, onRead?: (characters: number) => void): Promise<Json>
   /**
    * The inputs of these items in this stage: as the client gave them, and in later stages as the stage before did. Rejects with
    * InputsTooLarge where they are too much for an answer.

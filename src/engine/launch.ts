@@ -15,7 +15,7 @@ import type {
   LaunchOptionsInput,
   LaunchPipelineInput,
 } from './engine.js'
-import { type LaunchLimits, MAX_COLLECTED_ITEMS, MAX_INT } from './limits.js'
+import { type LaunchLimits, MAX_COLLECTED_ITEMS, MAX_INT, MAX_SPEC_CHARACTERS } from './limits.js'
 import { type CheckedSource, SourceChecks } from './sources.js'
 import { StageChecks } from './stages.js'
 
@@ -124,10 +124,23 @@ export class LaunchChecks {
       source,
       stages,
     }
+    this.#bound(spec, inputPath)
     const idempotencyKey = check.key(options.idempotencyKey, [...path, 'idempotencyKey'])
     if (this.#problems.count > 0) return { launch: null, userErrors: this.#problems.list(), known: work }
     const inputHash = hashOf({ spec: { ...spec, source: comparable(source) }, items })
     return { launch: { spec, items, upload, idempotencyKey, inputHash }, userErrors: null, known: work }
+  }
+
+  /** It is read with each look at its run, a thousand of them in one page. */
+  #bound(spec: BatchSpec, path: Path): void {
+    const characters = JSON.stringify(spec).length
+    if (characters <= MAX_SPEC_CHARACTERS) return
+    const asked = `all that is asked besides the items has ${characters} characters`
+    this.#problems.add(
+      'INVALID',
+      path,
+      `${asked} where ${MAX_SPEC_CHARACTERS} are the most: headers, template, labels, stages`,
+    )
   }
 
   /** Stages of a pipeline have theirs each. */

@@ -10,6 +10,8 @@ export interface LaunchLimits {
 
 export const MAX_WHOLE = Number.MAX_SAFE_INTEGER + 1
 export const MAX_COLLECTED_ITEMS = 100_000
+/** Of a batch's JSON without its items. */
+export const MAX_SPEC_CHARACTERS = 65_536
 export const MAX_INT = 2_147_483_647
 /** Requests a second to one host: one every ten microseconds. */
 export const MAX_HOST_RATE = 100_000

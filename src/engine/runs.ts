@@ -404,8 +404,8 @@ export class Runs implements Engine {
     return this.#diagnoses.of(run.record)
   }
 
-  reduction(run: RunView): Promise<Json> {
-    return this.#views.reduction(run)
+  reduction(run: RunView, onRead?: (characters: number) => void): Promise<Json> {
+    return this.#views.reduction(run, onRead)
   }
 
   inputs(record: RunRecord, stage: number, indexes: readonly number[]): Promise<Map<number, Json>> {

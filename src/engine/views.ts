@@ -93,12 +93,12 @@ export class Views {
     return distributionFromValues(values.sort(), moments)
   }
 
-  async reduction({ record }: RunView): Promise<Json> {
+  async reduction({ record }: RunView, onRead?: (characters: number) => void): Promise<Json> {
     const stage = record.spec.stages.at(-1)
     if (stage?.kind !== 'COMPUTE' || stage.reduce === null || !isFinalRunStatus(record.status)) return null
     if (stage.reduce === 'COLLECT') {
       if (record.counts.succeeded === 0) return []
-      const outputs = await this.store.outputs(record.id, record.spec.source.count)
+      const outputs = await this.store.outputs(record.id, record.spec.source.count, onRead)
       return outputs.map((text) => (text === null ? null : (JSON.parse(text) as Json)))
     }
     const reducer = createReducer(stage.reduce)

@@ -4,7 +4,7 @@ import { type ComparisonRow, comparisonRows, comparisonStatus } from '../domain/
 import { comparisonId } from '../domain/ids.js'
 import { comparisonVerdict } from '../domain/verdict.js'
 import { builder } from './builder.js'
-import { listOf, QUESTION } from './cost.js'
+import { listOf, QUESTION, STUDY } from './cost.js'
 import { ComparisonNode, ComparisonType, RunType } from './refs.js'
 import { RunStatusType } from './run.js'
 import { StrategyType } from './strategy.js'
@@ -12,6 +12,8 @@ import { DistributionType } from './timing.js'
 
 /** Runs that a comparison is taken to have: 200 at most. */
 const TYPICAL_RUNS = 50
+/** The four strategies that there are. */
+const TYPICAL_ROWS = 4
 
 const ComparisonRowType = builder.objectRef<ComparisonRow>('ComparisonRow').implement({
   description: 'What the batch took under one strategy.',
@@ -51,6 +53,7 @@ ComparisonType.implement({
     }),
     status: t.field({
       type: RunStatusType,
+      complexity: QUESTION,
       description:
         'Follows from its runs: QUEUED until the first one starts, RUNNING until the last one has ended, PAUSED while one is. Then SUCCEEDED where all of them have, CANCELLED where the last one was, FAILED where no item of any went through every stage, PARTIAL otherwise.',
       resolve: async (comparison) => comparisonStatus(await comparison.runs()),
@@ -73,11 +76,13 @@ ComparisonType.implement({
     }),
     rows: t.field({
       type: [ComparisonRowType],
+      complexity: listOf(TYPICAL_ROWS, QUESTION),
       description: 'Of strategies with an ended run, in the order of strategies.',
       resolve: async (comparison) => comparisonRows(comparison.record.strategies, await comparison.runs()),
     }),
     verdict: t.string({
       nullable: true,
+      complexity: STUDY,
       description:
         'The fastest strategy, by how much, and how sure that is: the p of a two-sided rank-sum test between it and the others. Null until there is a row; until the last run has ended it says so far. Where all runs have ended without a row, it says what became of them.',
       resolve: async (comparison) => comparisonVerdict(comparison.record.strategies, await comparison.runs()),

@@ -5,6 +5,7 @@ import { StrategyAdviceType } from './advice.js'
 import { builder, TO_READERS } from './builder.js'
 import { LOOKUP, listOf } from './cost.js'
 import { LabelType } from './label.js'
+import { reserveJson } from './output.js'
 import { ProgressType } from './progress.js'
 import { ComparisonNode, ComparisonType, RunType, TaskNode } from './refs.js'
 import { requestOf } from './request.js'
@@ -84,6 +85,7 @@ RunType.implement({
       resolve: ({ record }) => record.lanes,
     }),
     decision: t.field({
+      ...TO_READERS,
       type: StrategyAdviceType,
       nullable: true,
       description:
@@ -99,7 +101,11 @@ RunType.implement({
       ...TO_READERS,
       type: 'JSON',
       description: 'What was asked, defaults filled in; a list source as its count, headers that carry secrets masked.',
-      resolve: ({ record }) => requestOf(record.spec),
+      resolve: ({ record }, _args, _context, { variableValues }) => {
+        const request = requestOf(record.spec)
+        reserveJson(variableValues, JSON.stringify(request).length)
+        return request
+      },
     }),
   }),
 })
@@ -107,6 +113,7 @@ RunType.implement({
 /** How far it is, and what came of it. */
 builder.objectFields(RunType, (t) => ({
   failure: t.field({
+    ...TO_READERS,
     type: TaskErrorType,
     nullable: true,
     description: 'Why the run as a whole could not go on: its function is gone, the disk is full. Null otherwise.',
@@ -131,8 +138,9 @@ builder.objectFields(RunType, (t) => ({
     nullable: true,
     complexity: LOOKUP,
     description:
-      'The reduced output of a compute run launched with reduce: of the SUCCEEDED tasks, null before the run has ended or where none succeeded (COUNT: 0, COLLECT: []).',
-    resolve: (run, _args, { engine }) => engine.reduction(run),
+      'The reduced output of a compute run launched with reduce: of the SUCCEEDED tasks, null before the run has ended or where none succeeded (COUNT: 0, COLLECT: []). At most 64 MiB of inputs and outputs in one answer.',
+    resolve: (run, _args, { engine }, { variableValues }) =>
+      engine.reduction(run, (characters) => reserveJson(variableValues, characters)),
   }),
   comparison: t.field({
     ...TO_READERS,

@@ -380,11 +380,17 @@ export class PrismaStore implements Store {
     return this.#searching.call('lastTasks', runId, stage, limit)
   }
 
-  async outputs(runId: number, total: number): Promise<(string | null)[]> {
+  async outputs(
+    runId: number,
+    total: number,
+    onRead: (characters: number) => void = () => {},
+  ): Promise<(string | null)[]> {
     const outputs: (string | null)[] = []
     for (let from = 0; from < total; from += OUTPUTS_AT_ONCE) {
       const to = Math.min(total, from + OUTPUTS_AT_ONCE)
-      for (const output of await this.#searching.call('outputs', runId, from, to)) outputs.push(output)
+      const part = await this.#searching.call('outputs', runId, from, to)
+      onRead(part.reduce((sum, output) => sum + (output?.length ?? 0), 0))
+      for (const output of part) outputs.push(output)
     }
     return outputs
   }

@@ -306,8 +306,11 @@ export interface Store {
   timeline(runId: number, maxSpans: number): Promise<LaneTimeline[]>
   /** Of the run's last `limit` tasks, in the order of the commits, those of the stage that had an attempt and were not cancelled; in no order. */
   lastTasks(runId: number, stage: number, limit: number): Promise<LastTask[]>
-  /** The outputs of SUCCEEDED tasks of the last stage as JSON texts, by index; null elsewhere. */
-  outputs(runId: number, total: number): Promise<(string | null)[]>
+  /**
+   * The outputs of SUCCEEDED tasks of the last stage as JSON texts, by index; null elsewhere. `onRead` is told how many characters
+   * more have been read; where it throws, no more are, and this rejects.
+   */
+  outputs(runId: number, total: number, onRead?: (characters: number) => void): Promise<(string | null)[]>
 
   /** The file of a file source; null for a run of any other. */
   sourceFile(runId: number): Promise<SourceFile | null>

@@ -339,6 +339,13 @@ describe.each(stores)('store %s', (_name, create) => {
       ])
       expect(await store.outputs(run.id, 5)).toEqual([null, '[1,"ü"]', null, null, '4'])
       expect(await store.outputs(run.id, 2)).toEqual([null, '[1,"ü"]'])
+      const read: number[] = []
+      await store.outputs(run.id, 5, (characters) => read.push(characters))
+      expect(read.reduce((sum, characters) => sum + characters, 0)).toBe('[1,"ü"]4'.length)
+      const refusing = () => {
+        throw new Error('no more')
+      }
+      await expect(store.outputs(run.id, 5, refusing)).rejects.toThrow('no more')
     })
 
     it('gives more than one step of each', async () => {

@@ -194,7 +194,11 @@ export class MemoryStore {
       runById: async (id) => this.records.get(id) ?? null,
       retriesOf: async (runId, limit) =>
         [...this.records.values()].filter(({ retryOf }) => retryOf === runId).slice(0, limit),
-      outputs: async (runId, total) => this.outputs(runId, total),
+      outputs: async (runId, total, onRead) => {
+        const outputs = this.outputs(runId, total)
+        onRead?.(outputs.reduce((sum, output) => sum + (output?.length ?? 0), 0))
+        return outputs
+      },
     }
     const disconnect = () => {
       connected = false

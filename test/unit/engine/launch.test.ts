@@ -53,6 +53,18 @@ describe('LaunchChecks.fetch', () => {
     })
   })
 
+  it('takes so much besides the items, and no more', () => {
+    const withHeader = (length: number) =>
+      checkFetch({
+        source: { urls: ['http://a.example/'] },
+        fetch: { headers: [{ name: 'x-note', value: 'x'.repeat(length) }] },
+      })
+    expect(withHeader(60_000).userErrors).toBeNull()
+    const refused = withHeader(70_000)
+    expect(problemsOf(refused)).toEqual(['INVALID input'])
+    expect(refused.userErrors?.[0]?.message).toMatch(/has 70\d{3} characters where 65536 are the most/)
+  })
+
   it('has a default concurrency where it does not depend on the machine', () => {
     const of = (strategy: 'SEQUENTIAL' | 'ASYNC' | 'THREADS') => {
       const urls = ['http://a.example/']

@@ -8,7 +8,7 @@ import { Scope } from '../domain/access.js'
 import type { UploadedFile } from '../domain/upload.js'
 import type { ApiContext } from './context.js'
 import { defaultCost, EACH_OF_PAGE } from './cost.js'
-import { apiError } from './errors.js'
+import { forbiddenField } from './errors.js'
 
 /** What Pothos is told of the types behind the schema. */
 export interface SchemaTypes {
@@ -40,7 +40,7 @@ export const builder = new SchemaBuilder<SchemaTypes>({
     // Before a subscription opens, and not at each of its events.
     authorizeOnSubscribe: true,
     unauthorizedError: (_parent, _context, { parentType, fieldName }) =>
-      apiError('FORBIDDEN', `The token does not open ${parentType.name}.${fieldName}`),
+      forbiddenField(`${parentType.name}.${fieldName}`),
   },
   relay: {
     // Node ids are ours (domain/ids.ts), and so are the two queries that take them: see node.ts.

@@ -1,7 +1,7 @@
 /** What held a run back, and what would help. */
 
 import { type Diagnostic, DiagnosticCode } from '../domain/diagnostic.js'
-import { builder } from './builder.js'
+import { builder, TO_READERS } from './builder.js'
 import { listOf, STUDY } from './cost.js'
 import { RunType } from './refs.js'
 
@@ -44,6 +44,7 @@ const DiagnosticType = builder.objectRef<Diagnostic>('Diagnostic').implement({
 
 builder.objectFields(RunType, (t) => ({
   diagnostics: t.field({
+    ...TO_READERS,
     type: [DiagnosticType],
     complexity: listOf(Object.keys(DiagnosticCode).length, STUDY),
     description:

@@ -4,7 +4,7 @@
  */
 
 import { randomUUID } from 'node:crypto'
-import { type FormattedExecutionResult, GraphQLError, type GraphQLFormattedError } from 'graphql'
+import { type ASTNode, type FormattedExecutionResult, GraphQLError, type GraphQLFormattedError } from 'graphql'
 import { StorageError, type StorageTroubleCode, TROUBLE_MESSAGES } from '../domain/storage.js'
 import type { Log } from '../log.js'
 
@@ -40,6 +40,12 @@ interface HttpHint {
 /** An error with a code of ours; `status` is of the HTTP answer, where no operation was executed. */
 export function apiError(code: ApiErrorCode, message: string, status?: number): GraphQLError {
   return new GraphQLError(message, { extensions: { code, ...(status === undefined ? {} : { http: { status } }) } })
+}
+
+/** What the caller's token does not open. `nodes`: where the document asks for it. */
+export function forbiddenField(name: string, nodes?: ASTNode): GraphQLError {
+  const extensions = { code: ApiErrorCode.FORBIDDEN, http: { status: 403, spec: true } satisfies HttpHint }
+  return new GraphQLError(`The token does not open ${name}`, { nodes: nodes ?? null, extensions })
 }
 
 /** The message names the value and what was expected. */

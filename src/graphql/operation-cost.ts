@@ -14,6 +14,7 @@ import {
   TypeMetaFieldDef,
   type VariableDefinitionNode,
 } from 'graphql'
+import { type Chosen, chosenOperation } from './chosen-operation.js'
 import { costLimit } from './errors.js'
 import { schema } from './schema.js'
 
@@ -27,9 +28,7 @@ export interface OperationCost {
   limit: number
 }
 
-export interface Operation {
-  document: DocumentNode
-  operationName: string | null | undefined
+export interface Operation extends Chosen {
   variables: Readonly<Record<string, unknown>>
 }
 
@@ -38,7 +37,7 @@ export interface Operation {
  * all. Null where the document has no such operation: execution says so.
  */
 export function operationCost(asked: Operation): OperationCost | readonly GraphQLError[] | null {
-  const operation = operationOf(asked)
+  const operation = chosenOperation(asked)
   if (operation === null) return null
   const definitions = operation.variableDefinitions ?? []
   const { coerced, errors } = getVariableValues(pricedSchema, definitions.map(sizing), asked.variables, {
@@ -54,13 +53,6 @@ export function operationCost(asked: Operation): OperationCost | readonly GraphQ
     if (error instanceof GraphQLError) return [error]
     throw error
   }
-}
-
-function operationOf({ document, operationName }: Operation): OperationDefinitionNode | null {
-  const operations = document.definitions.filter((definition) => definition.kind === Kind.OPERATION_DEFINITION)
-  const [first] = operations
-  if (operationName != null) return operations.find(({ name }) => name?.value === operationName) ?? null
-  return operations.length === 1 && first ? first : null
 }
 
 /** What a variable may be that no size depends on. */

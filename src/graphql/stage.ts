@@ -4,7 +4,7 @@ import { stageStates } from '../domain/run.js'
 import type { StageKind } from '../domain/strategy.js'
 import type { RunView } from '../engine/engine.js'
 import { StrategyAdviceType } from './advice.js'
-import { builder } from './builder.js'
+import { builder, TO_READERS } from './builder.js'
 import { ProgressType } from './progress.js'
 import { RunKindType } from './run-kind.js'
 import { StrategyType } from './strategy.js'
@@ -43,6 +43,7 @@ export const StageType = builder.objectRef<StageNode>('Stage').implement({
       resolve: (stage) => stateOf(stage).lanes,
     }),
     decision: t.field({
+      ...TO_READERS,
       type: StrategyAdviceType,
       nullable: true,
       description: 'How AUTO chose; null where another strategy was asked for, and until it has chosen.',

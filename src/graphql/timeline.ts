@@ -2,7 +2,7 @@
 
 import { DEFAULT_SPANS, type LaneSpan, type LaneTimeline, MAX_SPANS } from '../domain/timeline.js'
 import { AnswerBudget } from './answer-budget.js'
-import { builder } from './builder.js'
+import { builder, TO_READERS } from './builder.js'
 import { STUDY, sizeAsked } from './cost.js'
 import { badUserInput } from './errors.js'
 import { sizeWithin } from './pages.js'
@@ -62,6 +62,7 @@ const LaneTimelineType = builder.objectRef<LaneTimeline>('LaneTimeline').impleme
 
 builder.objectFields(RunType, (t) => ({
   timeline: t.field({
+    ...TO_READERS,
     type: [LaneTimelineType],
     complexity: ({ maxSpans }) => ({
       field: STUDY,

@@ -2,8 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AccessToken, Identity } from '../domain/access.js'
-import type { ApiErrorCode } from '../graphql/errors.js'
-import { answerError } from './answers.js'
+import { answerError, type PlainError } from './answers.js'
 import { Origins } from './origins.js'
 import { createRateLimit, type RateLimit } from './rate-limit.js'
 import { Tokens } from './tokens.js'
@@ -17,14 +16,9 @@ export interface AccessSettings {
   rateLimit: number | null
 }
 
-interface Refusal {
+export interface Refusal extends PlainError {
   status: number
-  code: ApiErrorCode
-  message: string
-  retryAfterMs?: number
 }
-
-const TOO_MANY = 'Too many requests within a minute'
 
 export class Access {
   readonly #tokens: Tokens
@@ -34,8 +28,8 @@ export class Access {
 
   constructor({ tokens, origins, rateLimit }: AccessSettings) {
     this.#tokens = new Tokens(tokens)
-    const perMinute = this.#tokens.required ? rateLimit : null
-    this.#origins = new Origins({ allowed: origins, needsToken: this.#tokens.required })
+    const perMinute = this.needsToken ? rateLimit : null
+    this.#origins = new Origins({ allowed: origins, needsToken: this.needsToken })
     this.#requests = createRateLimit(perMinute)
     this.#strangers = createRateLimit(perMinute)
   }
@@ -57,8 +51,8 @@ export class Access {
     }
     const found = await this.#identify(req.headers.authorization, req.socket.remoteAddress)
     if ('status' in found) return refuse(req, res, found)
-    const tooMany = await this.refusesRate(found)
-    return tooMany === null ? found : refuse(req, res, tooMany)
+    const refusal = await this.countRequest(found)
+    return refusal === null ? found : refuse(req, res, refusal)
   }
 
   /** Whether a WebSocket may not be opened from there; whose it is shows when it is. */
@@ -72,24 +66,28 @@ export class Access {
     return 'status' in found ? null : found
   }
 
-  /** Counts a request; not null where there have been too many. */
-  async refusesRate({ space }: Identity): Promise<Refusal | null> {
-    const retryAfterMs = await this.#requests.take(space)
-    return retryAfterMs === null ? null : { status: 429, code: 'RATE_LIMITED', message: TOO_MANY, retryAfterMs }
+  /** Why it is refused, where there have been too many; null where there have not. */
+  async countRequest({ space }: Identity): Promise<Refusal | null> {
+    return tooMany(await this.#requests.take(space))
   }
 
   async #identify(authorization: string | undefined, address: string | undefined): Promise<Identity | Refusal> {
     const identity = this.#tokens.identify(authorization)
     if (identity !== null) return identity
     // Whoever tries tokens out is counted by the address: those who have one do not wait for them.
-    const retryAfterMs = await this.#strangers.take(address ?? '')
-    if (retryAfterMs !== null) return { status: 429, code: 'RATE_LIMITED', message: TOO_MANY, retryAfterMs }
+    const refusal = tooMany(await this.#strangers.take(address ?? ''))
+    if (refusal !== null) return refusal
     const message =
       authorization === undefined
         ? 'A token is needed: expected the header "Authorization: Bearer <token>"'
         : 'The Authorization header has no token of this server: expected "Bearer <token>"'
     return { status: 401, code: 'UNAUTHENTICATED', message }
   }
+}
+
+function tooMany(retryAfterMs: number | null): Refusal | null {
+  if (retryAfterMs === null) return null
+  return { status: 429, code: 'RATE_LIMITED', message: 'Too many requests within a minute', retryAfterMs }
 }
 
 function refuse(req: IncomingMessage, res: ServerResponse, { status, ...error }: Refusal): null {

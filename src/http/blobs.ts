@@ -29,14 +29,6 @@ interface SendError {
 export type FindBody = (sha256: string) => Promise<StoredBody | null>
 
 export async function answerBlob(req: IncomingMessage, res: ServerResponse, find: FindBody): Promise<void> {
-  if (req.method !== 'GET' && req.method !== 'HEAD') {
-    res.setHeader('allow', 'GET, HEAD')
-    answerError(res, 405, {
-      code: 'BAD_USER_INPUT',
-      message: `The method ${req.method} is not for bodies: expected GET or HEAD`,
-    })
-    return
-  }
   const name = (req.url ?? '').split('?', 1)[0]?.slice(BLOBS_PATH.length) ?? ''
   const body = isSha256(name) ? await find(name) : null
   if (body === null) answerMissing(res)

@@ -28,11 +28,7 @@ export function connectSocket<Extra extends Record<PropertyKey, unknown>>(
     {
       protocol: socket.protocol,
       // The next result is asked for when this one is on its way: a slow client is sent what is new by then.
-      send: (data) =>
-        new Promise((resolve, reject) => {
-          if (socket.readyState !== socket.OPEN) resolve()
-          else socket.send(data, (error) => (error ? reject(error) : resolve()))
-        }),
+      send: (data) => send(socket, data),
       close: (code, reason) => socket.close(code, reason),
       onMessage: (handle) =>
         socket.on('message', (message) => {
@@ -51,6 +47,23 @@ export function connectSocket<Extra extends Record<PropertyKey, unknown>>(
       log.error({ err }, 'what a WebSocket had open could not be ended')
     })
   })
+}
+
+/** What may wait for a client to read it before nothing more is read from that client. */
+const MAX_WAITING_BYTES = 1_048_576
+
+/** Resolves when it is on its way. A client that only asks, and reads no answer, is not listened to meanwhile. */
+function send(socket: WebSocket, data: string): Promise<void> {
+  if (socket.readyState !== socket.OPEN) return Promise.resolve()
+  const sent = new Promise<void>((resolve, reject) => {
+    socket.send(data, (error) => {
+      if (socket.isPaused && socket.bufferedAmount <= MAX_WAITING_BYTES) socket.resume()
+      if (error) reject(error)
+      else resolve()
+    })
+  })
+  if (socket.bufferedAmount > MAX_WAITING_BYTES) socket.pause()
+  return sent
 }
 
 function keepPinging(socket: WebSocket, pingMs: number): () => void {

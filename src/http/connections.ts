@@ -9,12 +9,15 @@ import type { Socket } from 'node:net'
 export class Connections {
   /** How many requests each open connection is answering. */
   readonly #busy = new Map<Socket, number>()
+  readonly #known = new WeakSet<Socket>()
   #closing = false
 
   constructor(server: Server) {
     server.on('connection', (socket: Socket) => {
+      // One that declined an upgrade comes a second time.
+      if (!this.#known.has(socket)) socket.once('close', () => this.#busy.delete(socket))
+      this.#known.add(socket)
       this.#busy.set(socket, 0)
-      socket.once('close', () => this.#busy.delete(socket))
     })
     server.on('request', ({ socket }, res) => {
       this.#count(socket, 1)
@@ -22,6 +25,11 @@ export class Connections {
     })
     // What is no longer HTTP ends in its own way.
     server.on('upgrade', ({ socket }) => this.#busy.delete(socket))
+  }
+
+  /** Whether a request on it is being answered. */
+  isAnswering(socket: Socket): boolean {
+    return (this.#busy.get(socket) ?? 0) > 0
   }
 
   /** Closes what is at rest, and from now on every connection that comes to rest. */

@@ -29,7 +29,11 @@ export function useEventStream(options: EventStreamOptions): Plugin {
     onResultProcess({ request, result, setResultProcessor }) {
       if (Array.isArray(result)) return
       const streamed = isAsyncIterable<Result>(result)
-      if (!acceptsEvents(request.headers.get('accept'), streamed)) return
+      if (!acceptsEvents(request.headers.get('accept'), streamed)) {
+        // It cannot be answered with: nobody will take anything of it.
+        if (streamed) void Promise.resolve(result[Symbol.asyncIterator]().return?.()).catch(() => {})
+        return
+      }
       const events = streamed ? result[Symbol.asyncIterator]() : only(result as Result)
       setResultProcessor(
         () => new Response(eventStream(events, request.signal, options), { headers: HEADERS }),

@@ -11,10 +11,12 @@ import { type ErrorPolicy, toApiError, toApiErrors } from '../graphql/errors.js'
 import { schema } from '../graphql/schema.js'
 import { UnconditionalSubscriptionRule } from '../graphql/subscription-root.js'
 import { MAX_BODY_BYTES, useBoundedBody } from './body.js'
+import { createDocumentCache, NO_CACHE } from './document-cache.js'
 import { useEventStream } from './event-stream.js'
 import { graphiqlOptions, renderGraphiql, useGraphiqlPolicy } from './graphiql.js'
 import { useCostLimit, useDocumentLimits } from './limits.js'
 import type { MultipartRequests } from './multipart.js'
+import { useScopes } from './scopes.js'
 import { limitedSubscribe } from './subscription-limit.js'
 
 export const GRAPHQL_PATH = '/graphql'
@@ -60,6 +62,7 @@ export function createOperations(options: OperationsOptions): Operations {
     // Errors are logged where they are masked.
     logging: false,
     batching: false,
+    parserAndValidationCache: { documentCache: createDocumentCache(), errorCache: NO_CACHE },
     multipart: false,
     cors: false,
     landingPage: false,
@@ -69,6 +72,7 @@ export function createOperations(options: OperationsOptions): Operations {
       useBoundedBody(MAX_BODY_BYTES, options.multipart ?? null),
       useDocumentLimits(),
       useOrderedFields(options.maxSubscriptions === null ? subscribe : limitedSubscribe(options.maxSubscriptions)),
+      useScopes(),
       useCostLimit(),
       useRule(UnconditionalSubscriptionRule),
       introspection ? useGraphiqlPolicy() : useRule(NoSchemaIntrospectionCustomRule),

@@ -32,7 +32,7 @@ export class Origins {
   refusal({ headers }: Pick<IncomingMessage, 'headers'>, opensPage = false): string | null {
     const { host, origin } = headers
     if (!this.#isKnownHost(host)) {
-      return `The Host header is ${quoted(host)}: without tokens it has to be an address of this machine or localhost`
+      return `The Host header is ${quoted(host)}: without tokens it has to be an address or localhost`
     }
     if (origin !== undefined && this.#allowed.has(origin)) return null
     if (origin !== undefined && !isOwn(origin, host)) return `Pages of ${quoted(origin)} may not call this server`
@@ -75,7 +75,8 @@ function isOwn(origin: string, host: string | undefined): boolean {
 
 /** An address, or localhost, with a port or without. */
 function isLocal(host: string): boolean {
-  if (!URL.canParse(`http://${host}`)) return false
+  // What follows a host in a URL, or stands before it, is none.
+  if (/[@/?#\\]/.test(host) || !URL.canParse(`http://${host}`)) return false
   const { hostname } = new URL(`http://${host}`)
   return hostname === 'localhost' || hostname.endsWith('.localhost') || isIP(hostname.replace(/^\[|\]$/g, '')) !== 0
 }

@@ -1,23 +1,23 @@
 /** The HTTP server: its routes, who may call them, and how it ends. */
 
 import { setMaxListeners } from 'node:events'
-import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../clock.js'
-import { type AccessToken, type Identity, Scope } from '../domain/access.js'
+import { type AccessToken, ANYONE, type Identity, Scope } from '../domain/access.js'
 import type { Uploads } from '../files/uploads.js'
 import type { ApiServices } from '../graphql/context.js'
-import { Access } from './access.js'
+import { Access, type Refusal } from './access.js'
 import { answerError } from './answers.js'
 import { hasBody, limitArrival } from './arrival.js'
-import { answerBlob, BLOBS_PATH } from './blobs.js'
 import { MAX_BODY_BYTES } from './body.js'
 import { Connections } from './connections.js'
-import { answerHealth, answerReady, type Readiness } from './health.js'
-import { answerHome } from './home.js'
+import type { Readiness } from './health.js'
 import { isMultipart, MultipartRequests } from './multipart.js'
 import { createOperations, errorPolicy, GRAPHQL_PATH, type Operations } from './operations.js'
+import { createRoutes, type Route } from './routes.js'
+import { declineUpgrade, refuseUpgrade } from './upgrades.js'
 import { createWebSocketHandler, type WebSocketHandler } from './websocket.js'
 
 export interface HttpServerOptions {
@@ -60,24 +60,9 @@ const HEADERS_TIMEOUT_MS = 15_000
 const KEEP_ALIVE_MS = 65_000
 const IDLE_MS = 120_000
 const MAX_SUBSCRIPTIONS = 1_000
-/** What a request has besides where it offers to go on in another protocol. */
-const OFFER_HEADERS: ReadonlySet<string> = new Set(['connection', 'upgrade', 'http2-settings'])
 
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   return new ApiServer(options)
-}
-
-type Handler = (req: IncomingMessage, res: ServerResponse, identity: Identity) => void | Promise<void>
-
-type OpenHandler = (res: ServerResponse) => void | Promise<void>
-
-/** What is at a path, and who may have it. */
-interface Route {
-  handle: Handler
-  /** What a token has to open; null where the API itself looks at each field. */
-  scope: Scope | null
-  /** Whether the request is answered with a page of ours, whatever else is at the path. */
-  opensPage(req: IncomingMessage): boolean
 }
 
 class ApiServer implements HttpServer {
@@ -90,19 +75,16 @@ class ApiServer implements HttpServer {
   readonly #server: Server
   readonly #connections: Connections
   readonly #access: Access
-  /** For whoever asks: they tell nothing that anybody would want to know. */
-  readonly #openRoutes: ReadonlyMap<string, OpenHandler>
-  readonly #routes: ReadonlyMap<string, Route>
-  readonly #blobs: Route
+  readonly #routeOf: (path: string) => Route | undefined
   #closed: Promise<void> | null = null
 
   constructor(options: HttpServerOptions) {
+    const { services, introspection, uploads, origins, tokens = [], rateLimit = null } = options
     this.#options = options
-    this.#clock = options.services.clock
+    this.#clock = services.clock
     // Each stream listens to it, and removes its listener at its end.
     setMaxListeners(0, this.#closing.signal)
-    const { services, introspection, readiness, uploads } = options
-    this.#access = new Access({ rateLimit: null, tokens: [], ...options })
+    this.#access = new Access({ tokens, origins, rateLimit })
     this.#multipart = uploads ? new MultipartRequests(uploads, MAX_BODY_BYTES) : null
     const operationsOptions = {
       services,
@@ -119,42 +101,15 @@ class ApiServer implements HttpServer {
       access: this.#access,
       ...(options.pingMs !== undefined && { pingMs: options.pingMs }),
     })
-    this.#openRoutes = new Map<string, OpenHandler>([
-      ['/health', answerHealth],
-      ['/ready', (res) => answerReady(res, readiness)],
-    ])
-    this.#routes = new Map<string, Route>([
-      [
-        '/',
-        {
-          handle: (_req, res) => answerHome(res, services.vitals.version, introspection),
-          scope: Scope.READ,
-          opensPage: isReading,
-        },
-      ],
-      [
-        GRAPHQL_PATH,
-        {
-          handle: (req, res, identity) => this.#graphql(req, res, identity),
-          scope: null,
-          opensPage: (req) => introspection && isReading(req) && acceptsPage(req),
-        },
-      ],
-    ])
-    this.#blobs = {
-      handle: (req, res) => answerBlob(req, res, (sha256) => services.store.body(sha256)),
-      scope: Scope.READ,
-      opensPage: () => false,
-    }
+    this.#routeOf = createRoutes({ ...options, graphql: (...request) => this.#graphql(...request) })
     this.#server = createServer({
       headersTimeout: HEADERS_TIMEOUT_MS,
       // How long a body may take depends on what is in it: see limitArrival.
       requestTimeout: 0,
       keepAliveTimeout: KEEP_ALIVE_MS,
     })
-    // Whoever takes nothing of an answer, or has gone without a goodbye. Streams move: they have their pings.
-    this.#server.setTimeout(options.idleMs ?? IDLE_MS)
     this.#connections = new Connections(this.#server)
+    this.#server.setTimeout(options.idleMs ?? IDLE_MS, (socket) => this.#letGo(socket))
     this.#server.on('request', (req, res) => this.#handle(req, res))
     this.#server.on('upgrade', (req, socket, head) => this.#upgrade(req, socket, head))
   }
@@ -190,11 +145,17 @@ class ApiServer implements HttpServer {
     await this.#operations.dispose()
   }
 
+  /** Whoever takes nothing of an answer, or has gone without a goodbye; not who waits for an answer that takes long. */
+  #letGo(socket: Socket): void {
+    if (this.#connections.isAnswering(socket) && socket.writableLength === 0) socket.setTimeout(this.#server.timeout)
+    else socket.destroy()
+  }
+
   #handle(req: IncomingMessage, res: ServerResponse): void {
     res.setHeader('x-content-type-options', 'nosniff')
     const hasFiles = this.#multipart !== null && isMultipart(req.headers['content-type'])
     if (hasBody(req)) limitArrival({ req, res, clock: this.#clock }, { hasFiles })
-    if (!URL.canParse(req.url ?? '/', `http://${req.headers.host ?? 'localhost'}`)) {
+    if (!hasTarget(req)) {
       answerError(res, 400, { code: 'BAD_USER_INPUT', message: 'The Host header or the path is no part of a URL' })
       return
     }
@@ -207,66 +168,77 @@ class ApiServer implements HttpServer {
   }
 
   async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const path = pathOf(req)
-    const open = this.#openRoutes.get(path)
-    if (open !== undefined) return open(res)
-    const route = path.startsWith(BLOBS_PATH) ? this.#blobs : this.#routes.get(path)
+    const route = this.#routeOf(pathOf(req))
     // Who may not come in is not told what there is.
-    const identity = await this.#access.admit(req, res, route?.opensPage(req) === true)
+    const isOpen = route?.audience === 'ANYONE'
+    const identity = isOpen ? ANYONE : await this.#access.admit(req, res, route?.opensPage(req) === true)
     if (identity === null) return
-    if (route === undefined) {
-      answerError(res, 404, { code: 'NOT_FOUND', message: 'Nothing is here: the API is at /graphql' })
-    } else if (route.scope !== null && !identity.scopes.has(route.scope)) {
-      answerError(res, 403, { code: 'FORBIDDEN', message: `This takes a token with the scope ${route.scope}` })
-    } else await route.handle(req, res, identity)
+    const refusal = route === undefined ? NOTHING_HERE : refusalOf(route, req, identity)
+    if (refusal !== null) {
+      const { status, allow, ...error } = refusal
+      if (allow) res.setHeader('allow', allow)
+      answerError(res, status, error)
+    } else await route?.handle(req, res, identity)
   }
 
   async #graphql(req: IncomingMessage, res: ServerResponse, identity: Identity): Promise<void> {
-    // However it ends: where nobody waits for an answer there may be none.
-    if (isMultipart(req.headers['content-type'])) res.once('close', () => void this.#multipart?.close(req))
+    if (isMultipart(req.headers['content-type'])) {
+      // Files are for launches alone: a gigabyte is not to be taken from others.
+      if (!identity.scopes.has(Scope.LAUNCH)) {
+        answerError(res, 403, { code: 'FORBIDDEN', message: 'Files take a token with the scope launch' })
+        return
+      }
+      // However it ends: where nobody waits for an answer there may be none.
+      res.once('close', () => void this.#multipart?.close(req))
+    }
     await this.#operations(req, res, { identity })
   }
 
   #upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     // Until a WebSocket has taken over, nobody else hears of a connection that breaks.
-    socket.on('error', () => socket.destroy())
-    if (req.headers.upgrade?.toLowerCase() !== 'websocket') this.#declineUpgrade(req, socket, head)
+    if (socket.listenerCount('error') === 0) socket.on('error', () => socket.destroy())
+    if (req.headers.upgrade?.toLowerCase() !== 'websocket') declineUpgrade(this.#server, { req, socket, head })
     else if (this.#closing.signal.aborted) refuseUpgrade(socket, 503)
-    else if (pathOf(req) !== GRAPHQL_PATH) refuseUpgrade(socket, 404)
+    else if (!hasTarget(req) || pathOf(req) !== GRAPHQL_PATH) refuseUpgrade(socket, 404)
     else if (this.#access.refusesOrigin(req)) refuseUpgrade(socket, 403)
     else this.#sockets.upgrade(req, socket, head)
   }
+}
 
-  /**
-   * Clients that would rather speak HTTP/2 offer it with their first request, and are to be answered in what they speak now.
-   * Node has left the connection to us: it gets the request again, without the offer.
-   */
-  #declineUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const lines = [`${req.method} ${req.url} HTTP/${req.httpVersion}`]
-    for (let at = 0; at < req.rawHeaders.length; at += 2) {
-      const name = req.rawHeaders[at] ?? ''
-      if (!OFFER_HEADERS.has(name.toLowerCase())) lines.push(`${name}: ${req.rawHeaders[at + 1]}`)
-    }
-    if (/\bclose\b/i.test(req.headers.connection ?? '')) lines.push('connection: close')
-    socket.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]))
-    this.#server.emit('connection', socket)
+interface RouteRefusal extends Refusal {
+  /** The methods that there are. */
+  allow?: string
+}
+
+const NOTHING_HERE: RouteRefusal = {
+  status: 404,
+  code: 'NOT_FOUND',
+  message: 'Nothing is here: the API is at /graphql',
+}
+
+function refusalOf(
+  { audience, methods }: Route,
+  { method = '' }: IncomingMessage,
+  { scopes }: Identity,
+): RouteRefusal | null {
+  if (audience !== 'ANYONE' && audience !== 'CALLERS' && !scopes.has(audience)) {
+    return { status: 403, code: 'FORBIDDEN', message: `This takes a token with the scope ${audience}` }
   }
+  if (methods === null || methods.includes(method)) return null
+  const message = `The method ${method} is not for this: expected ${methods.join(' or ')}`
+  return { status: 405, code: 'BAD_USER_INPUT', message, allow: methods.join(', ') }
 }
 
-/** Whether it can only read. */
-function isReading({ method }: IncomingMessage): boolean {
-  return method === 'GET' || method === 'HEAD'
-}
-
-/** What a browser says that wants to show something. */
-function acceptsPage({ headers }: IncomingMessage): boolean {
-  return headers.accept?.includes('text/html') === true
+/** Whether path and Host header make a URL. One that is asked for as if we were a proxy is asked for by its path from here on. */
+function hasTarget(req: IncomingMessage): boolean {
+  const { url = '/' } = req
+  if (!url.startsWith('/') && URL.canParse(url)) {
+    const { pathname, search } = new URL(url)
+    req.url = `${pathname}${search}`
+  }
+  return URL.canParse(req.url ?? '/', `http://${req.headers.host ?? 'localhost'}`)
 }
 
 function pathOf(req: IncomingMessage): string {
   return (req.url ?? '/').split('?', 1)[0] ?? '/'
-}
-
-function refuseUpgrade(socket: Duplex, status: number): void {
-  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
 }

@@ -30,7 +30,7 @@ interface Executors {
 export interface WebSocketOptions {
   operations: Operations
   policy: ErrorPolicy
-  access: Pick<Access, 'identify' | 'refusesRate'>
+  access: Pick<Access, 'identify' | 'countRequest'>
   /** A client that has not answered a ping by the next one is gone. Default: PING_MS. */
   pingMs?: number
 }
@@ -82,7 +82,7 @@ function createProtocolServer({ operations, policy, access }: WebSocketOptions):
       try {
         const { identity, socket } = extra
         if (identity === undefined) throw new Error('an operation came before its connection was let in')
-        const refusal = await access.refusesRate(identity)
+        const refusal = await access.countRequest(identity)
         if (refusal !== null) return [rateLimited(refusal.message, refusal.retryAfterMs ?? null)]
         return await prepare(operations, payload, { identity, leaves: () => closeOf(socket) })
       } catch (error) {

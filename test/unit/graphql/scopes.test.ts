@@ -14,6 +14,7 @@ import {
 import { describe, expect, it } from 'vitest'
 import { Scope } from '../../../src/domain/access.js'
 import { createContext } from '../../../src/graphql/context.js'
+import { forbiddenFields } from '../../../src/graphql/operation-scopes.js'
 import { schema } from '../../../src/graphql/schema.js'
 import { testServices } from '../../support/fake-services.js'
 
@@ -70,10 +71,58 @@ async function isForbidden(operation: string, name: string, scopes: readonly Sco
 }
 
 describe('each field of a root type', () => {
+  it.each(FIELDS)('%s %s is told before anything is executed, too', (operation, name, scope) => {
+    const document = parse(documentOf(operation, name))
+    const messages = (scopes: Scope[]) =>
+      forbiddenFields({ document, operationName: null }, new Set(scopes)).map(({ message }) => message)
+    const root = `${operation.charAt(0).toUpperCase()}${operation.slice(1)}`
+    expect(messages([scope])).toEqual([])
+    expect(messages([])).toEqual([`The token does not open ${root}.${name}`])
+  })
+
   it.each(FIELDS)('%s %s is opened by %s, and by no other scope', async (operation, name, scope) => {
     const others = Object.values(Scope).filter((other) => other !== scope)
     expect(await isForbidden(operation, name, [scope])).toBe(false)
     expect(await isForbidden(operation, name, others)).toBe(true)
     expect(await isForbidden(operation, name, [])).toBe(true)
+  })
+})
+
+describe('what a mutation answers with', () => {
+  /** Fields that lead to a run, or to a part of one, from any payload; and what of them a token may see that may launch alone. */
+  const OPEN: Readonly<Record<string, readonly string[]>> = {
+    Run: [
+      'id kind status name labels priority strategy effectiveStrategy concurrency lanes function',
+      'progress timings stages createdAt startedAt finishedAt',
+    ],
+    Stage: ['index kind name effectiveStrategy concurrency lanes progress timings'],
+    Comparison: ['id name status strategies rounds runs rows verdict createdAt'],
+  }
+
+  it.each(Object.keys(OPEN))('shows of a %s to launchers how it is, and to readers all', (typeName) => {
+    const type = schema.getType(typeName) as GraphQLObjectType
+    const open = Object.keys(type.getFields()).filter((name) => {
+      const { args, type: fieldType } = type.getFields()[name]!
+      const required = args.filter((arg) => isNonNullType(arg.type)).map((arg) => `${arg.name}: ${literal(arg.type)}`)
+      const field = `${name}${required.length ? `(${required.join(' ')})` : ''}`
+      const below = isLeafType(getNamedType(fieldType)) ? '' : '{ __typename }'
+      const document = parse(`mutation { cancelRun(id: "x") { ...A } } fragment A on ${typeName} { ${field} ${below} }`)
+      expect(forbiddenFields({ document, operationName: null }, new Set(['launch', 'read']))).toEqual([])
+      return forbiddenFields({ document, operationName: null }, new Set(['launch'])).length === 0
+    })
+    expect(open.toSorted()).toEqual(OPEN[typeName]?.join(' ').split(' ').toSorted())
+  })
+
+  it('counts in the operation that is executed alone, and in its fragments once', () => {
+    const document = parse(`
+      query Read { runs { ...Page } }
+      mutation Launch { cancelRun(id: "x") { run { id } ...Again ...Again } }
+      fragment Again on RunPayload { run { request } ...Again }
+      fragment Page on RunsConnection { totalCount }
+    `)
+    const errors = (operationName: string) => forbiddenFields({ document, operationName }, new Set(['launch']))
+    expect(errors('Launch').map(({ message }) => message)).toEqual(['The token does not open Run.request'])
+    expect(errors('Read').map(({ message }) => message)).toEqual(['The token does not open Query.runs'])
+    expect(errors('Other')).toEqual([])
   })
 })

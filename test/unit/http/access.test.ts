@@ -119,17 +119,35 @@ describe('with a token', () => {
     expect((await ask(cancel('id name progress { total }'), bearer('launcher'))).body).toMatchObject({
       data: { cancelRun: { run: { id: runId(key) } } },
     })
-    for (const field of [
-      'request',
-      'reduction',
-      'tasks { totalCount }',
-      'errors { code }',
-      'inFlight { index }',
-      'retryOf { id }',
-      'retries { id }',
-      'comparison { id }',
-    ]) {
-      expect([field, codeOf(await ask(cancel(field), bearer('launcher')))]).toEqual([field, 'FORBIDDEN'])
+    expect(codeOf(await ask(cancel('id request'), bearer('launcher')))).toBe('FORBIDDEN')
+  })
+})
+
+describe('an operation that a token does not open in one place', () => {
+  it('is executed in none', async () => {
+    await start()
+    const { key } = services.runs.add()
+    const id = JSON.stringify(runId(key))
+    const document = `mutation { cancelRun(id: ${id}) { run { id } } deleteRun(id: ${id}) { deletedRunId } }`
+    const refused = await ask(document, bearer('launcher'))
+    expect(refused.body).toMatchObject({
+      errors: [{ message: 'The token does not open Mutation.deleteRun', extensions: { code: 'FORBIDDEN' } }],
+    })
+    expect(refused.body.data).toBeUndefined()
+    expect(services.runs.controls).toEqual([])
+    const strict = await ask(document, { ...bearer('launcher'), accept: 'application/graphql-response+json' })
+    expect(strict.status).toBe(403)
+  })
+
+  it('has none of its files taken', async () => {
+    await start({ uploads: { receive: () => Promise.reject(new Error('it was to be refused before')) } })
+    for (const name of ['reader', 'owner']) {
+      const form = new FormData()
+      form.set('operations', JSON.stringify({ query: 'mutation($f: Upload!) { __typename }', variables: { f: null } }))
+      form.set('map', '{"0":["variables.f"]}')
+      form.set('0', new Blob(['1']), 'items.jsonl')
+      const refused = await fetch(`${url}/graphql`, { method: 'POST', headers: bearer(name), body: form })
+      expect([refused.status, codeOf({ body: await refused.json() })]).toEqual([403, 'FORBIDDEN'])
     }
   })
 })
@@ -237,6 +255,23 @@ describe('the number of subscriptions', () => {
     await client.dispose()
   })
 
+  it.each(['application/json', 'multipart/mixed', 'application/graphql-response+json'])(
+    'has room again where the subscription cannot be answered as %s',
+    async (accept) => {
+      await start({ maxSubscriptions: 1 })
+      const { key } = services.runs.add()
+      for (let times = 0; times < 2; times += 1) {
+        const events = new EventSource(url, RUN_UPDATED, { id: runId(key) })
+        expect((await events.open({ ...bearer('reader'), accept })).status).toBe(406)
+        events.close()
+      }
+      const events = new EventSource(url, RUN_UPDATED, { id: runId(key) })
+      await events.open(bearer('reader'))
+      expect(await events.data()).toEqual({ runUpdated: { status: 'QUEUED' } })
+      events.close()
+    },
+  )
+
   it('has room again where a subscription was refused or has ended by itself', async () => {
     await start({ maxSubscriptions: 1 })
     const { key } = services.runs.add()
@@ -319,4 +354,39 @@ it('a connection on which nothing moves is closed', async () => {
   await new Promise((resolve) => stalled.once('close', resolve))
   expect(bytes).toBeLessThan(asked * page.length)
   expect((await ask('{ __typename }')).status).toBe(200)
+})
+
+it('a connection that waits for an answer is not taken for one on which nothing moves', async () => {
+  await start({ idleMs: 100, tokens: [] })
+  let answer = () => {}
+  services.store.countRuns = () =>
+    new Promise((resolve) => {
+      answer = () => resolve(7)
+    })
+  const slow = ask('{ runs { totalCount } }')
+  for (let times = 0; times < 3; times += 1) {
+    const silent = connect(Number(new URL(url).port), '127.0.0.1').resume()
+    await new Promise((resolve) => silent.once('close', resolve))
+  }
+  answer()
+  expect((await slow).body.data).toEqual({ runs: { totalCount: 7 } })
+})
+
+it('a connection whose upgrade was refused is let go, though its client holds on to it', async () => {
+  await start({ tokens: [] })
+  for (const [path, headers] of [
+    ['/nowhere', ''],
+    ['/graphql', 'origin: https://evil.example\r\n'],
+  ]) {
+    const socket = connect({ port: Number(new URL(url).port), host: '127.0.0.1', allowHalfOpen: true })
+    socket.on('error', () => {})
+    socket.write(
+      `GET ${path} HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n${headers}\r\n`,
+    )
+    await new Promise((resolve) => socket.resume().once('end', resolve))
+    const gone = new Promise((resolve) => socket.once('close', resolve))
+    const writing = setInterval(() => socket.write('x'), 10)
+    await gone
+    clearInterval(writing)
+  }
 })

@@ -50,7 +50,10 @@ describe('pages of other origins', () => {
     'localhost.evil.example',
     '127.0.0.1.evil.example',
     'notlocalhost:4000',
-    'evil.example@127.0.0.1:4000x',
+    'evil.example@127.0.0.1:4000',
+    'localhost/x',
+    'localhost?x',
+    'localhost#x',
     'a b',
   ])('may not reach it by a name of their own that leads here: %s', (host) => {
     expect(open.refusal(request({ host, origin: `http://${host}` }))).toContain(`Host header is "${host}"`)

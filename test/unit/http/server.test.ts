@@ -75,6 +75,18 @@ describe('the routes', () => {
     expect(await response.json()).toMatchObject({ errors: [{ extensions: { code: 'NOT_FOUND' } }] })
   })
 
+  it('are found where a client asks as if it spoke to a proxy', async () => {
+    const answer = await raw('GET http://localhost/health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n')
+    expect(answer).toContain('{"status":"ok"}')
+  })
+
+  it('name the methods that they have', async () => {
+    for (const path of ['/', '/health', '/ready', `/blobs/${'0'.repeat(64)}`]) {
+      const response = await fetch(url + path, { method: 'POST' })
+      expect([response.status, response.headers.get('allow')]).toEqual([405, 'GET, HEAD'])
+    }
+  })
+
   it('let no browser guess at types', async () => {
     for (const path of ['/', '/health', '/graphql', '/elsewhere'])
       expect((await fetch(url + path)).headers.get('x-content-type-options')).toBe('nosniff')

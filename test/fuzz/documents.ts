@@ -1,4 +1,4 @@
-/** GraphQL documents made from the schema: mostly such as it takes, with something wrong here and there. */
+/** GraphQL documents made from the schema: half of them such as it takes, the others with something wrong in one or two places. */
 
 import {
   type GraphQLArgument,
@@ -14,6 +14,7 @@ import {
   isListType,
   isNonNullType,
   isObjectType,
+  isScalarType,
 } from 'graphql'
 import { schema } from '../../src/graphql/schema.js'
 import { chance, count, type Gen, json, number, oneOf, text } from './values.js'
@@ -35,19 +36,31 @@ const FIXED: Readonly<Record<string, readonly string[]>> = {
   to: ['0', '3', '20', '1000000000'],
 }
 
-export function documentOf(g: Gen, known: Known): string {
+/** A document, and what its variables stand for. */
+export interface Written {
+  query: string
+  variables: Record<string, unknown>
+}
+
+export function documentOf(g: Gen, known: Known): Written {
   return new Writer(g, known).document()
 }
 
 class Writer {
   readonly #fragments: string[] = []
+  readonly #declared: string[] = []
+  readonly #variables: Record<string, unknown> = {}
+  #aliases = 0
+  /** What may still go wrong. */
+  #faults = 0
 
   constructor(
     private readonly g: Gen,
     private readonly known: Known,
   ) {}
 
-  document(): string {
+  document(): Written {
+    this.#faults = oneOf(this.g, [0, 0, 0, 1, 1, 2])
     const { g } = this
     const operation = oneOf(g, ['query', 'query', 'query', 'mutation', 'subscription'] as const)
     const root = {
@@ -55,19 +68,26 @@ class Writer {
       mutation: schema.getMutationType(),
       subscription: schema.getSubscriptionType(),
     }[operation] as GraphQLObjectType
-    const variables = chance(g, 20)
-      ? `($a: ${oneOf(g, ['Int', 'String!', 'JSON', '[ID!]', 'Nothing'])} = ${this.#wrong()})`
-      : ''
-    const body = this.#selections(root, 4)
-    const name = chance(g, 30) ? ' Named' : ''
-    return mangled(g, `${operation}${name}${variables} ${body} ${this.#fragments.join(' ')}`)
+    // A subscription has one root field.
+    const body = this.#selections(root, 4, operation === 'subscription' ? 1 : 1 + count(g, 3))
+    const declared = this.#declared.length === 0 ? '' : `(${this.#declared.join(' ')})`
+    const name = chance(g, 30) || declared !== '' ? ' Named' : ''
+    const query = `${operation}${name}${declared} ${body} ${this.#fragments.join(' ')}`
+    return { query: this.#goesWrong(30) ? mangled(g, query) : query, variables: this.#variables }
   }
 
-  #selections(type: GraphQLNamedType, depth: number): string {
+  /** True in so many of a hundred cases, as often as the document may have something wrong. */
+  #goesWrong(percent: number): boolean {
+    if (this.#faults === 0 || !chance(this.g, percent)) return false
+    this.#faults -= 1
+    return true
+  }
+
+  #selections(type: GraphQLNamedType, depth: number, size = 1 + count(this.g, 3)): string {
     const { g } = this
     if (!isObjectType(type)) return '{ __typename }'
     const fields = Object.values(type.getFields())
-    const written = Array.from({ length: 1 + count(g, 3) }, () => this.#selection(type, oneOf(g, fields), depth))
+    const written = Array.from({ length: size }, () => this.#selection(type, oneOf(g, fields), depth))
     return `{ ${written.join(' ')} }`
   }
 
@@ -75,13 +95,19 @@ class Writer {
     const { g } = this
     const named = getNamedType(field.type)
     if (isCompositeType(named) && depth === 0) return '__typename'
-    const alias = chance(g, 30) ? `${oneOf(g, ['a', 'b', '__proto__', field.name])}: ` : ''
-    const directive = chance(g, 5) ? oneOf(g, ['@skip(if: true)', '@include(if: $a)', '@nothing', '@skip @skip']) : ''
+    const args = this.#args(field.args)
+    this.#aliases += 1
+    // Two of one name could ask for different things.
+    const plain = args === '' && chance(g, 70) ? '' : `a${this.#aliases}: `
+    const alias = this.#goesWrong(5) ? oneOf(g, ['__proto__: ', 'a1: ']) : plain
+    const directive = this.#goesWrong(5)
+      ? oneOf(g, ['@skip(if: null)', '@include(if: $a)', '@nothing', '@skip @skip'])
+      : oneOf(g, ['', '', '', '', type.name === 'Subscription' ? '' : '@include(if: true)'])
     const below = isCompositeType(named) ? this.#selections(named, depth - 1) : ''
-    const text = `${alias}${field.name}${this.#args(field.args)} ${directive} ${below}`
+    const text = `${alias}${field.name}${args} ${directive} ${below}`
     if (!chance(g, 10)) return text
     const name = `F${this.#fragments.length}`
-    this.#fragments.push(`fragment ${name} on ${type.name} { ${text} ${chance(g, 10) ? `...${name}` : ''} }`)
+    this.#fragments.push(`fragment ${name} on ${type.name} { ${text} ${this.#goesWrong(20) ? `...${name}` : ''} }`)
     return `...${name}`
   }
 
@@ -93,7 +119,25 @@ class Writer {
   #given({ name, type }: GraphQLArgument | GraphQLInputField): string {
     const fixed = FIXED[name]
     if (fixed) return `${name}: ${oneOf(this.g, fixed)}`
-    return `${name}: ${chance(this.g, 8) ? this.#wrong() : this.#literal(type, 4)}`
+    if (this.#goesWrong(15)) return `${name}: ${this.#wrong()}`
+    const named = getNamedType(type)
+    if (!isScalarType(named) || !chance(this.g, 20)) return `${name}: ${this.#literal(type, 4)}`
+    const variable = `v${this.#declared.length}`
+    this.#declared.push(`$${variable}: ${type}`)
+    this.#variables[variable] = chance(this.g, 90) ? this.#valueOf(type) : json(this.g)
+    return `${name}: $${variable}`
+  }
+
+  /** As a variable has it. */
+  #valueOf(type: GraphQLInputType): unknown {
+    if (isNonNullType(type)) return this.#valueOf(type.ofType)
+    if (isListType(type)) return [this.#valueOf(type.ofType)]
+    const literal = this.#scalar(getNamedType(type).name)
+    try {
+      return JSON.parse(literal)
+    } catch {
+      return literal
+    }
   }
 
   #literal(type: GraphQLInputType, depth: number): string {
@@ -115,7 +159,8 @@ class Writer {
 
   #scalar(name: string): string {
     const { g, known } = this
-    if (name === 'Int') return String(Math.trunc(number(g) % 2 ** 32))
+    if (name === 'Int') return String(chance(g, 70) ? count(g, 20) : Math.trunc(number(g) % 2 ** 31))
+    if (name === 'DateTime' && chance(g, 80)) return '"2026-11-29T00:00:00Z"'
     if (name === 'Float') return String(number(g))
     if (name === 'Boolean') return String(chance(g, 50))
     if (name === 'ID') return JSON.stringify(text(g, known.ids))
@@ -138,7 +183,6 @@ function asLiteral(value: unknown): string {
 
 /** Some of it taken out, doubled or replaced. */
 function mangled(g: Gen, document: string): string {
-  if (!chance(g, 10)) return document
   const from = count(g, document.length)
   const to = from + count(g, 20)
   const instead = oneOf(g, ['', '{', '}', '"""', '\u0000', '...', '#', document.slice(from, to).repeat(3), '(', '@'])

@@ -11,7 +11,7 @@ import { startTestServer, type TestServer } from '../support/server.js'
 import type { Known } from './documents.js'
 import { bodyCase, type Case, formCase, headCase, noiseCase, operationCase } from './requests.js'
 import { SocketFuzz } from './sockets.js'
-import { type Gen, oneOf } from './values.js'
+import { chance, type Gen, oneOf } from './values.js'
 
 const cases = Number(process.env.HEDDLE_TEST_FUZZ ?? 1_000)
 const seed = Number(process.env.HEDDLE_TEST_SEED ?? Date.now() % 1_000_000)
@@ -24,12 +24,29 @@ const STREAM_MS = 20
 const READ_BYTES = 300_000
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
+/** Of scopes that none of the root fields takes all of. */
+const TOKENS = { reader: 'read', launcher: 'launch', owner: 'admin+read' }
+/** A query, mutation or subscription in so many of a hundred whole operations is answered with data, or the fuzz is all noise. */
+const MIN_EXECUTED_PERCENT = 10
+
+/** A server, and on whose behalf it is asked. */
+interface Target {
+  server: TestServer
+  authorization: string | null
+  /** Whether nothing but a refusal may come of it. */
+  isStranger: boolean
+}
+
 let server: TestServer
+let guarded: TestServer
 let sockets: SocketFuzz
 let known: Known
 
 beforeAll(async () => {
-  server = await startTestServer({ HEDDLE_ALLOW_HOSTS: '', HEDDLE_MAX_ITEMS: '100', HEDDLE_MAX_INLINE_ITEMS: '20' })
+  const settings = { HEDDLE_ALLOW_HOSTS: '', HEDDLE_MAX_ITEMS: '100', HEDDLE_MAX_INLINE_ITEMS: '20' }
+  const tokens = Object.entries(TOKENS).map((pair) => pair.join(':'))
+  server = await startTestServer(settings)
+  guarded = await startTestServer({ ...settings, HEDDLE_TOKENS: tokens.join() })
   const { api } = server
   const run = await api.finish(
     api.launchCompute({ function: 'hash', source: { inputs: ['a', 'b', 'c'] }, options: { labels: [] } }),
@@ -43,14 +60,33 @@ beforeAll(async () => {
   sockets = new SocketFuzz(api.url)
 })
 
-afterAll(() => server.close())
+afterAll(async () => {
+  await server.close()
+  await guarded.close()
+})
+
+function targetOf(g: Gen): Target {
+  if (chance(g, 70)) return { server, authorization: null, isStranger: false }
+  const isStranger = chance(g, 30)
+  const token = isStranger
+    ? oneOf(g, ['', 'nobody', 'reade', 'READER', 'reader reader'])
+    : oneOf(g, Object.keys(TOKENS))
+  return { server: guarded, authorization: `${oneOf(g, ['Bearer', 'bearer'])} ${token}`, isStranger }
+}
+
+/** As its first header. */
+function authorized(bytes: Buffer, authorization: string | null): Buffer {
+  const at = bytes.indexOf('\r\n') + 2
+  if (authorization === null || at < 2) return bytes
+  return Buffer.concat([bytes.subarray(0, at), Buffer.from(`authorization: ${authorization}\r\n`), bytes.subarray(at)])
+}
 
 const KINDS = [operationCase, operationCase, operationCase, bodyCase, formCase, headCase, noiseCase] as const
 
 /** What the server says to these bytes, until it closes, or has said enough. */
-function exchange({ bytes, isRequest }: Case): Promise<string> {
+function exchange({ bytes, isRequest }: Case, { api }: TestServer): Promise<string> {
   return new Promise((resolve, reject) => {
-    const socket = connect(Number(new URL(server.api.url).port), '127.0.0.1', () => {
+    const socket = connect(Number(new URL(api.url).port), '127.0.0.1', () => {
       // What is no whole request would be waited for.
       if (isRequest) socket.write(bytes)
       else socket.end(bytes)
@@ -83,40 +119,49 @@ function exchange({ bytes, isRequest }: Case): Promise<string> {
 }
 
 /** What no answer may have. */
-function problemsOf(answer: string, sent: string): string[] {
+function problemsOf(answer: string, sent: string, { dataDir }: TestServer): string[] {
   const problems: string[] = []
   if (/^HTTP\/1\.1 5/.test(answer)) problems.push('it answered with a fault of its own')
   if (/"code":"INTERNAL"/.test(answer)) problems.push('it told of an internal error')
-  for (const secret of [ROOT, server.dataDir, 'node_modules', 'heddle.db', 'SQLITE_', 'prisma']) {
+  for (const secret of [ROOT, dataDir, 'node_modules', 'heddle.db', 'SQLITE_', 'prisma']) {
     if (answer.includes(secret) && !sent.includes(secret)) problems.push(`it told ${secret}`)
   }
   if (/\n? +at .+\.[jt]s:\d+/.test(answer)) problems.push('it told a stack')
   return problems
 }
 
-async function isAlive(): Promise<boolean> {
-  const response = await fetch(`${server.api.url}/health`)
+async function isAlive({ api }: TestServer): Promise<boolean> {
+  const response = await fetch(`${api.url}/health`)
   return response.ok
 }
 
 it(
   `a server that is sent anything stays well (${cases} cases, seed ${seed})`,
   async () => {
+    let [operations, executed] = [0, 0]
     const property = fc.asyncProperty(fc.gen(), async (g: Gen) => {
-      const sent = oneOf(g, KINDS)(g, known)
-      const answer = await exchange(sent)
-      const problems = problemsOf(answer, sent.bytes.toString('latin1'))
-      if (sent.isRequest && !answer.startsWith('HTTP/1.1 ')) problems.push('it did not answer')
-      const [fault] = server.logged.splice(0).filter(({ level }) => level === 'error' || level === 'fatal')
+      const kind = oneOf(g, KINDS)
+      const target = targetOf(g)
+      const { bytes, isRequest } = kind(g, known)
+      const sent = { bytes: authorized(bytes, target.authorization), isRequest }
+      const answer = await exchange(sent, target.server)
+      const problems = problemsOf(answer, sent.bytes.toString('latin1'), target.server)
+      if (isRequest && !answer.startsWith('HTTP/1.1 ')) problems.push('it did not answer')
+      if (isRequest && target.isStranger && !answer.startsWith('HTTP/1.1 4')) problems.push('it let a stranger in')
+      const [fault] = target.server.logged.splice(0).filter(({ level }) => level === 'error' || level === 'fatal')
       if (fault) problems.push(`it logged ${JSON.stringify(fault)}`)
       if (problems.length > 0) {
         throw new Error(
           `${problems.join(', ')}\n> ${sent.bytes.toString('latin1').slice(0, 2000)}\n< ${answer.slice(0, 2000)}`,
         )
       }
+      if (kind !== operationCase || target.isStranger) return
+      operations += 1
+      if (answer.includes('"data":{')) executed += 1
     })
     await fc.assert(property, { numRuns: cases, seed, interruptAfterTimeLimit: TIME_MS, markInterruptAsFailure: true })
-    expect(await isAlive()).toBe(true)
+    expect((100 * executed) / operations).toBeGreaterThan(MIN_EXECUTED_PERCENT)
+    for (const one of [server, guarded]) expect(await isAlive(one)).toBe(true)
     expect(await server.api.ask('{ __typename }')).toEqual({ __typename: 'Query' })
   },
   TIME_MS + 2 * CASE_MS,
@@ -127,11 +172,11 @@ it(
   async () => {
     const property = fc.asyncProperty(fc.gen(), async (g: Gen) => {
       const said = await sockets.exchange(g, known)
-      const problems = problemsOf(said.answers, said.sent)
+      const problems = problemsOf(said.answers, said.sent, server)
       if (problems.length > 0) throw new Error(`${problems.join(', ')}\n> ${said.sent}\n< ${said.answers}`)
     })
     await fc.assert(property, { numRuns: Math.ceil(cases / 10), seed, timeout: CASE_MS })
-    expect(await isAlive()).toBe(true)
+    expect(await isAlive(server)).toBe(true)
   },
   120_000 + cases * 20,
 )

@@ -66,13 +66,12 @@ const HEADERS: readonly (readonly [string, readonly string[]])[] = [
 
 /** An operation as most clients send it: what makes the case is the document and its variables. */
 export function operationCase(g: Gen, known: Known): Case {
-  const query = documentOf(g, known)
-  const body: Record<string, unknown> = { query }
-  if (chance(g, 40)) body.variables = chance(g, 70) ? { a: json(g), id: text(g, known.ids) } : json(g)
-  if (chance(g, 10)) body.operationName = json(g, 1)
-  if (chance(g, 10)) body.extensions = json(g)
+  const { query, variables } = documentOf(g, known)
+  const body: Record<string, unknown> = { query, variables: chance(g, 97) ? variables : json(g) }
+  if (chance(g, 2)) body.operationName = json(g, 1)
+  if (chance(g, 2)) body.extensions = json(g)
   const accept = query.startsWith('subscription') ? 'text/event-stream' : oneOf(g, ['application/json', '*/*'])
-  if (chance(g, 10)) {
+  if (query.startsWith('query') ? chance(g, 15) : chance(g, 2)) {
     const asked = new URLSearchParams({ query, variables: JSON.stringify(body.variables) ?? '' })
     return {
       bytes: request({ method: 'GET', path: `/graphql?${asked}`, headers: [['accept', accept]] }),

@@ -54,6 +54,6 @@ function messageOf(g: Gen, known: Known): string | Buffer {
   if (kind === 1) return text(g)
   if (kind === 2) return JSON.stringify(json(g))
   const type = kind < 8 ? 'subscribe' : oneOf(g, ['ping', 'pong', 'complete', 'next', 'connection_init', '__proto__'])
-  const payload = chance(g, 85) ? { query: documentOf(g, known), variables: json(g) } : json(g)
+  const payload = chance(g, 85) ? documentOf(g, known) : json(g)
   return JSON.stringify({ id: oneOf(g, ['1', '2', '', '__proto__', 3]), type, payload })
 }

@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type AccessToken, parseTokens } from './domain/access.js'
-import { invalidDestinations } from './domain/destinations.js'
+import { invalidDestinations, parseAddress } from './domain/destinations.js'
 import type { LogLevel } from './log.js'
 
 export interface Config {
@@ -108,7 +108,6 @@ export const SETTINGS: readonly Setting[] = [
 ]
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
-const LOOPBACK = /^(127(\.\d{1,3}){3}|::1|localhost)$/
 
 /** `--data-dir` for HEDDLE_DATA_DIR: every setting has a flag of the same meaning, which wins. */
 export function flagOf(setting: Setting): string {
@@ -127,7 +126,9 @@ export function readCommandLine(args: readonly string[], env: Environment = proc
   const parsed = parseArgs({ args: [...args], options, strict: false, allowPositionals: true })
   if (parsed.values.help) return { name: 'help' }
   if (parsed.values.version) return { name: 'version' }
-  const problems = parsed.positionals.map((word) => `"${word}" is not expected here: see --help`)
+  // One with a colon may be a token and its scopes, after a comma and a space.
+  const told = (word: string) => (word.includes(':') ? 'what has a colon' : `"${word}"`)
+  const problems = parsed.positionals.map((word) => `${told(word)} is not expected here: see --help`)
   const given: Record<string, string | undefined> = { ...env }
   for (const [flag, value] of Object.entries(parsed.values)) {
     const setting = SETTINGS.find((one) => flagOf(one) === flag)
@@ -196,6 +197,11 @@ class Reader {
   }
 }
 
+/** Of this machine alone, whatever it listens on besides. */
+function isLoopback(host: string): boolean {
+  return host.toLowerCase() === 'localhost' || parseAddress(host)?.range() === 'loopback'
+}
+
 const MAX_FILE_BYTES = 1024 ** 3
 const COUNT = [1, 1_000_000_000] as const
 
@@ -207,7 +213,8 @@ export function readConfig(env: Environment = process.env): Config {
   const functionsDir = read.text('HEDDLE_FUNCTIONS_DIR')
   const { tokens, problems } = parseTokens(read.list('HEDDLE_TOKENS'))
   const config: Config = {
-    host: read.text('HOST') ?? '127.0.0.1',
+    // As a URL has it, an IPv6 address is in brackets.
+    host: (read.text('HOST') ?? '127.0.0.1').replace(/^\[(.*)\]$/, '$1'),
     port: read.whole('PORT', 4000, [0, 65_535]),
     dataDir,
     databaseUrl: read.text('DATABASE_URL') ?? `file:${resolve(dataDir, 'heddle.db')}`,
@@ -232,9 +239,12 @@ export function readConfig(env: Environment = process.env): Config {
     logLevel: read.choice('LOG_LEVEL', 'info', LOG_LEVELS),
   }
   for (const problem of problems) read.problems.push(`HEDDLE_TOKENS: ${problem}`)
-  if (tokens.length === 0 && problems.length === 0 && !LOOPBACK.test(config.host)) {
+  const saysTokens = read.text('HEDDLE_TOKENS') !== null
+  if (saysTokens && tokens.length + problems.length === 0)
+    read.problems.push('HEDDLE_TOKENS has none, expected token:scope+scope')
+  if (!saysTokens && !isLoopback(config.host)) {
     read.problems.push(
-      `HOST is "${config.host}", expected a loopback address: without HEDDLE_TOKENS nobody else may call the API`,
+      `HOST is "${config.host}", expected 127.0.0.1, ::1 or localhost: without HEDDLE_TOKENS nobody else may call the API`,
     )
   }
   if (!config.databaseUrl.startsWith('file:')) {

@@ -28,12 +28,15 @@ export interface Identity {
 /** Without tokens: whoever reaches the server, as only this machine can. */
 export const ANYONE: Identity = { space: '', scopes: EVERY_SCOPE }
 
+/** What looks as if another sign had been taken for a comma or a plus. */
+const WITHIN = new RegExp(`:(?:${Object.values(Scope).join('|')})\\b`)
+
 /** What a header can carry, without the comma that separates tokens. */
 const TOKEN = /^[!-+\--~]+$/
 
 /**
- * `token:scope+scope` entries. Problems are told by the place of the entry: a token is a secret, and what is wrong ends
- * up on a screen or in a log.
+ * `token:scope+scope` entries. Problems are told by the place of the entry, and quote nothing of it: what is wrong ends up on a
+ * screen or in a log, and may be a token in another's place.
  */
 export function parseTokens(entries: readonly string[]): {
   tokens: readonly AccessToken[]
@@ -58,8 +61,8 @@ function problemsOf(token: string, names: readonly string[], isKnown: boolean): 
   if (token === '') problems.push('has no token before its scopes, expected token:scope+scope')
   else if (!TOKEN.test(token)) problems.push('has a token with spaces or signs that no header can carry')
   if (isKnown) problems.push('has a token that an entry before it has')
-  const expected = Object.values(Scope).join(', ')
-  for (const name of names) if (!isScope(name)) problems.push(`has the scope "${name}", expected ${expected}`)
+  if (WITHIN.test(token)) problems.push('has scopes within its token: entries are separated by commas, scopes by +')
+  if (!names.every(isScope)) problems.push(`has a scope that is none of ${Object.values(Scope).join(', ')}`)
   return problems
 }
 

@@ -101,7 +101,8 @@ export class Planner {
     const { counter, limits } = this.options
     const [first] = stages
     const isWhole = items === null || items.length === source.count
-    if (first === undefined || source.count === 0 || source.count > limits.maxItems || !isWhole) return NOTHING_COUNTED
+    const max = items === null ? limits.maxItems : limits.maxInlineItems
+    if (first === undefined || source.count === 0 || source.count > max || !isWhole) return NOTHING_COUNTED
     const picks = stages.length > 1 ? MAX_PICKED.PIPELINE : MAX_PICKED[first.kind]
     return counter.count({ source, items, file: fileOf(upload), use: this.#useOf(first), picks }, signal)
   }

@@ -81,8 +81,15 @@ function withoutDraft(schema: Json): Json {
   return bare
 }
 
+/** A value may have a million things wrong with it: so many are put into words, and the others counted. */
+const MAX_WORDED = 1_000
+const ONE_MORE: InputProblem = { path: [], message: 'does not fit the schema' }
+
 function toCheck(validate: ValidateFunction): SchemaCheck {
-  return (value) => (validate(value) ? NO_PROBLEMS : (validate.errors ?? []).map((error) => toProblem(error, value)))
+  const worded = (error: ErrorObject, at: number, value: unknown) =>
+    at < MAX_WORDED ? toProblem(error, value) : ONE_MORE
+  return (value) =>
+    validate(value) ? NO_PROBLEMS : (validate.errors ?? []).map((error, at) => worded(error, at, value))
 }
 
 function toProblem(error: ErrorObject, value: unknown): InputProblem {

@@ -18,6 +18,8 @@ import { costLimit } from './errors.js'
 export const MAX_DEPTH = 15
 export const MAX_ALIASES = 50
 export const MAX_DIRECTIVES = 50
+/** The schema's names have forty; of one that is not there the nearest are looked for. */
+export const MAX_NAME_CHARACTERS = 200
 /** Names, numbers, strings and punctuation. */
 export const MAX_TOKENS = 5000
 
@@ -39,7 +41,13 @@ export function documentExcess(document: DocumentNode): GraphQLError | null {
     const excess = excessOf(measure.operation(definition))
     if (excess !== null) return excess
   }
-  return null
+  const { longestName } = measure
+  if (longestName <= MAX_NAME_CHARACTERS) return null
+  return costLimit(
+    `The document has a name of ${longestName.toLocaleString('en')} letters`,
+    longestName,
+    MAX_NAME_CHARACTERS,
+  )
 }
 
 function excessOf({ depth, aliases, directives }: DocumentSize): GraphQLError | null {
@@ -54,6 +62,8 @@ function excessOf({ depth, aliases, directives }: DocumentSize): GraphQLError | 
 class Measure {
   readonly #fragments = new Map<string, FragmentDefinitionNode>()
   readonly #sizes = new Map<string, DocumentSize>()
+  /** Of the fields and arguments seen so far. */
+  longestName = 0
 
   constructor(document: DocumentNode) {
     for (const definition of document.definitions) {
@@ -79,6 +89,10 @@ class Measure {
         ? this.#fragment(selection.name.value)
         : this.#selections(selection.selectionSet)
     const isField = selection.kind === Kind.FIELD
+    if (isField) {
+      for (const { name } of [selection, ...(selection.arguments ?? [])])
+        this.longestName = Math.max(this.longestName, name.value.length)
+    }
     return {
       depth: within.depth + (isField ? 1 : 0),
       aliases: within.aliases + (isField && selection.alias ? 1 : 0),

@@ -161,9 +161,18 @@ function storageError(error: unknown): GraphQLError | null {
   return new GraphQLError(message, { extensions: { ...told, http: { status: 503 } } })
 }
 
+/** What is written to a connection that its client has closed: nobody is left to be told, and nothing is wrong here. */
+const GONE: ReadonlySet<unknown> = new Set([
+  'ERR_STREAM_DESTROYED',
+  'ERR_STREAM_PREMATURE_CLOSE',
+  'ECONNRESET',
+  'EPIPE',
+])
+
 function internalError(cause: unknown, located: GraphQLError | null, { log }: ErrorPolicy): GraphQLError {
   const errorId = randomUUID()
-  log.error({ err: cause, errorId, path: located?.path?.join('.') }, 'internal error in the API')
+  const level = GONE.has((cause as { code?: unknown } | null)?.code) ? 'debug' : 'error'
+  log[level]({ err: cause, errorId, path: located?.path?.join('.') }, 'internal error in the API')
   const extensions = { code: 'INTERNAL', errorId }
   if (located === null) {
     return new GraphQLError('Internal error', { extensions: { ...extensions, http: { status: 500 } } })

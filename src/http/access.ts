@@ -20,6 +20,8 @@ export interface Refusal extends PlainError {
   status: number
 }
 
+const UNAUTHENTICATED = { status: 401, code: 'UNAUTHENTICATED' } as const
+
 export class Access {
   readonly #tokens: Tokens
   readonly #origins: Origins
@@ -74,14 +76,13 @@ export class Access {
   async #identify(authorization: string | undefined, address: string | undefined): Promise<Identity | Refusal> {
     const identity = this.#tokens.identify(authorization)
     if (identity !== null) return identity
-    // Whoever tries tokens out is counted by the address: those who have one do not wait for them.
+    if (authorization === undefined) {
+      return { ...UNAUTHENTICATED, message: 'A token is needed: expected the header "Authorization: Bearer <token>"' }
+    }
+    // Whoever tries tokens out is counted by the address; a browser that is yet to ask for one does not wait for them.
     const refusal = tooMany(await this.#strangers.take(address ?? ''))
-    if (refusal !== null) return refusal
-    const message =
-      authorization === undefined
-        ? 'A token is needed: expected the header "Authorization: Bearer <token>"'
-        : 'The Authorization header has no token of this server: expected "Bearer <token>"'
-    return { status: 401, code: 'UNAUTHENTICATED', message }
+    const message = 'The Authorization header has no token of this server: expected "Bearer <token>"'
+    return refusal ?? { ...UNAUTHENTICATED, message }
   }
 }
 

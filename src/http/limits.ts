@@ -15,14 +15,24 @@ export function useDocumentLimits(): Plugin {
     onValidate({ validateFn, setValidationFn }) {
       setValidationFn((schema, document, ...rest) => {
         const excess = documentExcess(document as DocumentNode)
-        return excess ? [excess] : withinLimits(() => validateFn(schema, document, ...rest))
+        return excess ? [excess] : told(withinLimits(() => validateFn(schema, document, ...rest)))
       })
     },
   }
 }
 
+/** Of GraphQL.js itself: fields side by side are compared with each other, and that grows with the square of their number. */
+const TOO_MANY_FIELDS = 'Validation aborted.'
+
 /** The parser's only error that is about their number. */
 const TOO_MANY_TOKENS = /contains more tha[nt] \d+ tokens/
+
+function told(errors: readonly GraphQLError[]): readonly GraphQLError[] {
+  const aborted = errors.some(({ message }) => message === TOO_MANY_FIELDS)
+  return aborted
+    ? [apiError('COST_LIMIT', 'The document has too many fields side by side to compare them', 400)]
+    : errors
+}
 
 function withinLimits<Result>(read: () => Result): Result {
   try {

@@ -15,13 +15,10 @@ export interface OriginSettings {
 
 export class Origins {
   readonly #allowed: ReadonlySet<string>
-  /** Hosts, with their ports, that the owner's own origins are served under. */
-  readonly #ownHosts: ReadonlySet<string>
   readonly #needsToken: boolean
 
   constructor({ allowed, needsToken }: OriginSettings) {
     this.#allowed = new Set(allowed)
-    this.#ownHosts = new Set(allowed.map((origin) => new URL(origin).host))
     this.#needsToken = needsToken
   }
 
@@ -63,22 +60,28 @@ export class Origins {
    */
   #isKnownHost(host: string | undefined): boolean {
     if (this.#needsToken || host === undefined) return true
-    const lower = host.toLowerCase()
-    return this.#ownHosts.has(lower) || isLocal(lower)
+    return isLocal(host) || [...this.#allowed].some((origin) => isOwn(origin, host))
   }
 }
 
-/** Under whatever scheme: something before us may speak TLS. */
+/** Whether the origin is that of the host, under whatever scheme: something before us may speak TLS. */
 function isOwn(origin: string, host: string | undefined): boolean {
-  return URL.canParse(origin) && new URL(origin).host === host?.toLowerCase()
+  if (!URL.canParse(origin)) return false
+  const page = new URL(origin)
+  // So that a port that is the scheme's own may be said or left out.
+  return page.host !== '' && page.host === hostOf(page.protocol, host ?? '')
 }
 
 /** An address, or localhost, with a port or without. */
 function isLocal(host: string): boolean {
-  // What follows a host in a URL, or stands before it, is none.
-  if (/[@/?#\\]/.test(host) || !URL.canParse(`http://${host}`)) return false
-  const { hostname } = new URL(`http://${host}`)
-  return hostname === 'localhost' || hostname.endsWith('.localhost') || isIP(hostname.replace(/^\[|\]$/g, '')) !== 0
+  const name = hostOf('http:', host).replace(/:\d+$/, '').replace(/\.$/, '')
+  return name === 'localhost' || name.endsWith('.localhost') || isIP(name.replace(/^\[|\]$/g, '')) !== 0
+}
+
+/** As a URL has it; empty for what is none: what follows a host in a URL, or stands before it, is no part of it. */
+function hostOf(protocol: string, host: string): string {
+  const url = `${protocol}//${host}`
+  return /[@/?#\\]/.test(host) || !URL.canParse(url) ? '' : new URL(url).host
 }
 
 /** Whether it is the reader of a page who goes from there to here, and not the page that asks. */

@@ -25,6 +25,23 @@ describe('readConfig', () => {
     expect(Object.isFrozen(config)).toBe(true)
   })
 
+  it('listens on loopback alone without tokens, and anywhere with them', () => {
+    for (const HOST of ['127.0.0.1', '127.8.9.1', 'localhost', 'LOCALHOST', '::1', '[::1]', '::ffff:127.0.0.1'])
+      expect(problemsOf(() => readConfig({ HOST }))).toEqual([])
+    for (const HOST of ['0.0.0.0', '::', '10.0.0.1', 'example.com', '127.1', 'localhost.example.com']) {
+      expect(problemsOf(() => readConfig({ HOST }))).toEqual([expect.stringContaining(`HOST is "${HOST}"`)])
+      expect(readConfig({ HOST, HEDDLE_TOKENS: 'a:read' }).host).toBe(HOST)
+    }
+    expect(readConfig({ HOST: '[::1]' }).host).toBe('::1')
+  })
+
+  it('quotes nothing that may be a token', () => {
+    const problems = problemsOf(() => readCommandLine(['--tokens', 'a:read,', 'secret:launch'], { HEDDLE_ORIGINS: '' }))
+    expect(problems).toEqual(['what has a colon is not expected here: see --help'])
+    for (const HEDDLE_TOKENS of ['read:secret', 'a:read+secret', 'secret', ','])
+      expect(problemsOf(() => readConfig({ HEDDLE_TOKENS })).join()).toMatch(/^HEDDLE_TOKENS((?!secret).)+$/)
+  })
+
   it('tells every problem, with the value and what was expected', () => {
     const problems = problemsOf(() =>
       readConfig({

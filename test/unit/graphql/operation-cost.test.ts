@@ -15,6 +15,7 @@ import {
   MAX_ALIASES,
   MAX_DEPTH,
   MAX_DIRECTIVES,
+  MAX_NAME_CHARACTERS,
   MAX_TOKENS,
 } from '../../../src/graphql/document-limits.js'
 import { EXAMPLES } from '../../../src/graphql/examples.js'
@@ -199,6 +200,6 @@ it('no field whose cost depends on its arguments requires an input that is not l
 
 it('docs/limits.md has the limits as they are', () => {
   const figures = rowsUnder(page, 'Documents').map(([, figure]) => figure)
-  const limits = [MAX_DEPTH, MAX_ALIASES, MAX_DIRECTIVES, MAX_TOKENS, MAX_COST]
+  const limits = [MAX_DEPTH, MAX_ALIASES, MAX_DIRECTIVES, MAX_NAME_CHARACTERS, MAX_TOKENS, MAX_COST]
   expect(figures).toEqual(limits.map((limit) => limit.toLocaleString('en')))
 })

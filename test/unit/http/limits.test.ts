@@ -201,10 +201,17 @@ describe('variables', () => {
       { query: `{ run(id: 1, ${'y'.repeat(1_000_000)}: "${'"x'.repeat(3).replaceAll('"', '\\"')}") { id } }` },
     ],
     ['operations', { query: '{ functions { name } }', operationName: 'x'.repeat(1_000_000) }],
-  ])('nor are %s', async (_name, params) => {
+  ])('nor are %s', async (name, params) => {
     const { body, text } = await post(params)
-    expect(codesOf(body)).toEqual(['BAD_USER_INPUT'])
+    expect(codesOf(body)).toEqual([name === 'operations' ? 'BAD_USER_INPUT' : 'COST_LIMIT'])
     expect(text.length).toBeLessThan(1000)
+  })
+
+  it('are told of where fields side by side are too many to compare', async () => {
+    const { body } = await post({ query: `{ ${'__typename '.repeat(2_000)} }` })
+    expect(body.errors).toMatchObject([
+      { message: expect.stringContaining('fields side by side'), extensions: { code: 'COST_LIMIT' } },
+    ])
   })
 
   it('that are wrong a hundred thousand times are told a few times', async () => {

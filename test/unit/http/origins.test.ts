@@ -18,6 +18,10 @@ describe('pages of the own origin, and other programs', () => {
     // What stands before the server, and has passed its own name on.
     ['app.example', LISTED],
     ['app.example', undefined],
+    ['app.example:443', LISTED],
+    ['app.example:443', undefined],
+    ['localhost.:4000', undefined],
+    ['127.0.0.1:80', 'http://127.0.0.1'],
     [undefined, undefined],
   ])('may call %s from %s', (host, origin) => {
     expect(open.refusal(request({ host, origin }))).toBeNull()

@@ -1,8 +1,12 @@
 /** Server-Sent Events: how a subscription's events go out over HTTP. */
 
+import type { ServerResponse } from 'node:http'
 import { isAsyncIterable, type Plugin } from 'graphql-yoga'
 import type { Clock } from '../clock.js'
 import { type ErrorPolicy, type Result, toPublicResult } from '../graphql/errors.js'
+
+/** A client that has taken nothing of what is there for it for so long is gone, or may as well be. */
+const STALLED_MS = 120_000
 
 export interface EventStreamOptions {
   clock: Clock
@@ -24,9 +28,9 @@ const HEADERS = {
  * Takes the place of Yoga's own, whose pings end for good once a client was slow, and whose streams a shutdown would
  * complete: a client must be able to tell the end of its run from the end of the server.
  */
-export function useEventStream(options: EventStreamOptions): Plugin {
+export function useEventStream(options: EventStreamOptions): Plugin<object, { res?: ServerResponse }> {
   return {
-    onResultProcess({ request, result, setResultProcessor }) {
+    onResultProcess({ request, result, setResultProcessor, serverContext }) {
       if (Array.isArray(result)) return
       const streamed = isAsyncIterable<Result>(result)
       if (!acceptsEvents(request.headers.get('accept'), streamed)) {
@@ -35,10 +39,10 @@ export function useEventStream(options: EventStreamOptions): Plugin {
         return
       }
       const events = streamed ? result[Symbol.asyncIterator]() : only(result as Result)
-      setResultProcessor(
-        () => new Response(eventStream(events, request.signal, options), { headers: HEADERS }),
-        'text/event-stream',
-      )
+      setResultProcessor(() => {
+        const cut = () => void serverContext?.res?.destroy()
+        return new Response(eventStream(events, { gone: request.signal, cut }, options), { headers: HEADERS })
+      }, 'text/event-stream')
     },
   }
 }
@@ -58,12 +62,22 @@ const ENCODER = new TextEncoder()
 const PING = ENCODER.encode(':\n\n')
 const COMPLETE = ENCODER.encode('event: complete\ndata:\n\n')
 
+/** The connection that the events go out on. */
+interface Connection {
+  /** Aborted when the client has closed it. */
+  gone: AbortSignal
+  /** Closes it from here. */
+  cut(): void
+}
+
 function eventStream(
   events: AsyncIterator<Result>,
-  gone: AbortSignal,
+  { gone, cut }: Connection,
   { clock, policy, pingMs, closing }: EventStreamOptions,
 ): ReadableStream<Uint8Array> {
   let open = true
+  /** When there was room last for more. */
+  let takenAtMs = clock.monotonicMs()
   let cancelPing = () => {}
   let end = () => {}
   /** Lets go of everything, once; the source at once, whatever it waits for. */
@@ -79,7 +93,14 @@ function eventStream(
     start(controller) {
       const ping = () => {
         // A client that is behind has bytes on their way: it needs no ping, now.
-        if ((controller.desiredSize ?? 0) > 0) controller.enqueue(PING)
+        if ((controller.desiredSize ?? 0) > 0) {
+          takenAtMs = clock.monotonicMs()
+          controller.enqueue(PING)
+        } else if (clock.monotonicMs() - takenAtMs >= STALLED_MS) {
+          end()
+          cut()
+          return
+        }
         cancelPing = clock.setTimer(ping, pingMs)
       }
       end = () => {
@@ -95,6 +116,7 @@ function eventStream(
       if (gone.aborted || closing.aborted) end()
     },
     async pull(controller) {
+      takenAtMs = clock.monotonicMs()
       const text = await nextEvent(events, policy)
       if (!open) return
       controller.enqueue(text ?? COMPLETE)

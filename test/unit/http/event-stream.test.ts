@@ -39,19 +39,22 @@ function open(result: unknown, accept: string | null = 'text/event-stream') {
   const closing = new AbortController()
   const gone = new AbortController()
   const policy = { log: createLog({ level: 'silent' }), suggestions: true }
+  let cuts = 0
+  const res = { destroy: () => (cuts += 1) }
   const plugin: Plugin = useEventStream({ clock, policy, pingMs: 10_000, closing: closing.signal })
   const headers = new Headers(accept === null ? {} : { accept })
   let response: Response | undefined
   plugin.onResultProcess?.({
     request: { headers, signal: gone.signal },
     result,
+    serverContext: { res },
     setResultProcessor: (process: (...args: unknown[]) => Response) => {
       response = process()
     },
   } as never)
   const reader = response?.body?.pipeThrough(new TextDecoderStream()).getReader()
   const read = async () => (await reader?.read())?.value
-  return { response, read, reader, clock, closing, gone }
+  return { response, read, reader, clock, closing, gone, cuts: () => cuts }
 }
 
 describe('useEventStream', () => {
@@ -127,6 +130,23 @@ describe('useEventStream', () => {
     await new Promise((resolve) => setImmediate(resolve))
     clock.advance(10_000)
     expect(await ping).toBe(PING)
+  })
+
+  it('cuts off a client that takes nothing for two minutes, and lets go of the source', async () => {
+    const events = source()
+    const { read, clock, cuts } = open(events)
+    expect(await read()).toBe(PING)
+    // It is quiet for long, and read all the same.
+    for (let times = 0; times < 30; times += 1) {
+      clock.advance(10_000)
+      expect(await read()).toBe(PING)
+    }
+    events.give({ data: {} })
+    await new Promise((resolve) => setImmediate(resolve))
+    for (let times = 0; times < 11; times += 1) clock.advance(10_000)
+    expect([cuts(), events.returned]).toEqual([0, 0])
+    for (let times = 0; times < 2; times += 1) clock.advance(10_000)
+    expect([cuts(), events.returned]).toEqual([1, 1])
   })
 
   it('tells the error of a source that fails, and ends', async () => {

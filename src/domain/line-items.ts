@@ -82,7 +82,7 @@ const KEYS: ReadonlySet<string> = new Set(['url', 'method', 'headers', 'body'])
 function requestOf(value: Json, line: string): RequestInput {
   const refused = (problem: string) => new BadLine(line, problem)
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw refused(`${shown(value)} is neither a URL nor a request`)
+    throw refused(maskLine(`${shown(value)} is neither a URL nor a request`))
   const object = value
   const unknown = Object.keys(object).find((key) => !KEYS.has(key))
   if (unknown !== undefined) throw refused(`a request has no ${shown(unknown)}: it has url, method, headers and body`)

@@ -2,6 +2,7 @@
 
 import type { FetchRequest, Header } from './batch.js'
 import type { Path, Problems } from './problems.js'
+import { maskUrl } from './secrets.js'
 
 /** RFC 9110: what a method and a header name are made of. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
@@ -43,19 +44,17 @@ export function shown(value: unknown): string {
 }
 
 export function checkUrl(problems: Problems, value: string, path: Path): void {
+  // A message goes to whoever reads the run, and a user name and password do not.
+  const url = shown(maskUrl(value))
   if (!URL.canParse(value)) {
-    problems.add('INVALID', path, `${shown(value)} is not an absolute URL`)
+    problems.add('INVALID', path, `${url} is not an absolute URL`)
     return
   }
   const { protocol, username, password } = new URL(value)
   if (!isEncoded(username + password))
-    problems.add('INVALID', path, `${shown(value)} is not a URL whose user name and password can be decoded`)
+    problems.add('INVALID', path, `${url} is not a URL whose user name and password can be decoded`)
   if (protocol === 'http:' || protocol === 'https:') return
-  problems.add(
-    'UNSUPPORTED_SCHEME',
-    path,
-    `${shown(value)} has the scheme ${protocol} where http: or https: is expected`,
-  )
+  problems.add('UNSUPPORTED_SCHEME', path, `${url} has the scheme ${protocol} where http: or https: is expected`)
 }
 
 /** Whether each % begins the code of a byte, and the bytes are UTF-8. */

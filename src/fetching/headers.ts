@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import type { FetchOptions, Header } from '../domain/batch.js'
 import { DEFAULT_HEADERS, mergeHeaders } from '../domain/headers.js'
+import { isSecretHeader } from '../domain/secrets.js'
 
 /** Names and values in turn, as undici takes them. */
 export type HeaderList = readonly string[]
@@ -31,12 +32,11 @@ function merge(layers: readonly (readonly Header[])[]): HeaderList {
   return [...mergeHeaders(layers).values()].flat().flatMap(({ name, value }) => [name, value])
 }
 
-/** What belongs to one origin and must not reach another. */
-const OF_THE_ORIGIN: ReadonlySet<string> = new Set(['authorization', 'cookie', 'proxy-authorization', 'host'])
 const OF_THE_BODY = /^content-/
 
+/** Without what is for one origin and must not reach another: its name, and secrets. */
 export function withoutOriginHeaders(headers: HeaderList): HeaderList {
-  return without(headers, (name) => OF_THE_ORIGIN.has(name))
+  return without(headers, (name) => name === 'host' || isSecretHeader(name))
 }
 
 export function withoutBodyHeaders(headers: HeaderList): HeaderList {

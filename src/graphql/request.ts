@@ -1,7 +1,7 @@
 /** What was asked at launch, as Run.request tells it: the shape of the launch's input, defaults filled in. */
 
 import type { BatchSpec, Json, Source, StageSpec } from '../domain/batch.js'
-import { maskHeaders, maskUrl } from './masking.js'
+import { maskHeaders, maskUrl } from '../domain/secrets.js'
 
 /** A list is told by its count, a file by what it is and not by its lines; secrets are masked. */
 export function requestOf(spec: BatchSpec): Json {

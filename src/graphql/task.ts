@@ -3,10 +3,10 @@
 import type { TaskError } from '../domain/errors.js'
 import { linkAfter } from '../domain/hand-over.js'
 import { taskId } from '../domain/ids.js'
+import { maskFetchInput, maskUrl } from '../domain/secrets.js'
 import type { Attempt, FetchDetail } from '../domain/task.js'
 import { builder } from './builder.js'
 import { listOf } from './cost.js'
-import { maskFetchInput, maskUrl } from './masking.js'
 import { readOutput, reserveJson } from './output.js'
 import { type InputBatch, RunType, TaskNode, TaskType } from './refs.js'
 

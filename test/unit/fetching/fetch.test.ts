@@ -197,19 +197,21 @@ describe('redirects', () => {
     { name: 'Authorization', value: 'Bearer x' },
     { name: 'cookie', value: 'a=b' },
     { name: 'Proxy-Authorization', value: 'Basic x' },
+    { name: 'X-Api-Key', value: 'k' },
+    { name: 'x-csrf-token', value: 't' },
     { name: 'x-kept', value: 'yes' },
   ]
 
   it('keep what is secret within the origin', async () => {
     const here = await echo(fetcher, `${origin.url}/redirect?to=/echo`, { headers: SECRETS })
-    expect(here.headers).toMatchObject({ authorization: 'Bearer x', cookie: 'a=b', 'x-kept': 'yes' })
+    expect(here.headers).toMatchObject({ authorization: 'Bearer x', cookie: 'a=b', 'x-api-key': 'k', 'x-kept': 'yes' })
     const there = await startOrigin()
     const to = encodeURIComponent(`http://u:p@127.0.0.1:${there.port}/echo`)
     const headers = [...SECRETS, { name: 'Host', value: 'virtual.test' }]
     const sent = await echo(fetcher, `${origin.url}/redirect?to=${to}`, { headers })
     await there.close()
     expect(sent.headers).toMatchObject({ 'x-kept': 'yes', host: `127.0.0.1:${there.port}` })
-    for (const name of ['authorization', 'cookie', 'proxy-authorization']) {
+    for (const name of ['authorization', 'cookie', 'proxy-authorization', 'x-api-key', 'x-csrf-token', 'referer']) {
       expect(sent.headers).not.toHaveProperty(name)
     }
   })

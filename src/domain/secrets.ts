@@ -1,29 +1,37 @@
-/** Secrets that a batch carries: kept to run it, and not shown. */
+/** Secrets that a batch carries: kept to run it, not shown, and not sent to another origin than the one that they are for. */
 
-import type { Header, Json } from '../domain/batch.js'
+import type { Header, Json } from './batch.js'
 
 const MASK = '***'
 const SECRET_NAME = /auth|cookie|token|secret|key|passw|pwd|session|jwt|bearer|credential|signature/i
 /** The scheme, and what stands before the last @ of the authority. */
 const USERINFO = /^(\s*[a-z][a-z0-9+.-]*:[/\\]{2})[^/?#\\]*@/i
+/** Of what is no URL: with any number of slashes. */
+const LIKELY_USERINFO = /^(\s*[a-z][a-z0-9+.-]*:[/\\]*)[^/?#\\]*@/i
 /** In the place of a user name, to be replaced. */
 const USER = 'heddle-masks-this-user'
 
+/** Whether a header's name says that its value is a secret. */
+export function isSecretHeader(name: string): boolean {
+  return SECRET_NAME.test(name)
+}
+
 /** The headers, with the values of those whose name says that it is a secret left out. */
 export function maskHeaders(headers: readonly Header[]): Header[] {
-  return headers.map(({ name, value }) => ({ name, value: SECRET_NAME.test(name) ? MASK : value }))
+  return headers.map(({ name, value }) => ({ name, value: isSecretHeader(name) ? MASK : value }))
 }
 
 /** The URL with its user name and password masked. */
 export function maskUrl(url: string): string {
   if (!url.includes('@')) return url
   const masked = url.replace(USERINFO, `$1${MASK}@`)
-  return masked === url && hasUserinfo(url) ? maskParsed(new URL(url)) : masked
+  if (masked !== url) return masked
+  if (!URL.canParse(url)) return url.replace(LIKELY_USERINFO, `$1${MASK}@`)
+  return hasUserinfo(url) ? maskParsed(new URL(url)) : url
 }
 
 /** Also where it is written as nobody writes it: parsers forgive missing and surplus slashes, tabs and line breaks. */
 function hasUserinfo(url: string): boolean {
-  if (!URL.canParse(url)) return false
   const { username, password } = new URL(url)
   return username !== '' || password !== ''
 }

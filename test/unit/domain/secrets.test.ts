@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { maskFetchInput, maskHeaders, maskUrl } from '../../../src/graphql/masking.js'
+import { isSecretHeader, maskFetchInput, maskHeaders, maskUrl } from '../../../src/domain/secrets.js'
 
 describe('maskHeaders', () => {
   it.each([
@@ -16,10 +16,12 @@ describe('maskHeaders', () => {
     'x-jwt',
     'x-amz-credential',
   ])('hides the value of %s', (name) => {
+    expect(isSecretHeader(name)).toBe(true)
     expect(maskHeaders([{ name, value: 'hidden' }])).toEqual([{ name, value: '***' }])
   })
 
   it.each(['accept', 'user-agent', 'content-type', 'x-request-id'])('shows the value of %s', (name) => {
+    expect(isSecretHeader(name)).toBe(false)
     expect(maskHeaders([{ name, value: 'shown' }])).toEqual([{ name, value: 'shown' }])
   })
 })
@@ -35,6 +37,9 @@ describe('maskUrl', () => {
     ['http:///user:pass@example.com/a', 'http://***@example.com/a'],
     ['ht\ntp://user:pass@example.com/a', 'http://***@example.com/a'],
     ['http:/\t/user@example.com/a', 'http://***@example.com/a'],
+    ['http://user:pass@example.com:99999/a', 'http://***@example.com:99999/a'],
+    ['http:user:pass@example.com:99999/a', 'http:***@example.com:99999/a'],
+    ['http:/user:p@ss@[::/a?b=c@d', 'http:/***@[::/a?b=c@d'],
     ['not a url', 'not a url'],
     ['not@a url', 'not@a url'],
   ])('shows %s as %s', (url, shown) => {

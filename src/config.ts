@@ -15,7 +15,7 @@ export interface Config {
   /** `file:` and a path. */
   readonly databaseUrl: string
   readonly functionsDir: string | null
-  /** Private destinations that fetches may reach: names, addresses, CIDR ranges. */
+  /** Destinations that fetches may reach though they are not public: names, addresses, CIDR ranges. */
   readonly allowHosts: readonly string[]
   /** Empty: no token is asked for, and only loopback listened on. */
   readonly tokens: readonly AccessToken[]
@@ -70,7 +70,7 @@ export const SETTINGS: readonly Setting[] = [
   {
     name: 'HEDDLE_ALLOW_HOSTS',
     fallback: 'none',
-    meaning: 'private destinations that fetches may reach: names, addresses, CIDR ranges, by commas',
+    meaning: 'destinations that fetches may reach though they are not public: names, addresses, CIDR ranges, by commas',
   },
   {
     name: 'HEDDLE_TOKENS',

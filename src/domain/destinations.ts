@@ -64,6 +64,11 @@ export function normalizeName(hostname: string): string {
   return name.endsWith('.') ? name.slice(0, -1) : name
 }
 
+/** Whether the name is the machine's own by definition (RFC 6761, 6.3): no resolver has a say in it. */
+export function isLocalhost(hostname: string): boolean {
+  return /(^|\.)localhost$/.test(normalizeName(hostname))
+}
+
 /** Brackets and a zone are left off, an IPv4-mapped address becomes the IPv4 address that it stands for. */
 export function parseAddress(text: string): Address | null {
   const bare = text.replace(/^\[(.*)\]$/, '$1').replace(/%.*$/, '')

@@ -4,7 +4,7 @@ import { lookup as systemLookup } from 'node:dns/promises'
 import { isIP, type LookupFunction, Socket, connect as tcpConnect } from 'node:net'
 import { connect as tlsConnect } from 'node:tls'
 import { TaskFailure } from '../domain/errors.js'
-import type { DestinationPolicy } from './destination.js'
+import { type DestinationPolicy, FORBIDDEN } from './destination.js'
 import { handshakeFailure, lookupFailure, Stage, toFailure } from './failures.js'
 import type { ConnectTimes } from './phases.js'
 
@@ -79,7 +79,8 @@ export class Connector {
     socket.once('connect', () => {
       connected = true
       times.connectMs = lap()
-      if (!secure) settle(null)
+      if (!this.#mayStay(target, socket)) socket.destroy(forbidden())
+      else if (!secure) settle(null)
     })
     socket.once('secureConnect', () => {
       times.tlsMs = lap()
@@ -99,8 +100,7 @@ export class Connector {
 
   #start(target: Target, onLookup: () => void): Socket {
     const { hostname, protocol } = target
-    const refusal = isIP(hostname) === 0 ? null : this.#policy.refusal(hostname, hostname)
-    if (refusal !== null) return new Socket().destroy(new TaskFailure('DESTINATION_FORBIDDEN', refusal))
+    if (this.#policy.isOutOfReach(hostname)) return new Socket().destroy(forbidden())
     const tcp = {
       host: hostname,
       port: target.port === '' ? (protocol === 'https:' ? 443 : 80) : Number(target.port),
@@ -109,6 +109,16 @@ export class Connector {
       autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS,
     }
     return protocol === 'https:' ? this.#startTls(target, tcp) : tcpConnect(tcp)
+  }
+
+  /**
+   * Looks at where the socket has got to, before anything is sent: it is where it was sent to, and not on this machine, also where the
+   * system did not tell that the address is its own. A socket that has been closed meanwhile is nowhere.
+   */
+  #mayStay({ hostname }: Target, { remoteAddress, localAddress }: Socket): boolean {
+    if (remoteAddress === undefined) return true
+    if (!this.#policy.allows(hostname, remoteAddress)) return false
+    return remoteAddress !== localAddress || this.#policy.names(hostname) || this.#policy.names(remoteAddress)
   }
 
   #startTls(target: Target, tcp: { host: string; port: number }): Socket {
@@ -152,9 +162,8 @@ export class Connector {
   async #allowedAddresses(hostname: string): Promise<readonly ResolvedAddress[]> {
     const addresses = await this.#sharedLookup(hostname)
     if (addresses.length === 0) throw new TaskFailure('DNS', 'the name has no address')
-    const refusals = addresses.map((one) => this.#policy.refusal(hostname, one.address))
-    const allowed = addresses.filter((_, place) => refusals[place] === null)
-    if (allowed.length === 0) throw new TaskFailure('DESTINATION_FORBIDDEN', refusals[0] ?? '')
+    const allowed = addresses.filter(({ address }) => this.#policy.allows(hostname, address))
+    if (allowed.length === 0) throw forbidden()
     return allowed
   }
 
@@ -169,6 +178,10 @@ export class Connector {
 
 function resolveBySystem(hostname: string): Promise<readonly ResolvedAddress[]> {
   return systemLookup(hostname, { all: true, verbatim: true })
+}
+
+function forbidden(): TaskFailure {
+  return new TaskFailure('DESTINATION_FORBIDDEN', FORBIDDEN)
 }
 
 function giveUp(socket: Socket): void {

@@ -1,45 +1,62 @@
-/** What fetches may reach: everything public, and of the rest what the server's owner has named. */
+/** What fetches may reach: everything public that is not this machine, and of the rest what the server's owner has named. */
 
-import ipaddr from 'ipaddr.js'
 import {
   type Address,
   type AllowedDestinations,
+  isLocalhost,
   normalizeName,
   parseAddress,
   parseAllowed,
   type Range,
 } from '../domain/destinations.js'
+import { type OwnAddresses, systemAddresses } from './own-addresses.js'
+import { embeddedIPv4, inRange, isPublic } from './public-addresses.js'
+
+/** The same for every destination that is refused: what a name stands for inside is nobody's business outside. */
+export const FORBIDDEN = 'the destination is not public, and HEDDLE_ALLOW_HOSTS does not name it'
 
 export interface DestinationPolicy {
-  /** Why `address`, which `hostname` stands for, may not be reached; null where it may. */
-  refusal(hostname: string, address: string): string | null
+  /** Whether the address, which `hostname` stands for, may be reached. */
+  allows(hostname: string, address: string): boolean
+  /** Whether there is nothing behind the host that may be reached, so that no resolver need be asked: addresses, and localhost. */
+  isOutOfReach(hostname: string): boolean
   /** Whether the list has this host: by its name, or as an address or a part of a range. */
   names(hostname: string): boolean
 }
 
 /** Throws one error that names every invalid entry. */
-export function createDestinationPolicy(allow: AllowedDestinations): DestinationPolicy {
+export function createDestinationPolicy(
+  allow: AllowedDestinations,
+  own: OwnAddresses = systemAddresses(),
+): DestinationPolicy {
   const list = parseAllowed(allow)
   if (list.invalid.length > 0) {
     const named = list.invalid.map((entry) => `"${entry}"`).join(', ')
     throw new Error(`not a name, an address or a CIDR range: ${named}`)
   }
-  return new ListPolicy(list.names, list.ranges)
+  return new ListPolicy(list.names, list.ranges, own)
 }
+
+/** What localhost and the names below it stand for, whatever a resolver says (RFC 6761). */
+const LOOPBACK = ['127.0.0.1', '::1']
 
 class ListPolicy implements DestinationPolicy {
   constructor(
     private readonly allowedNames: ReadonlySet<string>,
     private readonly allowedRanges: readonly Range[],
+    private readonly own: OwnAddresses,
   ) {}
 
-  refusal(hostname: string, address: string): string | null {
-    if (this.allowedNames.has(normalizeName(hostname))) return null
+  allows(hostname: string, address: string): boolean {
+    if (this.allowedNames.has(normalizeName(hostname))) return true
     const parsed = parseAddress(address)
-    if (parsed === null) return 'the destination is no address'
-    const kind = kindOf(parsed)
-    if (kind === null || this.#inRange(parsed)) return null
-    return `the destination is ${kind}, which HEDDLE_ALLOW_HOSTS does not allow`
+    if (parsed === null) return false
+    return this.#inRange(parsed) || (isPublic(parsed) && !this.#isOwn(parsed))
+  }
+
+  isOutOfReach(hostname: string): boolean {
+    const known = isLocalhost(hostname) ? LOOPBACK : parseAddress(hostname) === null ? null : [hostname]
+    return known !== null && !known.some((address) => this.allows(hostname, address))
   }
 
   names(hostname: string): boolean {
@@ -50,46 +67,14 @@ class ListPolicy implements DestinationPolicy {
   }
 
   #inRange(address: Address): boolean {
-    const translated = embeddedIPv4(address)
+    const embedded = embeddedIPv4(address)
     return this.allowedRanges.some(
-      (range) => matches(address, range) || (translated !== null && matches(translated, range)),
+      (range) => inRange(address, range) || (embedded !== null && inRange(embedded, range)),
     )
   }
-}
 
-function matches(address: Address, [base, length]: Range): boolean {
-  return address.kind() === base.kind() && address.match([base, length] as [Address, number])
-}
-
-/** The IPv4 address that NAT64 would reach through this one. */
-function embeddedIPv4(address: Address): ipaddr.IPv4 | null {
-  if (!(address instanceof ipaddr.IPv6) || !matches(address, NAT64)) return null
-  return new ipaddr.IPv4(address.toByteArray().slice(12))
-}
-
-const NAT64: Range = [ipaddr.parse('64:ff9b::'), 96]
-const GLOBAL_UNICAST: Range = [ipaddr.parse('2000::'), 3]
-
-const KINDS: Readonly<Record<string, string>> = {
-  unspecified: 'the unspecified address',
-  broadcast: 'a broadcast address',
-  multicast: 'a multicast address',
-  linkLocal: 'a link-local address',
-  loopback: 'a loopback address',
-  carrierGradeNat: 'an address of carrier-grade NAT',
-  private: 'a private address',
-  uniqueLocal: 'a private address',
-  '6to4': 'a tunnel address',
-  teredo: 'a tunnel address',
-}
-const RESERVED = 'a reserved address'
-
-/** What makes an address not public; null where it is public. */
-function kindOf(address: Address): string | null {
-  const embedded = embeddedIPv4(address)
-  if (embedded !== null) return kindOf(embedded)
-  const range = address.range()
-  if (range !== 'unicast') return KINDS[range] ?? RESERVED
-  // What no range names is public in IPv4; in IPv6 only one eighth of all addresses has been given out at all.
-  return address.kind() === 'ipv4' || matches(address, GLOBAL_UNICAST) ? null : RESERVED
+  #isOwn(address: Address): boolean {
+    const embedded = embeddedIPv4(address)
+    return this.own.has(address) || (embedded !== null && this.own.has(embedded))
+  }
 }

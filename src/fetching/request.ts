@@ -2,7 +2,7 @@
 
 import type { Dispatcher } from 'undici'
 import type { FetchRequest } from '../domain/batch.js'
-import { isRetryableStatus, TaskFailure } from '../domain/errors.js'
+import { isRetryableStatus, type TaskErrorCode, TaskFailure } from '../domain/errors.js'
 import { MAX_RETRY_AFTER_MS } from '../domain/retry.js'
 import type { Abortable, AbortGroup } from './aborts.js'
 import { type BodyLimits, tooLarge } from './body.js'
@@ -119,7 +119,7 @@ export class Exchange implements HopListener, Abortable {
   /** Throws what is wrong with the request. */
   #prepare(): URL {
     const { url: text, method, headers, body } = this.#request
-    const url = parseUrl(text, undefined)
+    const url = parseUrl(text, undefined, 'INVALID_INPUT')
     this.#url = url
     this.#host = url.host
     this.#method = method.toUpperCase()
@@ -156,10 +156,11 @@ export class Exchange implements HopListener, Abortable {
       return false
     }
     try {
-      this.#next = parseUrl(location, this.#url ?? undefined)
+      this.#next = parseUrl(location, this.#url ?? undefined, 'DESTINATION_FORBIDDEN')
       return true
     } catch (error) {
-      this.#verdict = new TaskFailure('INVALID_INPUT', `redirected: ${(error as Error).message}`)
+      const { code, message } = error as TaskFailure
+      this.#verdict = new TaskFailure(code, `redirected: ${message}`)
       return false
     }
   }
@@ -301,8 +302,8 @@ function asFailure(error: unknown): TaskFailure {
   return new TaskFailure('INVALID_INPUT', `the request is not valid: ${(error as Error).message}`)
 }
 
-/** Throws TaskFailure. */
-function parseUrl(text: string, base: URL | undefined): URL {
+/** Throws TaskFailure; `otherScheme`: what it is where something but a web server is meant. */
+function parseUrl(text: string, base: URL | undefined, otherScheme: TaskErrorCode): URL {
   let url: URL
   try {
     url = new URL(text, base)
@@ -310,7 +311,7 @@ function parseUrl(text: string, base: URL | undefined): URL {
     throw new TaskFailure('INVALID_INPUT', 'the URL cannot be parsed')
   }
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
-    throw new TaskFailure('INVALID_INPUT', `the scheme of the URL is ${url.protocol} and not http: or https:`)
+    throw new TaskFailure(otherScheme, 'the scheme of the URL is neither http: nor https:')
   }
   return url
 }

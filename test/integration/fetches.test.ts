@@ -214,7 +214,8 @@ describe('what goes wrong with a fetch has a code', () => {
     { code: 'DECODING', retryable: false, path: '/wire' },
     { code: 'TOO_MANY_REDIRECTS', retryable: false, path: '/redirects?left=6', status: 302 },
     { code: 'TOO_MANY_REDIRECTS', retryable: false, path: '/redirect', input: { fetch: { maxRedirects: 0 } } },
-    { code: 'INVALID_INPUT', retryable: false, path: '/redirect?to=ftp://127.0.0.1/' },
+    { code: 'INVALID_INPUT', retryable: false, path: '/redirect?to=http://' },
+    { code: 'DESTINATION_FORBIDDEN', retryable: false, path: '/redirect?to=file:///etc/passwd' },
     {
       code: 'OUTPUT_TOO_LARGE',
       retryable: false,

@@ -67,7 +67,8 @@ export const ROUTES: Readonly<Record<string, Route>> = {
 
   /** ?to= &code= &n= letters of a body */
   '/redirect': ({ response, query }) => {
-    const location = query.get('to') ?? '/ok'
+    // As bytes: a header may have any.
+    const location = Buffer.from(query.get('to') ?? '/ok').toString('latin1')
     response.writeHead(Number(query.get('code') ?? 302), { location }).end(letters(Number(query.get('n') ?? 0)))
   },
   /** ?left= so many redirects to go, to /ok. */

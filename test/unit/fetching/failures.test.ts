@@ -374,10 +374,33 @@ describe('INVALID_INPUT', () => {
     expect(origin.requests()).toBe(before)
   })
 
-  it.each(['file:///etc/passwd', 'ftp://x/', 'http://', 'http://:x'])('a redirect to %j', async (to) => {
+  it.each(['http://', 'http://:x', 'https://[', '//a b'])('a redirect to %j', async (to) => {
     const { error, detail } = await get(fetcher, `${origin.url}/redirect?to=${encodeURIComponent(to)}`)
     expect(error?.code).toBe('INVALID_INPUT')
     expect(detail).toMatchObject({ status: 302, redirects: 0 })
+  })
+})
+
+describe('DESTINATION_FORBIDDEN', () => {
+  it.each([
+    'file:///etc/passwd',
+    'ftp://user:hunter2@a.test/',
+    'data:,x',
+    'javascript:alert(1)',
+    'gopher://127.0.0.1:70/',
+    'unix:/run/docker.sock',
+    'ws://127.0.0.1/',
+    'blob:http://a.test/x',
+    'about:blank',
+  ])('a redirect to %j', async (to) => {
+    const url = `${origin.url}/redirect?to=${encodeURIComponent(to)}`
+    const { error, detail } = await get(fetcher, url)
+    expect(error).toEqual({
+      code: 'DESTINATION_FORBIDDEN',
+      message: 'redirected: the scheme of the URL is neither http: nor https:',
+      retryable: false,
+    })
+    expect(detail).toMatchObject({ finalUrl: url, status: 302, redirects: 0 })
   })
 })
 

@@ -53,7 +53,7 @@ describe('private destinations', () => {
     const { error } = await once(`http://sneaky.test:${origin.port}/ok`, [], { 'sneaky.test': [['127.0.0.1', '::1']] })
     expect(error).toEqual({
       code: 'DESTINATION_FORBIDDEN',
-      message: 'the destination is a loopback address, which HEDDLE_ALLOW_HOSTS does not allow',
+      message: 'the destination is not public, and HEDDLE_ALLOW_HOSTS does not name it',
       retryable: false,
     })
   })

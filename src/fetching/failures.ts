@@ -52,11 +52,15 @@ export function toFailure(error: unknown, stage: Stage): TaskFailure {
   if (unreachable !== undefined) return new TaskFailure('CONNECTION_REFUSED', `${unreachable} (${code})`)
   if (TLS_CODE.test(code)) return tlsFailure(code)
   if (isMalformed(error, code, stage)) {
-    return new TaskFailure('DECODING', `the answer is not valid HTTP (${messageOf(error)})`)
+    return malformedAnswer(messageOf(error))
   }
   return stage === Stage.RECEIVING
     ? new TaskFailure('BODY_TRUNCATED', 'the connection ended within the body')
     : new TaskFailure('CONNECTION_RESET', 'the connection ended before the answer')
+}
+
+export function malformedAnswer(reason: string): TaskFailure {
+  return new TaskFailure('DECODING', `the answer is not valid HTTP (${reason})`)
 }
 
 /** Whatever ended a handshake and is not the network's: a certificate, a protocol, an alert. */
@@ -78,7 +82,8 @@ function tlsFailure(reason: string): TaskFailure {
 
 function isMalformed(error: unknown, code: string, stage: Stage): boolean {
   if (code === LENGTH_MISMATCH) return stage !== Stage.RECEIVING
-  if (code === 'UND_ERR_HEADERS_OVERFLOW') return true
+  // An assertion of undici's that does not hold: it is about what has come in.
+  if (code === 'UND_ERR_HEADERS_OVERFLOW' || code === 'ERR_ASSERTION') return true
   // Two things have no code of their own. The parser's word for an end that comes too early …
   if (error instanceof errors.HTTPParserError) return !/invalid eof state/i.test(messageOf(error))
   // … and undici's for an answer that switches protocols, or that nobody asked for.

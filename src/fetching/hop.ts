@@ -3,7 +3,7 @@
 import type { Dispatcher } from 'undici'
 import type { TaskFailure } from '../domain/errors.js'
 import { Body, type BodyLimits, type BodyListener } from './body.js'
-import { Stage, toFailure } from './failures.js'
+import { malformedAnswer, Stage, toFailure } from './failures.js'
 import { type AnswerHeaders, readAnswerHeaders } from './headers.js'
 import type { Phases } from './phases.js'
 import type { Connection, OriginPool } from './pools.js'
@@ -23,6 +23,9 @@ export interface HopOptions {
   request: Dispatcher.DispatchOptions
 }
 
+/** Nobody has asked for another one. */
+const SWITCHING_PROTOCOLS = 101
+
 export class Hop implements Dispatcher.DispatchHandler, BodyListener {
   body: Body | null = null
   readonly #pool: OriginPool
@@ -32,6 +35,8 @@ export class Hop implements Dispatcher.DispatchHandler, BodyListener {
   #stage: Stage = Stage.CONNECTING
   /** A byte of the answer is here. */
   #answered = false
+  /** Whether the request has gone out on a connection that was there already. */
+  #isOnKept = false
   /** undici is done with it: the connection is not ours any more. */
   #ended = false
   /** Nobody listens any more. */
@@ -47,9 +52,15 @@ export class Hop implements Dispatcher.DispatchHandler, BodyListener {
     this.#request = options.request
   }
 
-  start(): void {
-    this.#connection = this.#pool.take()
+  /** `fresh`: on a connection of its own. */
+  start({ fresh = false } = {}): void {
+    this.#connection = fresh ? this.#pool.open() : this.#pool.take()
     this.#connection.send(this.#request, this)
+  }
+
+  /** Whether a kept connection has ended before it brought anything: the other side had given it up. */
+  get wasTooLate(): boolean {
+    return this.#isOnKept && !this.#answered
   }
 
   /** Ends it on the socket, at once. The listener hears nothing more. */
@@ -65,7 +76,10 @@ export class Hop implements Dispatcher.DispatchHandler, BodyListener {
       return
     }
     this.#stage = Stage.WAITING
-    this.#phases.sent(this.#connection?.takeTimes() ?? null)
+    this.#connection?.wire?.begin()
+    const times = this.#connection?.takeTimes() ?? null
+    this.#isOnKept = times === null
+    this.#phases.sent(times)
   }
 
   onResponseStarted(): void {
@@ -75,10 +89,16 @@ export class Hop implements Dispatcher.DispatchHandler, BodyListener {
   }
 
   onHeaders(status: number, raw: Buffer[], resume: () => void): boolean {
-    // 1xx is no answer yet.
-    if (status < 200 || this.#stopped) return true
+    if (this.#stopped) return true
+    if (status < 100 || status === SWITCHING_PROTOCOLS) {
+      this.#fail(malformedAnswer(`status ${status}`))
+      return true
+    }
+    // Other 1xx are no answer yet.
+    if (status < 200) return true
     this.#stage = Stage.RECEIVING
     this.#resume = resume
+    this.#connection?.wire?.begin()
     const limits = this.listener.onAnswer(status, readAnswerHeaders(raw))
     if (limits instanceof Error) this.#fail(limits)
     else this.body = new Body(limits, this)
@@ -86,13 +106,18 @@ export class Hop implements Dispatcher.DispatchHandler, BodyListener {
   }
 
   onData(piece: Buffer): boolean {
-    return this.#stopped || this.body === null || this.body.write(piece)
+    if (this.#stopped || this.body === null) return true
+    const wire = this.#connection?.wire
+    wire?.credit(piece.length)
+    const goesOn = this.body.write(piece)
+    if (!goesOn) wire?.hold()
+    return goesOn
   }
 
   onComplete(): void {
     const connection = this.#connection as Connection
     this.#ended = true
-    if (this.#stopped || connection.broken) {
+    if (this.#stopped || connection.wire?.broken) {
       this.#pool.discard(connection)
       // undici takes a body without a length for whole even where a reset was its end.
       if (!this.#stopped) this.#fail(toFailure(null, Stage.RECEIVING))
@@ -120,7 +145,7 @@ export class Hop implements Dispatcher.DispatchHandler, BodyListener {
   }
 
   onDrain(): void {
-    if (!this.#stopped && !this.#ended) this.#resume?.()
+    if (!this.#stopped && !this.#ended && this.#resume !== null) this.#connection?.wire?.letGo(this.#resume)
   }
 
   #fail(failure: TaskFailure): void {

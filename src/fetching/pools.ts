@@ -5,6 +5,7 @@ import { Client, type Dispatcher } from 'undici'
 import { TaskFailure } from '../domain/errors.js'
 import type { Connector } from './connector.js'
 import type { ConnectTimes } from './phases.js'
+import { Wire } from './wire.js'
 
 /** Idle connections are closed after that where the origin does not say when it will close them. */
 const IDLE_CONNECTION_MS = 15_000
@@ -19,6 +20,8 @@ const MAX_ORIGINS = 256
 export class Connection {
   readonly #client: Client
   #socket: Socket | null = null
+  /** Null until the socket is open. */
+  #wire: Wire | null = null
   #opened: ConnectTimes | null = null
 
   constructor(origin: string, connector: Connector) {
@@ -31,10 +34,15 @@ export class Connection {
       headersTimeout: 0,
       bodyTimeout: 0,
       connect: (target, callback) => {
+        this.#wire = null
         this.#socket = connector.open(target, (failure, socket, times) => {
           this.#opened = times
-          if (failure === null) callback(null, socket)
-          else callback(failure, null)
+          if (failure !== null) {
+            callback(failure, null)
+            return
+          }
+          this.#wire = new Wire(socket)
+          callback(null, socket)
         })
       },
     })
@@ -51,13 +59,9 @@ export class Connection {
     return times
   }
 
-  get alive(): boolean {
-    return this.#socket !== null && !this.#socket.destroyed
-  }
-
-  /** Whether it ended by an error and not by an orderly end. */
-  get broken(): boolean {
-    return this.#socket !== null && this.#socket.errored !== null
+  /** What comes in on it; null until it is open. */
+  get wire(): Wire | null {
+    return this.#wire
   }
 
   /** Ends the socket, whatever is on it. Not by undici's own abort: that would open the connection again for nothing. */
@@ -92,9 +96,14 @@ export class OriginPool {
   /** An idle connection, or a new one where there is none. Goes back by release or discard. */
   take(): Connection {
     for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
-      if (idle.alive) return idle
+      if (idle.wire?.alive) return idle
       this.#all.delete(idle)
     }
+    return this.open()
+  }
+
+  /** A new connection. Goes back by release or discard. */
+  open(): Connection {
     const connection = new Connection(this.origin, this.connector)
     this.#all.add(connection)
     return connection

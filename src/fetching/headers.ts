@@ -115,7 +115,7 @@ const WEEKDAY = /^(mon|tue|wed|thu|fri|sat|sun)/i
 export function parseRetryAfter(header: string | null, nowMs: number): number | null {
   if (header === null) return null
   const text = header.trim()
-  if (SECONDS.test(text)) return Number(text) * 1000
+  if (SECONDS.test(text)) return Math.min(Number(text) * 1000, Number.MAX_SAFE_INTEGER)
   if (!WEEKDAY.test(text)) return null
   // The oldest of the three forms of a date has no zone; all of them mean GMT.
   const timeMs = Date.parse(/GMT$/i.test(text) ? text : `${text} GMT`)

@@ -3,6 +3,7 @@
 import type { Dispatcher } from 'undici'
 import type { FetchRequest } from '../domain/batch.js'
 import { isRetryableStatus, type TaskErrorCode, TaskFailure } from '../domain/errors.js'
+import { isSafeMethod } from '../domain/requests.js'
 import { MAX_RETRY_AFTER_MS } from '../domain/retry.js'
 import type { Abortable, AbortGroup } from './aborts.js'
 import { type BodyLimits, tooLarge } from './body.js'
@@ -112,7 +113,10 @@ export class Exchange implements HopListener, Abortable {
   }
 
   onFailure(failure: TaskFailure): void {
-    if (this.#next !== null) this.#follow(this.#next)
+    if (this.#isToSendAgain(failure)) this.#send(this.#url as URL, { fresh: true })
+    // A length that is told of a body that cannot be: undici waits for it in vain.
+    else if (this.#bodiless && failure.code === 'BODY_TRUNCATED') this.onEnd()
+    else if (this.#next !== null) this.#follow(this.#next)
     else this.#settle(this.#verdict ?? failure, null)
   }
 
@@ -130,7 +134,7 @@ export class Exchange implements HopListener, Abortable {
     return url
   }
 
-  #send(url: URL): void {
+  #send(url: URL, { fresh = false } = {}): void {
     const request: Dispatcher.DispatchOptions = {
       path: url.pathname + url.search,
       method: this.#method as Dispatcher.HttpMethod,
@@ -140,10 +144,19 @@ export class Exchange implements HopListener, Abortable {
     try {
       const pool = this.#pools.of(url.origin, this.#startedMs)
       this.#hop = new Hop({ pool, phases: this.#phases, request }, this)
-      this.#hop.start()
+      this.#hop.start({ fresh })
     } catch (error) {
       this.#settle(asFailure(error), null)
     }
+  }
+
+  /**
+   * Some origins end the connection with each redirect and do not say so: the next step is then on its way on a connection that is
+   * gone. Safe ones are sent again, on a new one. Of the first request it is the run that tries again, and counts it.
+   */
+  #isToSendAgain({ code }: TaskFailure): boolean {
+    const isStep = this.#redirects > 0 && this.#status === null
+    return isStep && code === 'CONNECTION_RESET' && this.#hop?.wasTooLate === true && isSafeMethod(this.#method)
   }
 
   /** Whether the answer is a redirect that is followed; a faulty one becomes the verdict. */

@@ -8,6 +8,7 @@ import { threadId } from 'node:worker_threads'
 import { stagedName } from '../domain/blob.js'
 import { TaskFailure } from '../domain/errors.js'
 import { saysDiskIsFull } from '../domain/storage.js'
+import { Pieces } from './pieces.js'
 
 export interface BodyFileListener {
   /** After a write that answered false: more may come. */
@@ -33,8 +34,7 @@ export class BodyFile {
   readonly #stem: string
   readonly #partPath: string
   readonly #listener: BodyFileListener
-  #held: Buffer[] = []
-  #heldBytes = 0
+  readonly #held = new Pieces()
   #fd: number | null = null
   /** The name that the file has on disk; null where it has none. */
   #path: string | null = null
@@ -58,10 +58,9 @@ export class BodyFile {
   /** False: no more until onFileDrain. */
   write(piece: Buffer): boolean {
     if (this.#dropped) return true
-    this.#held.push(piece)
-    this.#heldBytes += piece.length
+    this.#held.add(piece)
     this.#work()
-    this.#full = this.#busy && this.#heldBytes >= MAX_HELD_BYTES
+    this.#full = this.#busy && this.#held.bytes >= MAX_HELD_BYTES
     return !this.#full
   }
 
@@ -75,7 +74,7 @@ export class BodyFile {
   drop(): void {
     if (this.#dropped) return
     this.#dropped = true
-    this.#held = []
+    this.#held.take()
     this.#work()
   }
 
@@ -83,7 +82,7 @@ export class BodyFile {
   #work(): void {
     if (this.#busy) return
     if (this.#dropped) this.#remove()
-    else if (this.#heldBytes > 0 && (this.#heldBytes >= WRITE_BYTES || this.#end !== null)) this.#writeHeld()
+    else if (this.#held.bytes > 0 && (this.#held.bytes >= WRITE_BYTES || this.#end !== null)) this.#writeHeld()
     else if (this.#end !== null) this.#complete(this.#end)
   }
 
@@ -92,10 +91,7 @@ export class BodyFile {
       this.#open()
       return
     }
-    const pieces = this.#held
-    this.#held = []
-    this.#heldBytes = 0
-    this.#writeAll(this.#fd, pieces)
+    this.#writeAll(this.#fd, this.#held.take())
   }
 
   #open(): void {
@@ -163,7 +159,7 @@ export class BodyFile {
       return
     }
     this.#work()
-    if (!this.#full || this.#dropped || (this.#busy && this.#heldBytes >= MAX_HELD_BYTES)) return
+    if (!this.#full || this.#dropped || (this.#busy && this.#held.bytes >= MAX_HELD_BYTES)) return
     this.#full = false
     this.#listener.onFileDrain()
   }

@@ -4,6 +4,8 @@ import { createHash, type Hash, hash } from 'node:crypto'
 import { TaskFailure } from '../domain/errors.js'
 import { BodyFile, type BodyFileListener } from './body-file.js'
 import { type Coding, type DecodedSink, Decoder } from './decoding.js'
+import type { BodyMemory, Holder } from './memory.js'
+import { Pieces } from './pieces.js'
 
 export interface BodyListener {
   onBodyEnd(): void
@@ -21,9 +23,11 @@ export interface BodyLimits {
   keepBytes: number | null
   /** Where to write what was decoded, see BodyFile; null writes nothing. */
   fileStem: string | null
+  memory: BodyMemory
 }
 
-export class Body implements DecodedSink, BodyFileListener {
+export class Body implements DecodedSink, BodyFileListener, Holder {
+  heldBytes = 0
   /** Decoded so far. */
   bytes = 0
   /** Whether the end has been reached, and all before it was well. */
@@ -34,7 +38,7 @@ export class Body implements DecodedSink, BodyFileListener {
   #first: Buffer | null = null
   #hash: Hash | null = null
   #sha256: string | null = null
-  #kept: Buffer[] = []
+  readonly #kept = new Pieces()
   /** Nothing more is taken. */
   #over = false
   #destroyed = false
@@ -43,7 +47,7 @@ export class Body implements DecodedSink, BodyFileListener {
     private readonly limits: BodyLimits,
     private readonly listener: BodyListener,
   ) {
-    this.#decoder = limits.codings.length === 0 ? null : new Decoder(limits.codings, this)
+    this.#decoder = limits.codings.length === 0 ? null : new Decoder(limits, this)
     this.#file = limits.fileStem === null ? null : new BodyFile(limits.fileStem, this)
   }
 
@@ -67,7 +71,8 @@ export class Body implements DecodedSink, BodyFileListener {
     this.#decoder?.destroy()
     // The file of a body that was told of is no longer ours.
     if (!this.whole) this.#file?.drop()
-    this.#kept = []
+    this.#kept.take()
+    this.limits.memory.release(this)
   }
 
   /** Lower-case hex; to be asked after the end. */
@@ -78,8 +83,7 @@ export class Body implements DecodedSink, BodyFileListener {
 
   /** The decoded body, where it was kept. */
   content(): Buffer {
-    const only = this.#kept[0]
-    return this.#kept.length === 1 && only !== undefined ? only : Buffer.concat(this.#kept)
+    return this.#kept.join()
   }
 
   onDecoded(piece: Buffer): boolean {
@@ -94,10 +98,16 @@ export class Body implements DecodedSink, BodyFileListener {
         this.onDecodingFailure(new TaskFailure('OUTPUT_TOO_LARGE', 'the body is far larger than an output may be'))
         return true
       }
-      this.#kept.push(piece)
+      this.#kept.add(piece)
+      this.limits.memory.hold(this, piece.length)
+      if (this.#over) return true
     }
     this.#digest(piece)
     return this.#file === null || this.#file.write(piece)
+  }
+
+  giveUp(failure: TaskFailure): void {
+    this.onDecodingFailure(failure)
   }
 
   onDecodedEnd(): void {
@@ -127,6 +137,7 @@ export class Body implements DecodedSink, BodyFileListener {
 
   #endWell(): void {
     this.whole = true
+    this.limits.memory.release(this)
     this.listener.onBodyEnd()
   }
 

@@ -12,6 +12,9 @@ import {
   inflateSync,
 } from 'node:zlib'
 import { TaskFailure } from '../domain/errors.js'
+import type { BodyMemory } from './memory.js'
+import { Pieces } from './pieces.js'
+import { type Claim, windowBytesOf } from './windows.js'
 
 export type Coding = 'gzip' | 'deflate' | 'br'
 
@@ -52,15 +55,24 @@ export function parseContentEncoding(header: string | null): readonly Coding[] {
 /** What is decoded at once: a small body that came in one go. Streams cost a trip to another thread for each piece. */
 const MAX_ONE_SHOT_INPUT_BYTES = 65_536
 const MAX_ONE_SHOT_OUTPUT_BYTES = 262_144
+/** Less is held for the rest of the turn before it goes to the stream. */
+const MIN_STREAM_INPUT_BYTES = 16_384
 /** Padding after the end of what was encoded is left out, as browsers do it; more than that is no padding. */
 const MAX_PADDING_BYTES = 65_536
 
+export interface DecoderOptions {
+  /** At least one. */
+  codings: readonly Coding[]
+  memory: BodyMemory
+}
+
 export class Decoder {
   /** What came in this turn of the event loop; with the body's end in the same turn it is decoded at once. */
-  #held: Buffer[] = []
-  #heldBytes = 0
+  readonly #held = new Pieces()
   #turn: NodeJS.Immediate | null = null
   #stages: Transform[] | null = null
+  /** Room for what the stages look back at. While it waits for that there are none. */
+  #claim: Claim | null = null
   #destroyed = false
   /** The last piece has been written. */
   #inputEnded = false
@@ -69,28 +81,28 @@ export class Decoder {
   #paddingBytes = 0
 
   constructor(
-    /** At least one. */
-    private readonly codings: readonly Coding[],
+    private readonly options: DecoderOptions,
     private readonly sink: DecodedSink,
   ) {}
 
   /** False: no more until onDrain. */
   write(piece: Buffer): boolean {
-    if (this.#stages !== null) return this.#feed(piece)
-    this.#held.push(piece)
-    this.#heldBytes += piece.length
-    if (this.#heldBytes > MAX_ONE_SHOT_INPUT_BYTES) return this.#openStream()
-    // The answer stays true: what overflows in this turn is bounded by the socket's buffer.
-    this.#turn ??= setImmediate(() => this.#openStream())
-    return true
+    this.#held.add(piece)
+    if (this.#held.bytes >= (this.#stages === null ? MAX_ONE_SHOT_INPUT_BYTES : MIN_STREAM_INPUT_BYTES)) {
+      return this.#feedHeld()
+    }
+    // What overflows in this turn is bounded by the socket's buffer.
+    this.#turn ??= setImmediate(() => this.#feedHeld())
+    return this.#mayGoOn
   }
 
   end(): void {
     if (this.#destroyed) return
     this.#inputEnded = true
-    if (this.#outputEnded) this.sink.onDecodedEnd()
-    else if (this.#stages !== null) this.#stages[0]?.end()
-    else if (this.#heldBytes === 0) this.sink.onDecodedEnd()
+    if (this.#stages !== null) this.#endStream(this.#stages)
+    // It goes on when there is room.
+    else if (this.#claim !== null) return
+    else if (this.#held.bytes === 0) this.sink.onDecodedEnd()
     else this.#decodeAtOnce()
   }
 
@@ -103,12 +115,13 @@ export class Decoder {
     this.#destroyed = true
     this.#forgetTurn()
     for (const stage of this.#stages ?? []) stage.destroy()
-    this.#held = []
+    this.#held.take()
+    this.#claim?.release()
   }
 
   #decodeAtOnce(): void {
-    let body: Buffer = Buffer.concat(this.#held)
-    for (const coding of this.codings) {
+    let body = this.#held.join()
+    for (const coding of this.options.codings) {
       try {
         body = decodeSync(coding, body)
       } catch (error) {
@@ -117,8 +130,7 @@ export class Decoder {
           return
         }
         // Much larger than it looked: in pieces, so that a limit stops it.
-        this.#openStream()
-        this.end()
+        if (this.#feedHeld() || this.#stages !== null) this.end()
         return
       }
     }
@@ -132,28 +144,67 @@ export class Decoder {
     this.#turn = null
   }
 
-  #openStream(): boolean {
+  get #mayGoOn(): boolean {
+    return this.#stages === null ? this.#claim === null : this.#stages[0]?.writableNeedDrain !== true
+  }
+
+  /** To the stream what came in this turn: each piece costs a trip to another thread. False: no more until onDrain. */
+  #feedHeld(): boolean {
     this.#forgetTurn()
-    const held = this.#held
-    this.#held = []
-    this.#stages = this.codings.map((coding, place) => this.#openStage(coding, place === 0 ? held[0] : undefined))
-    for (const [place, stage] of this.#stages.entries()) {
-      const next = this.#stages[place + 1]
+    if (this.#stages === null && !this.#open()) return false
+    for (const piece of this.#held.take()) this.#feed(piece)
+    return this.#mayGoOn
+  }
+
+  /** Opens the stages; false where that has to wait for room. */
+  #open(): boolean {
+    if (this.#claim !== null) return false
+    const head = this.#held.first
+    const bytes = this.options.codings.reduce((sum, coding, place) => {
+      return coding === 'br' ? sum + windowBytesOf(place === 0 ? head : undefined) : sum
+    }, 0)
+    let isWaiting = false
+    const begin = () => {
+      this.#stages = this.#openStages(head)
+      if (isWaiting) this.#goOn()
+    }
+    if (bytes === 0) begin()
+    else this.#claim = this.options.memory.windows.claim(bytes, begin)
+    isWaiting = true
+    return this.#stages !== null
+  }
+
+  /** There is room: what came meanwhile is next. */
+  #goOn(): void {
+    if (this.#inputEnded) this.end()
+    else if (this.#feedHeld()) this.sink.onDrain()
+  }
+
+  #endStream(stages: readonly Transform[]): void {
+    this.#feedHeld()
+    if (this.#destroyed) return
+    if (this.#outputEnded) this.sink.onDecodedEnd()
+    else stages[0]?.end()
+  }
+
+  #openStages(head: Buffer | undefined): Transform[] {
+    const stages = this.options.codings.map((coding, place) => this.#openStage(coding, place === 0 ? head : undefined))
+    for (const [place, stage] of stages.entries()) {
+      const next = stages[place + 1]
       if (next !== undefined) stage.pipe(next)
     }
-    const last = this.#stages.at(-1)
+    const last = stages.at(-1)
     last?.on('data', (piece: Buffer) => {
       if (!this.#destroyed && !this.sink.onDecoded(piece)) last.pause()
     })
     last?.on('end', () => {
       this.#outputEnded = true
+      this.#claim?.release()
       // Before that the connection still has something to say, and must not be left to itself.
       if (this.#inputEnded && !this.#destroyed) this.sink.onDecodedEnd()
     })
-    this.#stages[0]?.on('drain', () => this.sink.onDrain())
-    let more = true
-    for (const piece of held) more = this.#feed(piece)
-    return more
+    stages[0]?.on('drain', () => this.sink.onDrain())
+    return stages
   }
 
   #openStage(coding: Coding, head: Buffer | undefined): Transform {
@@ -164,13 +215,14 @@ export class Decoder {
     return stage
   }
 
-  #feed(piece: Buffer): boolean {
-    if (!this.#outputEnded) return this.#stages?.[0]?.write(piece) ?? true
-    this.#paddingBytes += piece.length
-    if (this.#paddingBytes > MAX_PADDING_BYTES) {
-      this.sink.onDecodingFailure(new TaskFailure('DECODING', 'the body goes on after its content has ended'))
+  #feed(piece: Buffer): void {
+    if (!this.#outputEnded) {
+      this.#stages?.[0]?.write(piece)
+      return
     }
-    return true
+    this.#paddingBytes += piece.length
+    if (this.#paddingBytes <= MAX_PADDING_BYTES) return
+    this.sink.onDecodingFailure(new TaskFailure('DECODING', 'the body goes on after its content has ended'))
   }
 }
 

@@ -5,6 +5,7 @@ import { Aborts } from './aborts.js'
 import { Connector, type Resolve } from './connector.js'
 import { createDestinationPolicy } from './destination.js'
 import type { Fetcher, FetchOutcome } from './fetcher.js'
+import { BodyMemory } from './memory.js'
 import { Pools } from './pools.js'
 import { Exchange } from './request.js'
 
@@ -15,18 +16,24 @@ export interface FetcherSettings {
   resolve?: Resolve
   /** Certificate authorities in place of Node's own, PEM. */
   ca?: string
+  /** What bodies under way may hold in memory, all together. */
+  memoryMb?: number
 }
+
+const MEMORY_MB = 512
+const MEGABYTE = 1024 * 1024
 
 /** Throws where `allow` has entries that are no destinations, and names them all. */
 export function createFetcher(settings: FetcherSettings): Fetcher {
   const policy = createDestinationPolicy(settings.allow)
   const pools = new Pools(new Connector({ policy, resolve: settings.resolve, ca: settings.ca }))
   const aborts = new Aborts()
+  const memory = new BodyMemory((settings.memoryMb ?? MEMORY_MB) * MEGABYTE)
   return {
     fetch(request, fetchSettings, signal) {
       return new Promise<FetchOutcome>((resolve) => {
         const group = aborts.groupOf(signal)
-        const exchange = new Exchange({ request, settings: fetchSettings, pools, group }, resolve)
+        const exchange = new Exchange({ request, settings: fetchSettings, pools, group, memory }, resolve)
         if (signal.aborted) exchange.abort()
         else exchange.start()
       })

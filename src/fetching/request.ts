@@ -19,6 +19,7 @@ import {
   withoutOriginHeaders,
 } from './headers.js'
 import { Hop, type HopListener } from './hop.js'
+import type { BodyMemory } from './memory.js'
 import { emptyOutput, maxKeptBytes, toOutput } from './output.js'
 import { Phases } from './phases.js'
 import type { Pools } from './pools.js'
@@ -29,6 +30,7 @@ export interface ExchangeOptions {
   pools: Pools
   /** Whoever ends the requests of a signal finds this one here while it goes on. */
   group: AbortGroup
+  memory: BodyMemory
 }
 
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
@@ -42,6 +44,7 @@ export class Exchange implements HopListener, Abortable {
   readonly #settings: FetchSettings
   readonly #pools: Pools
   readonly #group: AbortGroup
+  readonly #memory: BodyMemory
   readonly #resolve: (outcome: FetchOutcome) => void
   readonly #phases = new Phases()
   readonly #startedMs = performance.now()
@@ -70,6 +73,7 @@ export class Exchange implements HopListener, Abortable {
     this.#settings = options.settings
     this.#pools = options.pools
     this.#group = options.group
+    this.#memory = options.memory
     this.#resolve = resolve
   }
 
@@ -96,7 +100,7 @@ export class Exchange implements HopListener, Abortable {
     this.#retryAfterMs = parseRetryAfter(headers.retryAfter, Date.now())
     this.#bodiless = this.#method === 'HEAD' || BODILESS.has(status)
     if (this.#redirectsTo(status, headers.location)) {
-      return { codings: [], maxBytes: MAX_REDIRECT_BODY_BYTES, keepBytes: null, fileStem: null }
+      return { codings: [], maxBytes: MAX_REDIRECT_BODY_BYTES, keepBytes: null, fileStem: null, memory: this.#memory }
     }
     if (!this.#isOk(status)) {
       const isFarOff = (this.#retryAfterMs ?? 0) > MAX_RETRY_AFTER_MS
@@ -200,6 +204,7 @@ export class Exchange implements HopListener, Abortable {
       keepBytes: isWanted && isOutput ? maxKeptBytes(this.#settings.maxOutputBytes) : null,
       // What cannot have a body has no file either.
       fileStem: isWanted && !this.#bodiless ? this.#settings.fileStem : null,
+      memory: this.#memory,
     }
   }
 

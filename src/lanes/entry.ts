@@ -31,7 +31,7 @@ export async function runLane(task: LaneTask): Promise<never> {
     registry,
     openFetcher: async () => {
       const { createFetcher } = await import('../fetching/http.js')
-      return createFetcher({ allow: task.allowHosts })
+      return createFetcher({ allow: task.allowHosts, memoryMb: task.laneMemoryMb })
     },
     stagingDir: task.stagingDir,
     slateFor: (memory) => line.slateFor(memory),

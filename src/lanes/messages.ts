@@ -37,6 +37,7 @@ export type FromLane =
 export interface LaneTask {
   functionsDir: string | null
   allowHosts: readonly string[]
+  laneMemoryMb: number
   /** Where bodies are written that are to be stored. */
   stagingDir: string
   /** Epoch milliseconds at the zero of the machine's monotonic clock, so that all lanes stamp with the server's clock. */

@@ -51,6 +51,7 @@ class ChannelLine implements Line {
     this.task = {
       functionsDir,
       allowHosts,
+      laneMemoryMb,
       stagingDir,
       epochOfMonotonicMs,
       line: { kind: 'channel', slatePath, guard },

@@ -43,7 +43,14 @@ class PortLine implements Line {
     const { port1, port2 } = new MessageChannel()
     this.#port = port1
     this.#laneMemoryMb = laneMemoryMb
-    this.task = { functionsDir, allowHosts, stagingDir, epochOfMonotonicMs, line: { kind: 'port', port: port2 } }
+    this.task = {
+      functionsDir,
+      allowHosts,
+      laneMemoryMb,
+      stagingDir,
+      epochOfMonotonicMs,
+      line: { kind: 'port', port: port2 },
+    }
     this.run = { transferList: [port2] }
   }
 

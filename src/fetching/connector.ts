@@ -1,20 +1,13 @@
 /** Opens sockets. The address that is checked is the one that is connected to: the check sits inside the lookup. */
 
-import { lookup as systemLookup } from 'node:dns/promises'
 import { isIP, type LookupFunction, Socket, connect as tcpConnect } from 'node:net'
 import { connect as tlsConnect } from 'node:tls'
 import { TaskFailure } from '../domain/errors.js'
 import { type DestinationPolicy, FORBIDDEN } from './destination.js'
 import { handshakeFailure, lookupFailure, Stage, toFailure } from './failures.js'
+import { type Lookup, type LookupSettings, Lookups } from './lookups.js'
 import type { ConnectTimes } from './phases.js'
-
-export interface ResolvedAddress {
-  address: string
-  family: number
-}
-
-/** All addresses of a name. Rejects where it has none. */
-export type Resolve = (hostname: string) => Promise<readonly ResolvedAddress[]>
+import type { ResolvedAddress } from './resolve.js'
 
 export interface Target {
   hostname: string
@@ -27,10 +20,8 @@ export interface Target {
 
 export type OnOpened = (failure: TaskFailure | null, socket: Socket, times: ConnectTimes) => void
 
-export interface ConnectorSettings {
+export interface ConnectorSettings extends LookupSettings {
   policy: DestinationPolicy
-  /** Default: the system's resolver. */
-  resolve?: Resolve | undefined
   /** Certificate authorities in place of Node's own, PEM. */
   ca?: string | undefined
 }
@@ -44,16 +35,15 @@ const MAX_TLS_SESSIONS = 256
 
 export class Connector {
   readonly #policy: DestinationPolicy
-  readonly #resolve: Resolve
   readonly #ca: string | undefined
   /** A hundred connections to one host that open at once share one lookup. */
-  readonly #lookups = new Map<string, Promise<readonly ResolvedAddress[]>>()
+  readonly #lookups: Lookups
   readonly #sessions = new Map<string, Buffer>()
   readonly #opening = new Set<Socket>()
 
   constructor(settings: ConnectorSettings) {
     this.#policy = settings.policy
-    this.#resolve = settings.resolve ?? resolveBySystem
+    this.#lookups = new Lookups(settings)
     this.#ca = settings.ca
   }
 
@@ -62,9 +52,15 @@ export class Connector {
     const times: ConnectTimes = { dnsMs: null, connectMs: 0, tlsMs: null }
     const lap = stopwatch()
     const secure = target.protocol === 'https:'
-    const socket = this.#start(target, () => {
-      times.dnsMs = lap()
-    })
+    let lookup: Lookup | null = null
+    const find = (hostname: string) => {
+      lookup = this.#lookups.find(hostname)
+      return this.#allowedAddresses(hostname, lookup.addresses).then((addresses) => {
+        times.dnsMs = lap()
+        return addresses
+      })
+    }
+    const socket = this.#start(target, find)
     this.#opening.add(socket)
     const timer = setTimeout(giveUp, CONNECT_TIMEOUT_MS, socket)
     let connected = false
@@ -73,6 +69,7 @@ export class Connector {
       if (!pending) return
       pending = false
       clearTimeout(timer)
+      lookup?.leave()
       this.#opening.delete(socket)
       opened(failure, socket, times)
     }
@@ -98,13 +95,13 @@ export class Connector {
     for (const socket of this.#opening) socket.destroy()
   }
 
-  #start(target: Target, onLookup: () => void): Socket {
+  #start(target: Target, find: Find): Socket {
     const { hostname, protocol } = target
     if (this.#policy.isOutOfReach(hostname)) return new Socket().destroy(forbidden())
     const tcp = {
       host: hostname,
       port: target.port === '' ? (protocol === 'https:' ? 443 : 80) : Number(target.port),
-      lookup: this.#checkedLookup(onLookup),
+      lookup: lookupWith(find),
       autoSelectFamily: true,
       autoSelectFamilyAttemptTimeout: NEXT_ADDRESS_MS,
     }
@@ -145,39 +142,31 @@ export class Connector {
     }
   }
 
-  #checkedLookup(onLookup: () => void): LookupFunction {
-    return (hostname, options, callback) => {
-      this.#allowedAddresses(hostname).then(
-        (addresses) => {
-          onLookup()
-          if (options.all) callback(null, [...addresses])
-          else callback(null, addresses[0]?.address ?? '', addresses[0]?.family)
-        },
-        (error: unknown) => callback(lookupFailure(error), ''),
-      )
-    }
-  }
-
   /** Those addresses of the name that may be reached; rejects where there are none. */
-  async #allowedAddresses(hostname: string): Promise<readonly ResolvedAddress[]> {
-    const addresses = await this.#sharedLookup(hostname)
+  async #allowedAddresses(
+    hostname: string,
+    found: Promise<readonly ResolvedAddress[]>,
+  ): Promise<readonly ResolvedAddress[]> {
+    const addresses = await found
     if (addresses.length === 0) throw new TaskFailure('DNS', 'the name has no address')
     const allowed = addresses.filter(({ address }) => this.#policy.allows(hostname, address))
     if (allowed.length === 0) throw forbidden()
     return allowed
   }
-
-  #sharedLookup(hostname: string): Promise<readonly ResolvedAddress[]> {
-    const underWay = this.#lookups.get(hostname)
-    if (underWay !== undefined) return underWay
-    const lookup = this.#resolve(hostname).finally(() => this.#lookups.delete(hostname))
-    this.#lookups.set(hostname, lookup)
-    return lookup
-  }
 }
 
-function resolveBySystem(hostname: string): Promise<readonly ResolvedAddress[]> {
-  return systemLookup(hostname, { all: true, verbatim: true })
+type Find = (hostname: string) => Promise<readonly ResolvedAddress[]>
+
+function lookupWith(find: Find): LookupFunction {
+  return (hostname, options, callback) => {
+    find(hostname).then(
+      (addresses) => {
+        if (options.all) callback(null, [...addresses])
+        else callback(null, addresses[0]?.address ?? '', addresses[0]?.family)
+      },
+      (error: unknown) => callback(lookupFailure(error), ''),
+    )
+  }
 }
 
 function forbidden(): TaskFailure {

@@ -2,18 +2,17 @@
 
 import type { AllowedDestinations } from '../domain/destinations.js'
 import { Aborts } from './aborts.js'
-import { Connector, type Resolve } from './connector.js'
+import { Connector } from './connector.js'
 import { createDestinationPolicy } from './destination.js'
 import type { Fetcher, FetchOutcome } from './fetcher.js'
+import type { LookupSettings } from './lookups.js'
 import { BodyMemory } from './memory.js'
 import { Pools } from './pools.js'
 import { Exchange } from './request.js'
 
-export interface FetcherSettings {
-  /** Private destinations that may be reached. */
+export interface FetcherSettings extends LookupSettings {
+  /** Destinations that may be reached though they are not public. */
   allow: AllowedDestinations
-  /** How names become addresses. Default: the system's resolver. */
-  resolve?: Resolve
   /** Certificate authorities in place of Node's own, PEM. */
   ca?: string
   /** What bodies under way may hold in memory, all together. */
@@ -26,7 +25,7 @@ const MEGABYTE = 1024 * 1024
 /** Throws where `allow` has entries that are no destinations, and names them all. */
 export function createFetcher(settings: FetcherSettings): Fetcher {
   const policy = createDestinationPolicy(settings.allow)
-  const pools = new Pools(new Connector({ policy, resolve: settings.resolve, ca: settings.ca }))
+  const pools = new Pools(new Connector({ ...settings, policy }))
   const aborts = new Aborts()
   const memory = new BodyMemory((settings.memoryMb ?? MEMORY_MB) * MEGABYTE)
   return {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Resolve } from '../../../src/fetching/connector.js'
 import type { FetchOutcome } from '../../../src/fetching/fetcher.js'
 import { createFetcher } from '../../../src/fetching/http.js'
+import type { Resolve } from '../../../src/fetching/resolve.js'
 import { type Origin, startOrigin } from '../../support/origin.js'
 import { get } from './client.js'
 

@@ -1,6 +1,6 @@
 /** The composition root: the only file that constructs and joins the layers. */
 
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { systemClock } from './clock.js'
@@ -66,6 +66,7 @@ const MIN_TOKEN_LENGTH = 16
 export async function startApp(config: Config, log: Log, files: AppFiles = BUILT_FILES): Promise<App> {
   // The owner's alone: it holds what was fetched.
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
+  warnOfOthers(config.dataDir, log)
   const short = config.tokens.filter(({ token }) => token.length < MIN_TOKEN_LENGTH).length
   if (short > 0) log.warn(`HEDDLE_TOKENS: tokens of fewer than ${MIN_TOKEN_LENGTH} characters can be guessed: ${short}`)
   const functions = await loadFunctions(config, log)
@@ -93,6 +94,17 @@ export async function startApp(config: Config, log: Log, files: AppFiles = BUILT
     await Promise.allSettled([lanes.close(), store.close(), counter.close()])
     throw error
   }
+}
+
+/** A folder that was there keeps its rights: they may be meant. What is created in it is its owner's alone. */
+function warnOfOthers(folder: string, log: Log): void {
+  const rights = statSync(folder).mode & 0o777
+  // Elsewhere the numbers say nothing.
+  if ((rights & 0o077) === 0 || process.platform === 'win32') return
+  log.warn(
+    { folder, mode: rights.toString(8) },
+    'other users of this machine may enter the folder of the data: chmod 700 keeps them out',
+  )
 }
 
 function uploadsDir({ dataDir }: Config): string {

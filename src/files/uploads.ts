@@ -36,7 +36,7 @@ export class Uploads {
     const file = randomUUID()
     const path = join(folder, file)
     try {
-      await mkdir(folder, { recursive: true })
+      await mkdir(folder, { recursive: true, mode: 0o700 })
       const content = await this.#write(pieces, file)
       if (content.kind === 'refused') await rm(path, { force: true })
       return new ReceivedFile(name, content, () => rm(path, { force: true }))

@@ -1,6 +1,6 @@
 /** Opens the database file: one process at a time, with the settings that every connection shares. */
 
-import { mkdirSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
 import { LOCK_WAIT_MS } from './endurance.js'
@@ -47,10 +47,24 @@ export function lockFolder(folder: string): Lock {
 }
 
 /**
+ * Creates the file where there is none, for its owner alone whatever the folder allows and the umask says: SQLite gives the files beside it
+ * the rights of this one, and an empty file is a new database to it. What is wrong with the path is SQLite's to say.
+ */
+function createPrivate(path: string): void {
+  try {
+    // Never one that is there: to close it would let go of the locks that this process has on it.
+    closeSync(openSync(path, 'wx', 0o600))
+  } catch {
+    // It is there, or cannot be.
+  }
+}
+
+/**
  * SQLite's own lock on a file that is there for nothing else, so that it holds on every platform and the system lets go of it
  * when the process dies, however it dies.
  */
 function takeLock(path: string): Lock {
+  createPrivate(path)
   const lock = new Database(path, { timeout: 0 })
   try {
     lock.exec('BEGIN EXCLUSIVE')
@@ -67,6 +81,7 @@ function takeLock(path: string): Lock {
  */
 export function prepareDatabase(path: string): void {
   try {
+    createPrivate(path)
     const db = new Database(path, { timeout: 0 })
     try {
       db.pragma('page_size = 8192')

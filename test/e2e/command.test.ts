@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -33,6 +33,34 @@ async function start(...args: Parameters<typeof startProcess>): Promise<ServerPr
   started.push(server)
   return server
 }
+
+describe('the folder of the data', () => {
+  const rightsIn = async (path: string) => {
+    const names = await readdir(path, { recursive: true })
+    const all = ['', ...names].map(async (name) => ((await stat(join(path, name))).mode & 0o777).toString(8))
+    return new Set((await Promise.all(all)).slice(1))
+  }
+
+  it('is created for its owner alone', async () => {
+    const path = dataDir()
+    const server = await start({ HEDDLE_DATA_DIR: path })
+    expect((await stat(path)).mode & 0o777).toBe(0o700)
+    expect(await rightsIn(path)).toEqual(new Set(['600', '700']))
+    expect(server.log().filter(({ level }) => level === 'warn')).toEqual([])
+  })
+
+  it('keeps the rights that it has, and says so; what is in it is its owner’s alone', async () => {
+    const path = dataDir()
+    await mkdir(path)
+    await chmod(path, 0o755)
+    const server = await start({ HEDDLE_DATA_DIR: path })
+    expect((await stat(path)).mode & 0o777).toBe(0o755)
+    expect(await rightsIn(path)).toEqual(new Set(['600', '700']))
+    expect(server.log()).toContainEqual(
+      expect.objectContaining({ level: 'warn', folder: path, mode: '755', msg: expect.stringContaining('chmod 700') }),
+    )
+  })
+})
 
 describe('the command', () => {
   it('--help names every setting, as a flag and as a variable, with its default', async () => {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { sweepUploads, Uploads } from '../../../src/files/uploads.js'
@@ -29,6 +29,21 @@ describe('Uploads.receive', () => {
     const sha256 = createHash('sha256').update(whole).digest('hex')
     expect(content).toEqual({ kind: 'lines', file, bytes: whole.length, sha256, table: tableOf(whole) })
   })
+
+  it.each(['../../evil', '/etc/evil', '..\\evil', 'a\0b', '.', 'x'.repeat(100_000)])(
+    'calls no file as its sender does: %.20j',
+    async (name) => {
+      const umask = process.umask(0)
+      const file = await uploads().receive(pieces('1\n'), name)
+      process.umask(umask)
+      expect(file.name).toBe(name)
+      expect(stored()).toEqual([expect.stringMatching(/^[0-9a-f-]{36}$/)])
+      const folder = join(files.folder, 'uploads')
+      const rights = [folder, join(folder, stored()[0] ?? '')].map((path) => (statSync(path).mode & 0o777).toString(8))
+      expect(rights).toEqual(['700', '600'])
+      await file.release()
+    },
+  )
 
   it('leaves nothing of what breaks off', async () => {
     async function* broken() {

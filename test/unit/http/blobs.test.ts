@@ -1,5 +1,6 @@
 import { mkdtempSync, readdirSync, rmSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
 import { type IncomingMessage, request } from 'node:http'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -45,6 +46,55 @@ function get(headers: Record<string, string> = {}): Promise<IncomingMessage> {
 const openFiles = () => readdirSync('/proc/self/fd').length
 
 describe('/blobs', () => {
+  it.each([
+    '/blobs/../heddle.db',
+    '/blobs/%2e%2e/heddle.db',
+    '/blobs/..%2fheddle.db',
+    '/blobs/%2e%2e%2fheddle.db',
+    '/blobs/%252e%252e%252fheddle.db',
+    '/blobs/..%5cheddle.db',
+    '/blobs/..\\heddle.db',
+    '/blobs/....//heddle.db',
+    '/blobs/../../../../../../etc/passwd',
+    '/../../etc/passwd',
+    `/blobs/../blobs/${HASH}`,
+    `/blobs/./${HASH}`,
+    `/blobs//${HASH}`,
+    `//blobs/${HASH}`,
+    `/blobs/${HASH}/`,
+    `/blobs/${HASH}/../../heddle.db`,
+    `/blobs/${HASH}%00`,
+    `/blobs/${HASH}%00.txt`,
+    `/blobs/${HASH};x`,
+    `/blobs/${HASH}#x`,
+    `/blobs/${HASH.toUpperCase()}`,
+    `/blobs/%61${HASH.slice(1)}`,
+    `/%62lobs/${HASH}`,
+    `/Blobs/${HASH}`,
+    '/blobs/tmp',
+    `/blobs/${'a'.repeat(10_000)}`,
+    'file:///etc/passwd',
+    '*',
+  ])('has nothing at %.60s, as it is sent', async (target) => {
+    hold(3)
+    writeFileSync(join(folder, 'heddle.db'), 'secret')
+    const { port } = new URL(url)
+    const answer = await new Promise<string>((resolve, reject) => {
+      let text = ''
+      const socket = connect(Number(port), '127.0.0.1', () => {
+        socket.end(`GET ${target} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\nconnection: close\r\n\r\n`)
+      })
+      socket.setEncoding('latin1').on('error', reject)
+      socket.on('data', (piece) => {
+        text += piece
+      })
+      socket.on('close', () => resolve(text))
+    })
+    expect(answer).toMatch(/^HTTP\/1\.1 40[04] /)
+    expect(answer).not.toContain('secret')
+    expect(answer).not.toContain(folder)
+  })
+
   it('sends a large body without holding it', async () => {
     hold(LARGE_BYTES)
     const before = process.memoryUsage().external

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -43,6 +43,21 @@ describe('createStore', () => {
     const again = await openStore(path)
     expect(await again.run(run.key)).toEqual(run)
     await again.close()
+  })
+
+  it('creates files for their owner alone, whatever the folder and the umask allow', async () => {
+    chmodSync(folder, 0o777)
+    const umask = process.umask(0)
+    try {
+      const store = await openStore(join(folder, 'heddle.db'))
+      await store.createRun(newRun())
+      const rights = readdirSync(folder).map((name) => [name, statSync(join(folder, name)).mode & 0o077])
+      await store.close()
+      expect(rights.length).toBeGreaterThan(3)
+      expect(rights.filter(([, others]) => others !== 0)).toEqual([])
+    } finally {
+      process.umask(umask)
+    }
   })
 
   it('leaves one file of the database behind', async () => {

@@ -38,6 +38,9 @@ export interface AbandonedBlock {
 /** From an attempt that has found no room on the disk to the next one, at least. */
 const NO_ROOM_MS = 1_000
 
+/** A task that so many lanes have died of is not tried again, whatever its retries: each of them is another start for nothing. */
+export const MAX_DEATHS = 3
+
 /** Tasks in one such block at most. */
 const MAX_ABANDONED_ROWS = 4_096
 
@@ -105,11 +108,17 @@ export class Attempts {
   #delayOf(index: number, attempt: Attempt, retryAfterMs: number | null): number | null {
     const { spec, stage, random } = this.options
     if (attempt.error === null || attempt.number >= spec.retry.maxAttempts) return null
+    if (this.#deathsOf(index, attempt) >= MAX_DEATHS) return null
     const method = stage.kind === 'FETCH' ? this.options.methodOf(index) : ''
     if (!isRetryable(attempt.error, { kind: stage.kind, method, unsafe: spec.retry.unsafe })) return null
     const delayMs = nextDelayMs({ attempt: attempt.number, policy: spec.retry, retryAfterMs, random: random() })
     // By then it is known whether the disk has room: where it has none, nothing is granted.
     return delayMs !== null && attempt.error.code === 'BODY_NOT_STORED' ? Math.max(delayMs, NO_ROOM_MS) : delayMs
+  }
+
+  #deathsOf(index: number, last: Attempt): number {
+    const all = [...(this.#earlier.get(index) ?? []), last]
+    return all.filter(({ error }) => error?.code === 'LANE_DIED').length
   }
 
   #remember(index: number, attempt: Attempt, delayMs: number): void {

@@ -7,10 +7,11 @@ import type { TaskError } from '../domain/errors.js'
 import { Outcome, type ResultColumns } from '../domain/results.js'
 import type { Execution } from '../domain/strategy.js'
 import type { FetchRoom } from './fetch-budget.js'
+import type { SecludingSupply } from './secluding-supply.js'
 import type { LaneSession } from './session.js'
 import type { Sessions } from './sessions.js'
 import { MAX_UNREADABLE_MS, REREAD_MS, unreadable } from './source-reader.js'
-import type { Batch, Supply } from './supply.js'
+import type { Batch } from './supply.js'
 
 /** Computes longer than this are not handed out ahead: an idle lane elsewhere would have to wait for them. */
 const LONG_TASK_MS = 20
@@ -37,7 +38,7 @@ interface Options {
   /** Null where the lanes know the inputs by themselves. */
   inputs: InputReading | null
   plan: Execution
-  pending: Pick<Supply, 'ready' | 'mayWaitInLane' | 'take' | 'started' | 'giveBack' | 'delay'>
+  pending: Pick<SecludingSupply, 'ready' | 'secluded' | 'mayWaitInLane' | 'take' | 'started' | 'giveBack' | 'delay'>
   clock: Clock
   fetchRoom(): FetchRoom
   /** Whether what is handed out is to be on loan: there is one lane, and there may soon be others. */
@@ -103,6 +104,8 @@ export class Granter {
 
   #fillOnce(session: LaneSession): Batch | null {
     const { pending, inputs } = this.options
+    // What must have a lane to itself waits until one has come to its end, and so do the others.
+    if (session.isSecluded || (pending.secluded > 0 && session.claimed > 0)) return null
     const slots = session.slots - session.claimed
     const most = this.#isFetch ? this.#fetchRoom(session) : this.#computeRoom(session)
     const room = session.holdsAlone ? Math.min(most, slots) : most
@@ -114,7 +117,8 @@ export class Granter {
     return batch
   }
 
-  #grant(session: LaneSession, { isAlone, ...batch }: Batch, inputs: unknown[] | null): void {
+  #grant(session: LaneSession, { isAlone, isSecluded, ...batch }: Batch, inputs: unknown[] | null): void {
+    if (isSecluded) session.isSecluded = true
     if (isAlone) session.grantAlone({ ...batch, inputs })
     else session.grant({ ...batch, inputs }, this.options.lends())
   }

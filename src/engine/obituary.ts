@@ -1,6 +1,5 @@
 /** What becomes of the tasks of a lane that is gone: some are to blame and have failed, the others run again. */
 
-import type { TaskError } from '../domain/errors.js'
 import { Outcome } from '../domain/results.js'
 import type { InService } from '../lanes/lane.js'
 import type { EndedTask } from './columns.js'
@@ -9,41 +8,57 @@ import type { DeadLane } from './session.js'
 interface Circumstances {
   timeoutMs: number | null
   nowMs: number
+  /** Whether tasks that died together can each be tried with a lane to itself. */
+  canTryApart: boolean
 }
 
-interface Judgement {
-  outcome: Outcome
-  error: TaskError | null
+interface GivenBack {
+  index: number
+  attempt: number
 }
 
-/** The tasks that were in service and are to blame; the other unreported items are to be granted again. */
-export function judgeDeath(
-  death: DeadLane,
-  circumstances: Circumstances,
-): { ended: EndedTask[]; givenBack: { index: number; attempt: number }[] } {
+interface Verdict {
+  /** To blame. */
+  ended: EndedTask[]
+  /** To be granted again. */
+  givenBack: GivenBack[]
+  /** To be granted again, each with a lane to itself: one of them is to blame. */
+  suspects: GivenBack[]
+}
+
+/** What becomes of all that was granted and not reported. */
+export function judgeDeath(death: DeadLane, circumstances: Circumstances): Verdict {
   const left = new Map(death.unreported)
-  const ended: EndedTask[] = []
-  for (const task of death.inService) {
-    const judgement = judgeTask(task, death, circumstances)
-    if (!judgement) continue
+  const verdict: Verdict = { ended: [], givenBack: [], suspects: [] }
+  const accused = death.inService.filter((task) => isAccused(task, death, circumstances))
+  const isOneOfThem = accused.length > 1 && death.killedFor !== 'CANCELLED'
+  for (const task of accused) {
     const { index, startedAt } = task
     const attempt = left.get(index) ?? task.attempt
-    ended.push({ index, attempt, startedAt, serviceMs: Math.max(0, circumstances.nowMs - startedAt), ...judgement })
+    const serviceMs = Math.max(0, circumstances.nowMs - startedAt)
+    if (isOneOfThem && circumstances.canTryApart) verdict.suspects.push({ index, attempt })
+    else verdict.ended.push({ index, attempt, startedAt, serviceMs, ...endOf(death, circumstances, isOneOfThem) })
     left.delete(index)
   }
-  return { ended, givenBack: Array.from(left, ([index, attempt]) => ({ index, attempt })) }
+  verdict.givenBack = Array.from(left, ([index, attempt]) => ({ index, attempt }))
+  return verdict
 }
 
-function judgeTask(task: InService, death: DeadLane, { timeoutMs, nowMs }: Circumstances): Judgement | null {
-  if (death.killedFor === 'CANCELLED') return { outcome: Outcome.CANCELLED, error: null }
-  if (death.killedFor === 'TIMEOUT') {
-    // The lane was ended for those past their limit; the others had to go with it and are not to blame.
-    if (timeoutMs === null || nowMs - task.startedAt < timeoutMs) return null
+/** Where the lane was ended for those past their limit the others had to go with it. */
+function isAccused(task: InService, death: DeadLane, { timeoutMs, nowMs }: Circumstances): boolean {
+  return death.killedFor !== 'TIMEOUT' || (timeoutMs !== null && nowMs - task.startedAt >= timeoutMs)
+}
+
+function endOf(
+  { killedFor, error }: DeadLane,
+  { timeoutMs }: Circumstances,
+  isOneOfThem: boolean,
+): Pick<EndedTask, 'outcome' | 'error'> {
+  if (killedFor === 'CANCELLED') return { outcome: Outcome.CANCELLED, error: null }
+  if (killedFor === 'TIMEOUT') {
     const message = `the task took more than ${timeoutMs} ms`
     return { outcome: Outcome.FAILED, error: { code: 'TIMEOUT', message, retryable: true } }
   }
-  // With several in service nobody can tell which one it was: each may be tried again, as the retry policy says.
-  const shared = death.inService.length > 1
-  const error: TaskError = shared ? { ...death.error, code: 'LANE_DIED', retryable: true } : death.error
-  return { outcome: Outcome.FAILED, error }
+  // Nobody can tell which one it was: each may be tried again, as the retry policy says.
+  return { outcome: Outcome.FAILED, error: isOneOfThem ? { ...error, code: 'LANE_DIED', retryable: true } : error }
 }

@@ -46,6 +46,8 @@ export class LaneSession {
   retiring = false
   /** It ends what it has begun and gets no more, whatever others give back: the run goes on in another way. */
   isLast = false
+  /** Its task must have the lane to itself: nothing more is granted until that has ended. */
+  isSecluded = false
   /** Items on their way to the lane: they are being read. */
   filling = 0
   /** Whether the lane has done anything for this run. */
@@ -176,7 +178,10 @@ export class LaneSession {
     const { indexes, count } = block.columns
     for (let at = 0; at < count; at += 1) this.#outstanding.remove(indexes[at]!)
     if (this.holdsAlone) for (let at = 0; at < count; at += 1) this.#alone.delete(indexes[at]!)
-    if (this.#outstanding.size === 0) this.#stopTimers()
+    if (this.#outstanding.size === 0) {
+      this.#stopTimers()
+      this.isSecluded = false
+    }
     this.hasReported = true
     this.options.listener.onResults(this, block)
   }

@@ -21,11 +21,11 @@ import { toJobSpec } from './job.js'
 import { judgeDeath } from './obituary.js'
 import { concurrencyOf, type StagePlan } from './plan.js'
 import type { ScheduledRun } from './scheduler.js'
+import { SecludingSupply } from './secluding-supply.js'
 import { type DeadLane, LaneSession, type SessionListener } from './session.js'
 import { Sessions } from './sessions.js'
 import { StageItems, type StageRecovery } from './stage-items.js'
 import type { StagedRun, StageSetting } from './staged-run.js'
-import type { Supply } from './supply.js'
 
 /** A run gives up when this many lanes in a row died before they had done anything. */
 const MAX_STILLBORN_LANES = 5
@@ -36,7 +36,7 @@ export class StageExecution implements ScheduledRun, SessionListener, HostUser {
   /** What is to be carried out, and what of it has come. */
   readonly items: StageItems
   readonly #work: StageSpec
-  readonly #pending: Supply
+  readonly #pending: SecludingSupply
   readonly #intake: Intake
   readonly #sessions: Sessions
   readonly #demand: Demand
@@ -65,7 +65,7 @@ export class StageExecution implements ScheduledRun, SessionListener, HostUser {
     this.items = this.#createItems(store)
     const { supply } = this.items
     const isLast = index === record.spec.stages.length - 1
-    this.#pending = isLast ? supply : new BoundedSupply(supply, () => this.#room)
+    this.#pending = new SecludingSupply(isLast ? supply : new BoundedSupply(supply, () => this.#room))
     this.#sessions = new Sessions({
       mayStay: (session) =>
         run.phase === 'running' && !session.retiring && !session.isLast && this.#demand.grantable > 0,
@@ -305,8 +305,17 @@ export class StageExecution implements ScheduledRun, SessionListener, HostUser {
 
   onDeath(session: LaneSession, death: DeadLane): void {
     const { timeoutMs } = session
-    const { ended, givenBack } = judgeDeath(death, { timeoutMs, nowMs: this.options.setting.clock.epochMs() })
+    const nowMs = this.options.setting.clock.epochMs()
+    const { ended, givenBack, suspects } = judgeDeath(death, {
+      timeoutMs,
+      nowMs,
+      canTryApart: this.#work.kind === 'COMPUTE',
+    })
     for (const { index, attempt } of givenBack) this.#pending.giveBack(index, attempt)
+    for (const { index, attempt } of suspects) {
+      this.options.recovery.suspects?.takeOut(index)
+      this.#pending.seclude(index, attempt)
+    }
     if (ended.length > 0)
       this.#intake.take(toColumns(ended), { lane: session.lane.name, laneCpuMs: 0, reduction: null, heldUntilMs: null })
     this.#sessions.remove(session)

@@ -20,6 +20,8 @@ export interface Batch extends Range {
   inputs?: unknown[]
   /** One item that is to be granted by itself; of others more may be handed out at once. */
   isAlone?: true
+  /** And nothing is to be in service beside it, in its lane. */
+  isSecluded?: true
 }
 
 /** Epoch milliseconds; 0 for what was never started. */

@@ -2,21 +2,24 @@
 
 import { performance } from 'node:perf_hooks'
 import type { TaskError } from '../domain/errors.js'
-import { isTooDeep, toJsonText } from '../domain/output.js'
 import { createFold, type Fold } from '../domain/reduction.js'
 import { Outcome } from '../domain/results.js'
 import type { RunnableFunction } from '../functions/registry.js'
+import type { Authors } from './authors.js'
 import { Backlog } from './backlog.js'
 import type { TaskTimes } from './block.js'
+import { call, isThenable, toPromise } from './call.js'
 import { type Place, TaskContext } from './context.js'
 import type { CpuClock } from './cpu.js'
-import { invalidInput, outputTooDeep, outputTooLarge, timeoutError, toTaskError } from './failure.js'
+import { invalidInput, leftBehind, timeoutError, toTaskError } from './failure.js'
 import type { Job } from './job.js'
 import type { LoadClock } from './load.js'
 import { Outbox, TURN_MS } from './outbox.js'
 import type { Grant, JobSpec, ResultBlock } from './protocol.js'
 import type { SlateWriter } from './slate.js'
 import type { Strays } from './strays.js'
+import { type Verdict, verdictOn } from './verdict.js'
+import { watchWaiting } from './waiting.js'
 
 export interface ComputeSetting {
   fn: RunnableFunction
@@ -24,6 +27,7 @@ export interface ComputeSetting {
   cpu: CpuClock | null
   load: LoadClock
   strays: Strays
+  authors: Authors<TaskContext>
   /** Epoch milliseconds at the zero of performance.now(). */
   epochOfZeroMs: number
   send(block: ResultBlock): void
@@ -34,15 +38,9 @@ export interface ComputeSetting {
 /** Shorter tasks are not worth the two microseconds that their CPU time costs. */
 const MIN_CPU_TASK_MS = 0.5
 
-/** How long a task is looked at before it is told how busy it kept the event loop; twice as long the next time. */
-const WAIT_LOOK_MS = 1
-const MAX_WAIT_LOOK_MS = 256
-/** What keeps it busy for no more of its time needs no other look: it waits. */
-const QUIET_SHARE = 0.25
-
 const NEVER_STARTED = { startedAt: 0, serviceMs: 0, cpuMs: Number.NaN } as const
 
-/** A task that waits for its promise. */
+/** A task that waits for its promise, or for the event loop to turn: what it has left behind may fail it until then. */
 interface Pending {
   slot: number
   times: TaskTimes
@@ -52,6 +50,8 @@ interface Pending {
   /** NaN where the CPU time is not taken. */
   cpuAtMs: number
   timer: NodeJS.Timeout | null
+  /** Null while it waits for its promise. */
+  verdict: Verdict | null
 }
 
 export class ComputeJob implements Job {
@@ -66,6 +66,10 @@ export class ComputeJob implements Job {
   /** Of the synchronous task under way. */
   readonly #times: TaskTimes = { index: 0, attempt: 1, startedAt: 0, serviceMs: 0, cpuMs: Number.NaN }
   readonly #places: readonly Place[]
+  /** Whose function has the event loop, without having returned. */
+  #running: TaskContext | null = null
+  /** Those among the pending that have a verdict, in the order of their ends. */
+  readonly #ended = new Set<Pending>()
   #expectLong = true
   #tellsWaiting: boolean
   #cancelled = false
@@ -86,6 +90,7 @@ export class ComputeJob implements Job {
     this.#freeSlots = Array.from({ length: spec.slots }, (_, place) => spec.slots - 1 - place)
     // Now, and not in the service time of the first task.
     setting.fn.prepare()
+    setting.authors.start()
   }
 
   grant(grant: Grant, claims: SharedArrayBuffer | null = null): void {
@@ -100,12 +105,41 @@ export class ComputeJob implements Job {
 
   cancel(): void {
     this.#cancelled = true
+    this.#closeEnded()
     for (const task of this.#pending) this.#giveUp(task, new DOMException('the run has ended', 'AbortError'), null)
     this.#giveBack()
   }
 
   flush(): void {
     this.#outbox.flush()
+  }
+
+  indexOf(author: TaskContext): number | null {
+    if (author === this.#running) return author.index
+    return this.#pendingOf(author)?.times.index ?? null
+  }
+
+  blame(author: TaskContext, thrown: unknown): void {
+    const error = leftBehind(thrown)
+    const pending = this.#pendingOf(author)
+    if (pending?.verdict) this.#close(pending, { error })
+    else if (pending) this.#giveUp(pending, new DOMException('the task has failed', 'AbortError'), error)
+    else if (author === this.#running) this.#failRunning(error)
+  }
+
+  #pendingOf(author: TaskContext): Pending | null {
+    for (const task of this.#pending) if (task.context === author) return task
+    return null
+  }
+
+  /** Its function goes on; what it returns is not heard. */
+  #failRunning(error: TaskError): void {
+    this.#running = null
+    const times = this.#times
+    times.serviceMs = this.#setting.epochOfZeroMs + performance.now() - times.startedAt
+    times.cpuMs = Number.NaN
+    this.#setting.slate.wipe(this.#freeSlots.at(-1)!)
+    this.#end(times, Outcome.FAILED, error)
   }
 
   #giveBack(): void {
@@ -183,7 +217,7 @@ export class ComputeJob implements Job {
 
   /** Starts the backlog's current item; answers with the time when it had ended or, being asynchronous, began to wait. */
   #start(): number {
-    const { fn, slate, cpu, epochOfZeroMs } = this.#setting
+    const { fn, slate, cpu, authors, epochOfZeroMs } = this.#setting
     const { index, attempt } = this.#backlog
     const times = this.#times
     const slot = this.#freeSlots[this.#freeSlots.length - 1]!
@@ -195,18 +229,20 @@ export class ComputeJob implements Job {
     // To mark a file takes as long as many a task: its time is not the task's.
     const startedMs = performance.now()
     times.startedAt = epochOfZeroMs + startedMs
+    const begunBefore = authors.begun
+    const context = new TaskContext(index, attempt, this.#places[slot]!)
     let value: unknown
     let error: TaskError | null = null
-    let context: TaskContext | null = null
+    this.#running = context
     try {
       const input = this.#backlog.input()
       const problems = fn.validate(input)
       if (problems.length > 0) error = invalidInput(problems)
       else {
-        context = new TaskContext(index, attempt, this.#places[slot]!)
-        value = fn.fn.run(input, context)
-        if (isThenable(value)) {
-          this.#await(value, { slot, times: { ...times }, context, startedMs, cpuAtMs, timer: null })
+        value = authors.run(context, call, fn.fn, input, context)
+        if (isThenable(value) && this.#running === context) {
+          this.#running = null
+          this.#await(value, this.#putAside({ slot, times: { ...times }, context, startedMs, cpuAtMs }))
           const waitingMs = performance.now()
           this.#outbox.noteBusy(waitingMs - startedMs)
           return waitingMs
@@ -216,16 +252,27 @@ export class ComputeJob implements Job {
       error = toTaskError(thrown)
     }
     const endedMs = performance.now()
-    if (context) TaskContext.endUnaborted(context)
+    TaskContext.endUnaborted(context)
+    // It was given up meanwhile, and is reported.
+    if (this.#running !== context) return endedMs
     this.#measure(times, { startedMs, endedMs, cpuAtMs })
-    this.#judge(times, error, value)
+    const verdict = this.#judge({ times, context }, error, value)
+    this.#running = null
+    if (authors.begun === begunBefore) this.#report(times, verdict)
+    else this.#awaitRest(this.#putAside({ slot, times: { ...times }, context, startedMs, cpuAtMs }), verdict)
     this.#outbox.noteBusy(times.serviceMs)
     return endedMs
   }
 
-  #await(promise: PromiseLike<unknown>, task: Pending): void {
+  /** It keeps its slot, and others may be started. */
+  #putAside(begun: Omit<Pending, 'timer' | 'verdict'>): Pending {
+    const task = { ...begun, timer: null, verdict: null }
     this.#freeSlots.pop()
     this.#pending.add(task)
+    return task
+  }
+
+  #await(promise: PromiseLike<unknown>, task: Pending): void {
     this.#places[task.slot]!.spare = null
     const { timeoutMs } = this.#spec
     if (timeoutMs !== null) {
@@ -235,33 +282,22 @@ export class ComputeJob implements Job {
     }
     if (this.#tellsWaiting) this.#watchWaiting(task)
     // A thenable that is no promise may call back at once, or twice: a promise does not.
-    Promise.resolve(promise).then(
+    const settled = this.#setting.authors.run(task.context, toPromise, promise)
+    settled.then(
       (value) => this.#settle(task, null, value),
       (thrown: unknown) => this.#settle(task, toTaskError(thrown), null),
     )
   }
 
-  /**
-   * What has not settled when the event loop has turned waits for something, or computes in pieces: how busy the event loop is
-   * tells. Not the CPU time: where others take the CPU, what computes has little of it, too.
-   */
   #watchWaiting(task: Pending): void {
-    const { tellWaiting } = this.#setting
-    setImmediate(() => {
-      if (!this.#tellsWaiting || !this.#pending.has(task)) return
-      this.#tellsWaiting = false
-      const turned = performance.eventLoopUtilization()
-      const untilTurnMs = performance.now() - task.startedMs
-      tellWaiting(null)
-      const look = (afterMs: number) => {
-        if (!this.#pending.has(task)) return
-        const busyMs = untilTurnMs + performance.eventLoopUtilization(turned).active
-        const busyShare = Math.min(1, busyMs / (performance.now() - task.startedMs))
-        tellWaiting(busyShare)
-        // It may have begun with some work, such as to load what it waits with.
-        if (busyShare > QUIET_SHARE && afterMs < MAX_WAIT_LOOK_MS) setTimeout(look, 2 * afterMs, 2 * afterMs)
-      }
-      setTimeout(look, WAIT_LOOK_MS, WAIT_LOOK_MS)
+    watchWaiting({
+      sinceMs: task.startedMs,
+      isAwaited: () => this.#pending.has(task) && task.verdict === null,
+      isWanted: () => this.#tellsWaiting,
+      tell: (busyShare) => {
+        this.#tellsWaiting = false
+        this.#setting.tellWaiting(busyShare)
+      },
     })
   }
 
@@ -272,14 +308,17 @@ export class ComputeJob implements Job {
     }
     // With others in service the thread's time is not this task's.
     if (this.#spec.slots > 1) task.cpuAtMs = Number.NaN
-    this.#leave(task)
-    this.#judge(task.times, error, value)
-    this.#next()
+    this.#measure(task.times, { ...task, endedMs: performance.now() })
+    // It is in service while its output is read: that may run code of its own, for ever.
+    const verdict = this.#judge(task, error, value)
+    if (task.timer) clearTimeout(task.timer)
+    TaskContext.end(task.context)
+    this.#awaitRest(task, verdict)
   }
 
   /** Ends a task whose function goes on. Without an error it was cancelled. */
   #giveUp(task: Pending, reason: DOMException, error: TaskError | null): void {
-    task.cpuAtMs = Number.NaN
+    this.#measure(task.times, { ...task, endedMs: performance.now(), cpuAtMs: Number.NaN })
     this.#leave(task)
     this.#setting.strays.add()
     this.#end(task.times, error ? Outcome.FAILED : Outcome.CANCELLED, error)
@@ -288,9 +327,7 @@ export class ComputeJob implements Job {
   }
 
   #leave(task: Pending): void {
-    const endedMs = performance.now()
     if (task.timer) clearTimeout(task.timer)
-    this.#measure(task.times, { startedMs: task.startedMs, endedMs, cpuAtMs: task.cpuAtMs })
     TaskContext.end(task.context)
     this.#setting.slate.wipe(task.slot)
     this.#pending.delete(task)
@@ -314,41 +351,53 @@ export class ComputeJob implements Job {
   }
 
   /** What a function that ran to its end has come to. */
-  #judge(times: TaskTimes, error: TaskError | null, value: unknown): void {
-    const { timeoutMs } = this.#spec
+  #judge({ times, context }: Pick<Pending, 'times' | 'context'>, error: TaskError | null, value: unknown): Verdict {
+    const { timeoutMs, maxOutputBytes } = this.#spec
     // A function that kept the event loop to itself was past its limit before anyone could tell it so.
-    const late = timeoutMs !== null && times.serviceMs > timeoutMs ? timeoutError(timeoutMs) : null
-    const failure = late ?? error ?? this.#succeed(times, value)
-    if (failure) this.#end(times, Outcome.FAILED, failure)
+    if (timeoutMs !== null && times.serviceMs > timeoutMs) return { error: timeoutError(timeoutMs) }
+    if (error) return { error }
+    // Of an object that is read getters and a toJSON may be called.
+    return typeof value === 'object'
+      ? this.#setting.authors.run(context, verdictOn, value, maxOutputBytes)
+      : verdictOn(value, maxOutputBytes)
   }
 
-  /** What stands in the way of the output, or null when it has been gathered. */
-  #succeed(times: TaskTimes, value: unknown): TaskError | null {
-    const { maxOutputBytes } = this.#spec
-    try {
-      const output = toJsonText(value)
-      if (isLarger(output, maxOutputBytes)) return outputTooLarge(maxOutputBytes)
-      if (isTooDeep(output)) return outputTooDeep()
-      this.#fold?.add(value)
-      this.#outbox.block.succeed(times, output)
-      return null
-    } catch (thrown) {
-      return toTaskError(thrown)
+  /** It stays in service until the event loop has turned. */
+  #awaitRest(task: Pending, verdict: Verdict): void {
+    task.verdict = verdict
+    this.#ended.add(task)
+    if (this.#ended.size > 1) return
+    setImmediate(() => {
+      this.#closeEnded()
+      this.#next()
+    })
+  }
+
+  #closeEnded(): void {
+    for (const task of this.#ended) this.#close(task, task.verdict!)
+  }
+
+  #close(task: Pending, verdict: Verdict): void {
+    this.#ended.delete(task)
+    this.#leave(task)
+    this.#report(task.times, verdict)
+  }
+
+  #report(times: TaskTimes, verdict: Verdict): void {
+    if (verdict.error !== null) {
+      this.#end(times, Outcome.FAILED, verdict.error)
+      return
     }
+    try {
+      this.#fold?.add(verdict.value)
+    } catch (thrown) {
+      this.#end(times, Outcome.FAILED, toTaskError(thrown))
+      return
+    }
+    this.#outbox.block.succeed(times, verdict.output)
   }
 
   #end(times: TaskTimes, outcome: Outcome, error: TaskError | null): void {
     this.#outbox.block.add(times, { outcome, output: null, error, retryAfterMs: null, fetch: null })
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false
-  return typeof (value as { then?: unknown }).then === 'function'
-}
-
-function isLarger(text: string, maxBytes: number): boolean {
-  // A UTF-16 unit is one to three bytes of UTF-8: most outputs need not be measured.
-  if (text.length > maxBytes) return true
-  return text.length * 3 > maxBytes && Buffer.byteLength(text) > maxBytes
 }

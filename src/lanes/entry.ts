@@ -1,13 +1,15 @@
 /** What tinypool loads into a worker thread or child process: it runs one task there, which is to be a lane. */
 
+import { constants } from 'node:os'
 import { isMainThread, threadId, Worker } from 'node:worker_threads'
 import { BUILTINS } from '../functions/builtins/index.js'
 import { createRegistry } from '../functions/registry.js'
+import { Authors } from './authors.js'
 import { transferables } from './block.js'
 import { openCpuClock } from './cpu.js'
 import { messageOf } from './failure.js'
 import { openLoadClock } from './load.js'
-import type { FromLane, GuardTask, LaneTask, ToLane } from './messages.js'
+import type { FaultAuthor, FromLane, FromProcess, GuardTask, LaneTask, ToLane } from './messages.js'
 import { monotonicOfZeroMs } from './monotonic.js'
 import { Session } from './session.js'
 import { FileSlateWriter, MemorySlateWriter, type SlateWriter } from './slate.js'
@@ -38,17 +40,30 @@ export async function runLane(task: LaneTask): Promise<never> {
     started: line.started,
     cpu: await openCpuClock(),
     load: openLoadClock(),
+    authors: new Authors(),
     epochOfZeroMs: task.epochOfMonotonicMs + monotonicOfZeroMs(),
     send: (message) => line.send(message),
   })
-  const quit = (thrown: unknown) => {
+  let hasQuit = false
+  const quit = (message: string | null, author: FaultAuthor | null) => {
+    if (hasQuit) return
+    hasQuit = true
     session.flush()
-    line.quit({ kind: 'fault', message: messageOf(thrown) })
+    line.quit({ kind: 'fault', message, author })
   }
-  process.on('uncaughtException', quit)
-  process.on('unhandledRejection', quit)
-  // A function may call process.exit(): what others have come to is not lost with it.
-  process.on('exit', () => session.flush())
+  process.on('uncaughtException', (thrown: unknown) => {
+    const isBlamed = session.blame(thrown)
+    quit(messageOf(thrown), isBlamed ? { index: null } : null)
+  })
+  process.on('unhandledRejection', (thrown: unknown) => {
+    if (!session.blame(thrown)) quit(messageOf(thrown), null)
+  })
+  // A function may call process.exit(): what others have come to is not lost with it, and nobody else is to blame.
+  process.on('exit', () => {
+    if (hasQuit) return
+    session.flush()
+    if (session.author) line.send({ kind: 'fault', message: null, author: session.author })
+  })
   line.listen((message) => session.handle(message))
   line.send({ kind: 'ready', id: isMainThread ? process.pid : threadId })
   return new Promise<never>(() => {})
@@ -56,6 +71,12 @@ export async function runLane(task: LaneTask): Promise<never> {
 
 function portLine(port: Extract<LaneTask['line'], { kind: 'port' }>['port']): Line {
   let slate: SlateWriter | null = null
+  // To the process, a signal would be the server's end.
+  const kill = process.kill
+  process.kill = (pid, signal = 'SIGTERM') => {
+    if (signal === 0 || (pid !== process.pid && pid !== 0)) return kill(pid, signal)
+    return process.exit(128 + (typeof signal === 'number' ? signal : constants.signals[signal as NodeJS.Signals]))
+  }
   const send = (message: FromLane) => {
     port.postMessage(message, message.kind === 'results' ? transferables(message.block.columns) : [])
   }
@@ -75,9 +96,10 @@ function portLine(port: Extract<LaneTask['line'], { kind: 'port' }>['port']): Li
   }
 }
 
-function channelLine({ slatePath, guard }: Extract<LaneTask['line'], { kind: 'channel' }>): Line {
+function channelLine({ slatePath, key, guard }: Extract<LaneTask['line'], { kind: 'channel' }>): Line {
   const slate = new FileSlateWriter(slatePath)
-  const send = (message: FromLane) => void process.send?.(message)
+  const toServer = process.send!.bind(process)
+  const send = (message: FromLane) => void (process.connected && toServer({ key, message } satisfies FromProcess))
   // Ctrl-C goes to all processes of a terminal, and the server decides when its lanes end.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
   process.on('disconnect', () => process.exit(0))
@@ -85,7 +107,7 @@ function channelLine({ slatePath, guard }: Extract<LaneTask['line'], { kind: 'ch
   process.abort = () => process.exit(134)
   return {
     send,
-    quit: (message) => void process.send?.(message, () => process.exit(1)),
+    quit: (message) => void toServer({ key, message } satisfies FromProcess, () => process.exit(1)),
     // tinypool's own messages come the same way, and are its own business.
     listen: (onMessage) => void process.on('message', (message) => isToLane(message) && onMessage(message)),
     slateFor: () => slate,

@@ -17,6 +17,12 @@ export function toTaskError(thrown: unknown): TaskError {
   }
 }
 
+/** What a function has left to itself: a rejection that nobody handles, an error that nobody catches. It is not tried again. */
+export function leftBehind(thrown: unknown): TaskError {
+  const { message } = toTaskError(thrown)
+  return describe('FUNCTION_ERROR', `left behind an error that nothing caught: ${message}`, false)
+}
+
 export function timeoutError(timeoutMs: number): TaskError {
   return { code: 'TIMEOUT', message: `the task took more than ${timeoutMs} ms`, retryable: true }
 }

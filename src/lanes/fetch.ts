@@ -66,6 +66,13 @@ export class FetchJob implements Job {
     this.#outbox.flush()
   }
 
+  /** No function runs here: what is left of one is another job's. */
+  indexOf(): null {
+    return null
+  }
+
+  blame(): void {}
+
   #giveBack(): void {
     while (this.#backlog.next()) {
       const { index, attempt } = this.#backlog

@@ -31,7 +31,10 @@ export interface LaneListener {
    * that was much.
    */
   onWaiting(busyShare: number | null): void
-  /** The lane is gone. `inService` is what it was doing; the error says why: LANE_DIED or OUT_OF_MEMORY. */
+  /**
+   * The lane is gone. `inService` is what it was doing, without what is known to have had no part in its end; the error says why:
+   * LANE_DIED or OUT_OF_MEMORY.
+   */
   onDeath(error: TaskError, inService: InService[]): void
 }
 

@@ -6,7 +6,7 @@ import type { LaneKind, StageKind } from '../domain/strategy.js'
 import type { Carrier, Ending } from './carrier.js'
 import { createClaims, isUsedUp, takeBack } from './claims.js'
 import type { InService, Lane, LaneListener } from './lane.js'
-import type { FromLane } from './messages.js'
+import type { FaultAuthor, FromLane } from './messages.js'
 import type { Grant, JobSpec, LaneWork, ResultBlock } from './protocol.js'
 
 /** Why the lane was ended by us; null while it was not. */
@@ -25,6 +25,8 @@ export class LocalLane implements Lane {
   #isPreparedToCompute = false
   #wish: EndWish = null
   #fault: string | null = null
+  /** Whose doing its end is; null while that is not known. */
+  #author: FaultAuthor | null = null
   /** What was lent and may not have started, oldest first. */
   #lent: { grant: Grant; claims: SharedArrayBuffer }[] = []
   /** What the listener is to hear, or was told; null while the lane lives. */
@@ -155,7 +157,10 @@ export class LocalLane implements Lane {
     this.#probed = false
     if (message.kind === 'alive') this.#onAlive()
     if (message.kind === 'prepared') this.#preparing?.resolve()
-    if (message.kind === 'fault') this.#fault = message.message
+    if (message.kind === 'fault') {
+      this.#fault = message.message
+      this.#author = message.author
+    }
     if (message.kind === 'settled') this.#strays = 0
     if (message.kind === 'waiting' && message.job === this.#job) this.#listener?.onWaiting(message.busyShare)
     if (message.kind === 'results') {
@@ -166,7 +171,9 @@ export class LocalLane implements Lane {
 
   /** The carrier has ended: tells the listener, last of all. */
   die(ending: Ending): void {
-    const death = { error: this.#deathOf(ending), inService: this.inService() }
+    const author = this.#author
+    const inService = this.inService().filter(({ index }) => author === null || author.index === index)
+    const death = { error: this.#deathOf(ending), inService }
     this.#death = death
     this.#outstanding = 0
     this.#lent = []

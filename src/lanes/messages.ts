@@ -30,8 +30,19 @@ export type FromLane =
   /** What the lane knows of its own memory, see weight.ts. */
   | { kind: 'weight'; memoryMb: number }
   | { kind: 'prepared' }
-  /** An error that no task can be blamed for. The lane ends by itself after it. */
-  | { kind: 'fault'; message: string }
+  /** The lane ends by itself after it. `message`: the error that nothing caught; null for an exit. */
+  | { kind: 'fault'; message: string | null; author: FaultAuthor | null }
+
+/** A child process has one channel for all that is in it: `key` tells what comes from the lane from what a function sends. */
+export interface FromProcess {
+  key: string
+  message: FromLane
+}
+
+/** Whose doing the end of a lane is. `index`: of a task in service; null where that has ended, or is reported already. */
+export interface FaultAuthor {
+  index: number | null
+}
 
 /** The one task that tinypool runs in a worker: to be a lane. */
 export interface LaneTask {
@@ -42,7 +53,7 @@ export interface LaneTask {
   stagingDir: string
   /** Epoch milliseconds at the zero of the machine's monotonic clock, so that all lanes stamp with the server's clock. */
   epochOfMonotonicMs: number
-  line: { kind: 'port'; port: MessagePort } | { kind: 'channel'; slatePath: string; guard: GuardTask }
+  line: { kind: 'port'; port: MessagePort } | { kind: 'channel'; slatePath: string; key: string; guard: GuardTask }
 }
 
 /** What the guard of a child process watches; see guard.ts. */

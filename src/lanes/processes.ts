@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Tinypool, type TinypoolChannel, type TinypoolWorker } from 'tinypool'
 import { type CarrierOptions, type CarrierSource, createCarrierSource, type Ending, type Line } from './carrier.js'
-import type { FromLane, LaneTask, ToLane } from './messages.js'
+import type { FromLane, FromProcess, LaneTask, ToLane } from './messages.js'
 import { FileSlateReader } from './slate.js'
 
 /** What a process needs besides its JavaScript heap: code, stacks, buffers in passing. */
@@ -47,6 +47,7 @@ class ChannelLine implements Line {
     const slatePath = join(tmpdir(), `heddle-${randomUUID()}.slate`)
     this.slate = new FileSlateReader(slatePath)
     this.#laneMemoryMb = laneMemoryMb
+    const key = randomUUID()
     const guard = { parentPid: process.pid, maxResidentMb: laneMemoryMb + BASE_MEMORY_MB }
     this.task = {
       functionsDir,
@@ -54,14 +55,14 @@ class ChannelLine implements Line {
       laneMemoryMb,
       stagingDir,
       epochOfMonotonicMs,
-      line: { kind: 'channel', slatePath, guard },
+      line: { kind: 'channel', slatePath, key, guard },
     }
     this.#channel = {
       onMessage: (send) => {
         this.#sendToChild = send
       },
       // A function may send something of its own over the channel.
-      postMessage: (message: unknown) => isFromLane(message) && this.#onMessage(message),
+      postMessage: (sent: unknown) => isFromLane(sent, key) && this.#onMessage(sent.message),
     }
     this.run = { channel: this.#channel }
   }
@@ -125,6 +126,6 @@ class ChannelLine implements Line {
   }
 }
 
-function isFromLane(message: unknown): message is FromLane {
-  return typeof message === 'object' && message !== null && 'kind' in message
+function isFromLane(sent: unknown, key: string): sent is FromProcess {
+  return typeof sent === 'object' && sent !== null && (sent as Partial<FromProcess>).key === key
 }

@@ -4,12 +4,14 @@ import { join } from 'node:path'
 import { stagedStem } from '../domain/blob.js'
 import type { Fetcher } from '../fetching/fetcher.js'
 import type { FunctionRegistry } from '../functions/registry.js'
+import type { Authors } from './authors.js'
 import { ComputeJob } from './compute.js'
+import type { TaskContext } from './context.js'
 import type { CpuClock } from './cpu.js'
 import { FetchJob } from './fetch.js'
 import type { Job } from './job.js'
 import type { LoadClock } from './load.js'
-import type { FromLane, ToLane } from './messages.js'
+import type { FaultAuthor, FromLane, ToLane } from './messages.js'
 import type { JobSpec, LaneWork, ResultBlock } from './protocol.js'
 import type { SlateWriter } from './slate.js'
 import { Strays } from './strays.js'
@@ -27,6 +29,7 @@ export interface SessionSetting {
   slateFor(memory: SharedArrayBuffer | null): SlateWriter
   cpu: CpuClock | null
   load: LoadClock
+  authors: Authors<TaskContext>
   /** Epoch milliseconds at the zero of performance.now(). */
   epochOfZeroMs: number
   send(message: FromLane): void
@@ -61,9 +64,22 @@ export class Session {
     else this.#job?.cancel()
   }
 
-  /** Sends what has ended and has not been sent: the lane is about to end. */
+  /** Sends what has been reported and has not been sent: the lane is about to end. */
   flush(): void {
     this.#job?.flush()
+  }
+
+  /** Fails the task of whoever's doing an error is that nothing caught; false where that is nobody who is known. */
+  blame(thrown: unknown): boolean {
+    const author = this.#setting.authors.current
+    if (author) this.#job?.blame(author, thrown)
+    return author !== undefined
+  }
+
+  /** Whose code runs; null where that is no task's. */
+  get author(): FaultAuthor | null {
+    const author = this.#setting.authors.current
+    return author ? { index: this.#job?.indexOf(author) ?? null } : null
   }
 
   async #prepare(works: readonly LaneWork[]): Promise<void> {
@@ -84,13 +100,14 @@ export class Session {
   }
 
   #compute(spec: JobSpec, name: string, slate: SlateWriter): Job {
-    const { registry, cpu, load, epochOfZeroMs } = this.#setting
+    const { registry, cpu, load, authors, epochOfZeroMs } = this.#setting
     const fn = registry.get(name)
     // The server knows it: the lane's copy of the folder must be another by now.
     if (!fn) throw new Error(`the function ${JSON.stringify(name)} is not there any more`)
     const tellWaiting = (busyShare: number | null) => this.#setting.send({ kind: 'waiting', job: spec.job, busyShare })
     const send = this.#report
-    return new ComputeJob(spec, { fn, slate, cpu, load, strays: this.#strays, epochOfZeroMs, send, tellWaiting })
+    const strays = this.#strays
+    return new ComputeJob(spec, { fn, slate, cpu, load, strays, authors, epochOfZeroMs, send, tellWaiting })
   }
 
   async #openFetch(spec: JobSpec, slate: SlateWriter): Promise<void> {

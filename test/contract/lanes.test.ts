@@ -424,20 +424,49 @@ describe.each<LaneKind>(['THREAD', 'PROCESS'])('a lane of kind %s', (kind) => {
       expect(inService.map(({ index }) => index)).toEqual([1])
     })
 
-    it.each([
-      ['thrown', { do: 'throwLater', message: 'too late' }, 'TypeError: too late'],
-      ['rejected', { do: 'rejectLater', message: 'nobody cares' }, 'nobody cares'],
-    ])('by an error %s after its task had ended names it, and loses no result', async (_, input, message) => {
+    it('by an error that nothing caught fails the task that has left it behind, and no other', async () => {
       const { lane, listener } = await open(computeJob({ slots: 2 }))
-      const key = `${kind}-${input.do}`
+      const key = `${kind}-throwLater`
       lane.grant(grantOf([gates.input(key), echo(1)]))
       await gates.reached(key)
-      lane.grant(grantOf([input], 2))
+      lane.grant(grantOf([{ do: 'throwLater', message: 'too late' }], 2))
       const { error, inService } = await listener.untilDeath()
       expect(error.code).toBe('LANE_DIED')
-      expect(error.message).toContain(message)
-      expect(inService.map(({ index }) => index)).toEqual([0])
-      expect(listener.rows.map(({ output }) => output)).toEqual(['1', '"early"'])
+      expect(error.message).toContain('TypeError: too late')
+      expect(inService).toEqual([])
+      expect(listener.rows.map(({ index, error }) => [index, error?.code])).toEqual([
+        [1, undefined],
+        [2, 'FUNCTION_ERROR'],
+      ])
+      expect(listener.rows[1]!.error!.message).toContain('TypeError: too late')
+    })
+
+    it('by exit of one task of several tells which one it was', async () => {
+      const { lane, listener } = await open(computeJob({ slots: 2 }))
+      const key = `${kind}-exit`
+      lane.grant(grantOf([gates.input(key)]))
+      await gates.reached(key)
+      lane.grant(grantOf([{ do: 'exit', code: 3 }], 1))
+      const { error, inService } = await listener.untilDeath()
+      expect(error).toEqual({ code: 'LANE_DIED', message: `${lane.name} exited with code 3`, retryable: true })
+      expect(inService.map(({ index }) => index)).toEqual([1])
+    })
+
+    it('is not what a rejection comes to that is left behind: its task fails, and the others go on', async () => {
+      const { lane, listener } = await open(computeJob({ slots: 2 }))
+      const key = `${kind}-rejectLater`
+      lane.grant(grantOf([gates.input(key)]))
+      await gates.reached(key)
+      lane.grant(grantOf([{ do: 'rejectLater', message: 'nobody cares' }, echo('next')], 1))
+      await listener.untilRows(2)
+      gates.open(key)
+      const rows = await listener.untilRows(3)
+      expect(rows.map(({ index, error }) => [index, error?.code]).sort()).toEqual([
+        [0, undefined],
+        [1, 'FUNCTION_ERROR'],
+        [2, undefined],
+      ])
+      expect(listener.deaths).toEqual([])
     })
 
     it('is the end of what keeps the lane busy and is no task', async () => {

@@ -220,6 +220,8 @@ export class ModelledWorld extends World {
   #died(lane: FakeLane, inService: readonly InService[]): void {
     if (lane.job === null || inService.length === 0) return
     const { model, stage } = this.#workOf(lane.job)
+    // Which of several it was is found out by having each try again with nothing beside it.
+    if (inService.length > 1 && !lane.cancelled && lane.job.work.kind === 'COMPUTE') return
     const reports = inService.map(({ index, attempt }): Report => {
       const outcome = lane.cancelled ? 'CANCELLED' : 'FAILED'
       return { stage, index, attempt, outcome, isRetryable: true, retryAfterMs: null }

@@ -62,10 +62,11 @@ const acts = {
     Promise.reject(new Error(message))
     return 'early'
   },
+  // When its end has been told.
   spinLater: () => {
-    setImmediate(() => {
+    setTimeout(() => {
       for (;;);
-    })
+    }, 50)
     return 'early'
   },
   // Waits until the other end of a connection says what to return: the test lets it go.

@@ -5,6 +5,7 @@ import { IndexSet } from '../../../src/domain/indexset.js'
 import { planExecution } from '../../../src/domain/strategy.js'
 import { Granter } from '../../../src/engine/granter.js'
 import { PendingItems } from '../../../src/engine/pending.js'
+import { SecludingSupply } from '../../../src/engine/secluding-supply.js'
 import { LaneSession } from '../../../src/engine/session.js'
 import { Sessions } from '../../../src/engine/sessions.js'
 import { ManualClock } from '../../support/clock.js'
@@ -29,7 +30,7 @@ function setup({ items = 1000, lanes = 1, fetchRoom, isScarce = false, read, end
   const plan = planExecution({ kind, strategy, concurrency, lanes, items, defaultLanes: 1, maxInFlight: 256 })
   const set = new IndexSet(items)
   for (const index of ended) set.add(index)
-  const pending = new PendingItems(items, set)
+  const pending = new SecludingSupply(new PendingItems(items, set))
   const sessions = new Sessions({ mayStay: () => true, release() {} })
   const log: string[] = []
   const state = { mayGrant: true }
@@ -239,7 +240,7 @@ describe('Granter, items of a list', () => {
     for (let ms = 0; ms < 10_000; ms += 500) {
       fill()
       await settle()
-      expect([pending.ready, pending.waiting, granter.reading]).toEqual([0, 3, 0])
+      expect([pending.ready, pending.size, granter.reading]).toEqual([0, 3, 0])
       clock.advance(500)
       pending.release(clock.monotonicMs())
     }

@@ -29,10 +29,23 @@ const both = [
 
 describe('judgeDeath', () => {
   it('blames the one task in service, with the error of the lane, and gives the others back', () => {
-    expect(judgeDeath(death({ error: NO_MEMORY }), { timeoutMs: null, nowMs: NOW_MS })).toEqual({
+    expect(judgeDeath(death({ error: NO_MEMORY }), { timeoutMs: null, nowMs: NOW_MS, canTryApart: false })).toEqual({
       ended: [{ index: 3, attempt: 1, outcome: Outcome.FAILED, startedAt: 9000, serviceMs: 1000, error: NO_MEMORY }],
       givenBack: [
         { index: 4, attempt: 1 },
+        { index: 5, attempt: 2 },
+      ],
+      suspects: [],
+    })
+  })
+
+  it.each([[null], ['TIMEOUT'] as const])('has several tried apart, where that can be: %s', (killedFor) => {
+    const several = death({ inService: both, killedFor })
+    expect(judgeDeath(several, { timeoutMs: 400, nowMs: NOW_MS, canTryApart: true })).toEqual({
+      ended: [],
+      givenBack: [{ index: 4, attempt: 1 }],
+      suspects: [
+        { index: 3, attempt: 1 },
         { index: 5, attempt: 2 },
       ],
     })
@@ -42,6 +55,7 @@ describe('judgeDeath', () => {
     const { ended, givenBack } = judgeDeath(death({ error: NO_MEMORY, inService: both }), {
       timeoutMs: null,
       nowMs: NOW_MS,
+      canTryApart: false,
     })
     const error = { ...NO_MEMORY, code: 'LANE_DIED', retryable: true }
     expect(ended).toMatchObject([
@@ -53,7 +67,7 @@ describe('judgeDeath', () => {
 
   it('blames those past their limit where we ended the lane for it, and gives the others back', () => {
     const timedOut = death({ inService: both, killedFor: 'TIMEOUT' })
-    const { ended, givenBack } = judgeDeath(timedOut, { timeoutMs: 1000, nowMs: NOW_MS })
+    const { ended, givenBack } = judgeDeath(timedOut, { timeoutMs: 1000, nowMs: NOW_MS, canTryApart: false })
     expect(ended).toMatchObject([
       { index: 3, error: { code: 'TIMEOUT', message: 'the task took more than 1000 ms', retryable: true } },
     ])
@@ -64,20 +78,28 @@ describe('judgeDeath', () => {
   })
 
   it('cancels what was in service where the run had ended', () => {
-    const { ended, givenBack } = judgeDeath(death({ killedFor: 'CANCELLED' }), { timeoutMs: null, nowMs: NOW_MS })
+    const { ended, givenBack } = judgeDeath(death({ killedFor: 'CANCELLED' }), {
+      timeoutMs: null,
+      nowMs: NOW_MS,
+      canTryApart: false,
+    })
     expect(ended).toMatchObject([{ index: 3, outcome: Outcome.CANCELLED, error: null }])
     expect(givenBack).toHaveLength(2)
   })
 
   it('gives everything back where nothing was in service', () => {
-    const { ended, givenBack } = judgeDeath(death({ inService: [] }), { timeoutMs: null, nowMs: NOW_MS })
+    const { ended, givenBack } = judgeDeath(death({ inService: [] }), {
+      timeoutMs: null,
+      nowMs: NOW_MS,
+      canTryApart: false,
+    })
     expect(ended).toEqual([])
     expect(givenBack.map(({ index }) => index)).toEqual([3, 4, 5])
   })
 
   it('measures no negative time, whatever the clocks say', () => {
     const inService = [{ index: 3, attempt: 1, startedAt: NOW_MS + 0.01, progress: null }]
-    const { ended } = judgeDeath(death({ inService }), { timeoutMs: null, nowMs: NOW_MS })
+    const { ended } = judgeDeath(death({ inService }), { timeoutMs: null, nowMs: NOW_MS, canTryApart: false })
     expect(ended[0]?.serviceMs).toBe(0)
   })
 })

@@ -1,76 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { describe, expect, it, vi } from 'vitest'
-import { NO_LOAD } from '../../../src/domain/lane-load.js'
 import type { FunctionContext } from '../../../src/functions/function.js'
-import { ComputeJob } from '../../../src/lanes/compute.js'
-import type { InService } from '../../../src/lanes/lane.js'
-import type { JobSpec, ResultBlock } from '../../../src/lanes/protocol.js'
-import type { BegunTask, SlateWriter } from '../../../src/lanes/slate.js'
-import { Strays } from '../../../src/lanes/strays.js'
-import { computeJob, grantOf, Listener, Outcome } from '../../support/lanes.js'
-
-/** A slate that also remembers what was on it whenever results went out. */
-class Slate implements SlateWriter {
-  readonly marked = new Map<number, InService>()
-
-  mark(slot: number, { index, attempt, startedAt }: BegunTask): void {
-    this.marked.set(slot, { index, attempt, startedAt, progress: null })
-  }
-
-  progress(slot: number, fraction: number): void {
-    const task = this.marked.get(slot)
-    if (!task) throw new Error(`nothing is marked in slot ${slot}`)
-    task.progress = fraction
-  }
-
-  wipe(slot: number): void {
-    this.marked.delete(slot)
-  }
-
-  get indexes(): number[] {
-    return [...this.marked.values()].map(({ index }) => index)
-  }
-}
-
-type Run = (input: unknown, context: FunctionContext) => unknown
-
-function setUp(run: Run, options: Partial<JobSpec> & { cpu?: () => number } = {}) {
-  const { cpu = null, ...spec } = options
-  const slate = new Slate()
-  const listener = new Listener()
-  const violations: number[] = []
-  const strays = { settled: 0 }
-  const stray = new Strays(() => {
-    strays.settled += 1
-  })
-  const fn = { name: 'f', description: '', inputSchema: {}, run }
-  const job = new ComputeJob(computeJob(spec), {
-    fn: { fn, validate: () => [], prepare: () => {} },
-    slate,
-    cpu,
-    load: () => NO_LOAD,
-    strays: stray,
-    epochOfZeroMs: 1_000_000,
-    tellWaiting: (busyShare) => listener.onWaiting(busyShare),
-    send(block: ResultBlock) {
-      // What is reported must not be in service any more.
-      violations.push(...slate.indexes.filter((index) => block.columns.indexes.includes(index)))
-      listener.onResults(block)
-    },
-  })
-  return { job, slate, listener, violations, stray, strays }
-}
-
-/** A promise to be settled by hand. */
-function deferred<T>() {
-  let settle: { resolve(value: T): void; reject(error: unknown): void } | undefined
-  const promise = new Promise<T>((resolve, reject) => {
-    settle = { resolve, reject }
-  })
-  return { promise, ...settle! }
-}
-
-const count = (length: number) => Array.from({ length }, (_, at) => at)
+import { count, deferred, type Run, setUp } from '../../support/compute.js'
+import { grantOf, Outcome } from '../../support/lanes.js'
 
 describe('ComputeJob', () => {
   it('runs synchronous tasks one after the other, each marked while it runs and wiped before it is reported', async () => {

@@ -5,6 +5,7 @@ import { NO_LOAD } from '../../../src/domain/lane-load.js'
 import type { FetchDetail } from '../../../src/domain/task.js'
 import type { Fetcher, FetchOutcome, FetchSettings } from '../../../src/fetching/fetcher.js'
 import { FunctionRegistry } from '../../../src/functions/registry.js'
+import { Authors } from '../../../src/lanes/authors.js'
 import type { FromLane } from '../../../src/lanes/messages.js'
 import type { JobSpec } from '../../../src/lanes/protocol.js'
 import { Session } from '../../../src/lanes/session.js'
@@ -73,6 +74,7 @@ function setUp(slots: number, storesFor: { run: RunKey; stage: number } | null =
       wipe: (slot) => void marked.delete(slot),
     }),
     cpu: null,
+    authors: new Authors(),
     load: () => NO_LOAD,
     epochOfZeroMs: 0,
     send(message) {

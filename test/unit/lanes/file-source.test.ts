@@ -3,6 +3,7 @@
 import { rmSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { NO_LOAD } from '../../../src/domain/lane-load.js'
+import { Authors } from '../../../src/lanes/authors.js'
 import { Backlog } from '../../../src/lanes/backlog.js'
 import { ComputeJob } from '../../../src/lanes/compute.js'
 import type { Grant, ResultBlock } from '../../../src/lanes/protocol.js'
@@ -59,6 +60,7 @@ describe('ComputeJob over a file', () => {
       tellWaiting: () => {},
       slate: { mark() {}, progress() {}, wipe: (slot) => void wiped.push(slot) },
       cpu: null,
+      authors: new Authors(),
       load: () => NO_LOAD,
       strays: new Strays(() => {}),
       epochOfZeroMs: 0,

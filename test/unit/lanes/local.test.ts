@@ -88,7 +88,7 @@ describe('LocalLane', () => {
     ['by the server', (lane: LocalLane) => lane.kill(), 'thread-1 was ended by the server'],
     [
       'by a fault',
-      (lane: LocalLane) => lane.receive({ kind: 'fault', message: 'TypeError: x' }),
+      (lane: LocalLane) => lane.receive({ kind: 'fault', author: null, message: 'TypeError: x' }),
       'thread-1 ended with an error that no task caught: TypeError: x',
     ],
     ['by itself', () => {}, 'thread-1 exited with code 9'],

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { NO_LOAD } from '../../../src/domain/lane-load.js'
 import type { Fetcher } from '../../../src/fetching/fetcher.js'
 import { FunctionRegistry } from '../../../src/functions/registry.js'
+import { Authors } from '../../../src/lanes/authors.js'
 import type { FromLane } from '../../../src/lanes/messages.js'
 import { Session } from '../../../src/lanes/session.js'
 
@@ -46,6 +47,7 @@ function setUp() {
     stagingDir: '/nowhere',
     slateFor: () => ({ mark: () => {}, progress: () => {}, wipe: () => {} }),
     cpu: null,
+    authors: new Authors(),
     load: () => NO_LOAD,
     epochOfZeroMs: 0,
     send: ({ kind }: FromLane) => void log.push(kind),

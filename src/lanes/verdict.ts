@@ -1,0 +1,26 @@
+/** What a task has come to that its function has brought to an end. */
+
+import type { TaskError } from '../domain/errors.js'
+import { isTooDeep, toJsonText } from '../domain/output.js'
+import { outputTooDeep, outputTooLarge, toTaskError } from './failure.js'
+
+/** `output`: the JSON text of the value. */
+export type Verdict = { error: TaskError } | { error: null; output: string; value: unknown }
+
+/** On what a function has returned. May run code of the value's own, and never throws. */
+export function verdictOn(value: unknown, maxOutputBytes: number): Verdict {
+  try {
+    const output = toJsonText(value)
+    if (isLarger(output, maxOutputBytes)) return { error: outputTooLarge(maxOutputBytes) }
+    if (isTooDeep(output)) return { error: outputTooDeep() }
+    return { error: null, output, value }
+  } catch (thrown) {
+    return { error: toTaskError(thrown) }
+  }
+}
+
+function isLarger(text: string, maxBytes: number): boolean {
+  // A UTF-16 unit is one to three bytes of UTF-8: most outputs need not be measured.
+  if (text.length > maxBytes) return true
+  return text.length * 3 > maxBytes && Buffer.byteLength(text) > maxBytes
+}

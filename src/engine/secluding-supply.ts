@@ -3,12 +3,21 @@
  * which of them ended it. Each is handed out again with nothing beside it in its lane: what ends that one is its own doing.
  */
 
-import type { Batch } from './supply.js'
+import type { Batch, Supply } from './supply.js'
 import { SupplyAround } from './supply-around.js'
+import type { Suspects } from './suspects.js'
 
 export class SecludingSupply extends SupplyAround {
   readonly #secluded: { index: number; attempt: number }[] = []
   #hasStopped = false
+
+  /** `serverSuspects`: those among the items that may end the server; the supplies within do not see what is handed out here. */
+  constructor(
+    inner: Supply,
+    private readonly serverSuspects: Pick<Suspects, 'putInService' | 'takeOut'> | null = null,
+  ) {
+    super(inner)
+  }
 
   /** How many of those that are ready must have a lane to themselves: they come first. */
   get secluded(): number {
@@ -28,11 +37,13 @@ export class SecludingSupply extends SupplyAround {
     const next = this.#hasStopped ? undefined : this.#secluded.shift()
     if (!next) return this.inner.take(max, slots)
     const { index, attempt } = next
+    this.serverSuspects?.putInService(index)
     return { first: index, count: 1, indexes: [index], attempts: [attempt], isAlone: true, isSecluded: true }
   }
 
   /** As giveBack, and nothing is to be beside the item from now on. */
   seclude(index: number, attempt: number): void {
+    this.serverSuspects?.takeOut(index)
     this.#secluded.push({ index, attempt })
   }
 

@@ -65,7 +65,8 @@ export class StageExecution implements ScheduledRun, SessionListener, HostUser {
     this.items = this.#createItems(store)
     const { supply } = this.items
     const isLast = index === record.spec.stages.length - 1
-    this.#pending = new SecludingSupply(isLast ? supply : new BoundedSupply(supply, () => this.#room))
+    const bounded = isLast ? supply : new BoundedSupply(supply, () => this.#room)
+    this.#pending = new SecludingSupply(bounded, options.recovery.suspects)
     this.#sessions = new Sessions({
       mayStay: (session) =>
         run.phase === 'running' && !session.retiring && !session.isLast && this.#demand.grantable > 0,
@@ -312,10 +313,7 @@ export class StageExecution implements ScheduledRun, SessionListener, HostUser {
       canTryApart: this.#work.kind === 'COMPUTE',
     })
     for (const { index, attempt } of givenBack) this.#pending.giveBack(index, attempt)
-    for (const { index, attempt } of suspects) {
-      this.options.recovery.suspects?.takeOut(index)
-      this.#pending.seclude(index, attempt)
-    }
+    for (const { index, attempt } of suspects) this.#pending.seclude(index, attempt)
     if (ended.length > 0)
       this.#intake.take(toColumns(ended), { lane: session.lane.name, laneCpuMs: 0, reduction: null, heldUntilMs: null })
     this.#sessions.remove(session)

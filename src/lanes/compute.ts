@@ -15,8 +15,9 @@ import { invalidInput, leftBehind, timeoutError, toTaskError } from './failure.j
 import type { Job } from './job.js'
 import type { LoadClock } from './load.js'
 import { Outbox, TURN_MS } from './outbox.js'
+import { type Pending, toPending } from './pending-task.js'
 import type { Grant, JobSpec, ResultBlock } from './protocol.js'
-import type { SlateWriter } from './slate.js'
+import { type SlateWriter, SPARE_SLOTS } from './slate.js'
 import type { Strays } from './strays.js'
 import { type Verdict, verdictOn } from './verdict.js'
 import { watchWaiting } from './waiting.js'
@@ -40,20 +41,6 @@ const MIN_CPU_TASK_MS = 0.5
 
 const NEVER_STARTED = { startedAt: 0, serviceMs: 0, cpuMs: Number.NaN } as const
 
-/** A task that waits for its promise, or for the event loop to turn: what it has left behind may fail it until then. */
-interface Pending {
-  slot: number
-  times: TaskTimes
-  context: TaskContext
-  /** performance.now() */
-  startedMs: number
-  /** NaN where the CPU time is not taken. */
-  cpuAtMs: number
-  timer: NodeJS.Timeout | null
-  /** Null while it waits for its promise. */
-  verdict: Verdict | null
-}
-
 export class ComputeJob implements Job {
   readonly #spec: JobSpec
   readonly #setting: ComputeSetting
@@ -69,7 +56,7 @@ export class ComputeJob implements Job {
   /** Whose function has the event loop, without having returned. */
   #running: TaskContext | null = null
   /** Those among the pending that have a verdict, in the order of their ends. */
-  readonly #ended = new Set<Pending>()
+  #ended: Pending[] = []
   #expectLong = true
   #tellsWaiting: boolean
   #cancelled = false
@@ -86,8 +73,9 @@ export class ComputeJob implements Job {
     this.#fold = reduce === null ? null : createFold(reduce)
     this.#tellsWaiting = spec.tellsWaiting
     this.#outbox = new Outbox({ ...setting, spec, fold: this.#fold })
-    this.#places = Array.from({ length: spec.slots }, (_, slot) => ({ slate: setting.slate, slot, spare: null }))
-    this.#freeSlots = Array.from({ length: spec.slots }, (_, place) => spec.slots - 1 - place)
+    const length = spec.slots + SPARE_SLOTS
+    this.#places = Array.from({ length }, (_, slot) => ({ slate: setting.slate, slot, spare: null }))
+    this.#freeSlots = Array.from({ length }, (_, place) => length - 1 - place)
     // Now, and not in the service time of the first task.
     setting.fn.prepare()
     setting.authors.start()
@@ -122,14 +110,15 @@ export class ComputeJob implements Job {
   blame(author: TaskContext, thrown: unknown): void {
     const error = leftBehind(thrown)
     const pending = this.#pendingOf(author)
-    if (pending?.verdict) this.#close(pending, { error })
-    else if (pending) this.#giveUp(pending, new DOMException('the task has failed', 'AbortError'), error)
+    if (pending?.verdict) {
+      this.#ended = this.#ended.filter((task) => task !== pending)
+      this.#close(pending, { error })
+    } else if (pending) this.#giveUp(pending, new DOMException('the task has failed', 'AbortError'), error)
     else if (author === this.#running) this.#failRunning(error)
   }
 
-  #pendingOf(author: TaskContext): Pending | null {
-    for (const task of this.#pending) if (task.context === author) return task
-    return null
+  #pendingOf(author: TaskContext): Pending | undefined {
+    return [...this.#pending].find(({ context }) => context === author)
   }
 
   /** Its function goes on; what it returns is not heard. */
@@ -162,7 +151,7 @@ export class ComputeJob implements Job {
     if (this.#pumping || this.#paused) return
     this.#pumping = true
     const backlog = this.#backlog
-    while (this.#freeSlots.length > 0 && backlog.next()) {
+    while (this.#hasRoom && backlog.next()) {
       if (!this.#prepare()) break
       const nowMs = this.#start()
       if (nowMs >= this.#turnEndsMs) {
@@ -173,6 +162,13 @@ export class ComputeJob implements Job {
     }
     this.#pumping = false
     if (this.#pending.size === 0 && backlog.isEmpty) this.#send()
+  }
+
+  /** Of those that have ended a few may be kept meanwhile, unless they are to be told of at once: what is started may take long. */
+  get #hasRoom(): boolean {
+    const ended = this.#ended.length
+    if (this.#freeSlots.length === 0 || this.#pending.size - ended >= this.#spec.slots) return false
+    return ended === 0 || !this.#outbox.isDue(performance.now())
   }
 
   /**
@@ -242,7 +238,7 @@ export class ComputeJob implements Job {
         value = authors.run(context, call, fn.fn, input, context)
         if (isThenable(value) && this.#running === context) {
           this.#running = null
-          this.#await(value, this.#putAside({ slot, times: { ...times }, context, startedMs, cpuAtMs }))
+          this.#await(value, this.#putAside(toPending(times, { slot, context, startedMs, cpuAtMs })))
           const waitingMs = performance.now()
           this.#outbox.noteBusy(waitingMs - startedMs)
           return waitingMs
@@ -258,15 +254,15 @@ export class ComputeJob implements Job {
     this.#measure(times, { startedMs, endedMs, cpuAtMs })
     const verdict = this.#judge({ times, context }, error, value)
     this.#running = null
-    if (authors.begun === begunBefore) this.#report(times, verdict)
-    else this.#awaitRest(this.#putAside({ slot, times: { ...times }, context, startedMs, cpuAtMs }), verdict)
+    // Those that have ended before it are told before it.
+    if (authors.begun === begunBefore && this.#ended.length === 0) this.#report(times, verdict)
+    else this.#awaitRest(this.#putAside(toPending(times, { slot, context, startedMs, cpuAtMs })), verdict)
     this.#outbox.noteBusy(times.serviceMs)
     return endedMs
   }
 
   /** It keeps its slot, and others may be started. */
-  #putAside(begun: Omit<Pending, 'timer' | 'verdict'>): Pending {
-    const task = { ...begun, timer: null, verdict: null }
+  #putAside(task: Pending): Pending {
     this.#freeSlots.pop()
     this.#pending.add(task)
     return task
@@ -308,17 +304,18 @@ export class ComputeJob implements Job {
     }
     // With others in service the thread's time is not this task's.
     if (this.#spec.slots > 1) task.cpuAtMs = Number.NaN
-    this.#measure(task.times, { ...task, endedMs: performance.now() })
+    this.#measure(task.times, { startedMs: task.startedMs, endedMs: performance.now(), cpuAtMs: task.cpuAtMs })
     // It is in service while its output is read: that may run code of its own, for ever.
     const verdict = this.#judge(task, error, value)
     if (task.timer) clearTimeout(task.timer)
     TaskContext.end(task.context)
     this.#awaitRest(task, verdict)
+    this.#pump()
   }
 
   /** Ends a task whose function goes on. Without an error it was cancelled. */
   #giveUp(task: Pending, reason: DOMException, error: TaskError | null): void {
-    this.#measure(task.times, { ...task, endedMs: performance.now(), cpuAtMs: Number.NaN })
+    this.#measure(task.times, { startedMs: task.startedMs, endedMs: performance.now(), cpuAtMs: Number.NaN })
     this.#leave(task)
     this.#setting.strays.add()
     this.#end(task.times, error ? Outcome.FAILED : Outcome.CANCELLED, error)
@@ -365,8 +362,7 @@ export class ComputeJob implements Job {
   /** It stays in service until the event loop has turned. */
   #awaitRest(task: Pending, verdict: Verdict): void {
     task.verdict = verdict
-    this.#ended.add(task)
-    if (this.#ended.size > 1) return
+    if (this.#ended.push(task) > 1) return
     setImmediate(() => {
       this.#closeEnded()
       this.#next()
@@ -374,11 +370,12 @@ export class ComputeJob implements Job {
   }
 
   #closeEnded(): void {
-    for (const task of this.#ended) this.#close(task, task.verdict!)
+    const ended = this.#ended
+    this.#ended = []
+    for (const task of ended) this.#close(task, task.verdict!)
   }
 
   #close(task: Pending, verdict: Verdict): void {
-    this.#ended.delete(task)
     this.#leave(task)
     this.#report(task.times, verdict)
   }

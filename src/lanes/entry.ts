@@ -13,6 +13,7 @@ import type { FaultAuthor, FromLane, FromProcess, GuardTask, LaneTask, ToLane } 
 import { monotonicOfZeroMs } from './monotonic.js'
 import { Session } from './session.js'
 import { FileSlateWriter, MemorySlateWriter, type SlateWriter } from './slate.js'
+import { exposeMemory } from './weight.js'
 
 /** The lane's end of the line to the server. */
 interface Line {
@@ -70,6 +71,7 @@ export async function runLane(task: LaneTask): Promise<never> {
 }
 
 function portLine(port: Extract<LaneTask['line'], { kind: 'port' }>['port']): Line {
+  exposeMemory()
   let slate: SlateWriter | null = null
   // To the process, a signal would be the server's end.
   const kill = process.kill

@@ -8,6 +8,7 @@ import { createClaims, isUsedUp, takeBack } from './claims.js'
 import type { InService, Lane, LaneListener } from './lane.js'
 import type { FaultAuthor, FromLane } from './messages.js'
 import type { Grant, JobSpec, LaneWork, ResultBlock } from './protocol.js'
+import { SPARE_SLOTS } from './slate.js'
 
 /** Why the lane was ended by us; null while it was not. */
 type EndWish = 'KILLED' | 'STUCK' | null
@@ -79,7 +80,7 @@ export class LocalLane implements Lane {
     this.#job = job.job
     this.#hasFetched ||= job.work.kind === 'FETCH'
     this.#lent = []
-    this.#carrier.send({ kind: 'open', job, slate: this.#carrier.slate.prepare(job.slots) })
+    this.#carrier.send({ kind: 'open', job, slate: this.#carrier.slate.prepare(job.slots + SPARE_SLOTS) })
   }
 
   grant(grant: Grant): void {

@@ -25,6 +25,9 @@ export interface SlateReader {
   close(): void
 }
 
+/** A job has so many slots more, for tasks that have ended and are kept in service for a moment more. */
+export const SPARE_SLOTS = 16
+
 /** Each slot has a version, odd while it is written, and these four numbers. */
 const INDEX = 0
 const ATTEMPT = 1

@@ -1,10 +1,13 @@
 /** Lanes in worker threads. */
 
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
-import { Tinypool } from 'tinypool'
+import { Tinypool, type TinypoolWorker } from 'tinypool'
 import { type CarrierOptions, type CarrierSource, createCarrierSource, type Ending, type Line } from './carrier.js'
+import { Inspection } from './inspection.js'
+import { MemoryWatch, type ThreadMemory, type WatchedThread } from './memory-watch.js'
 import type { FromLane, LaneTask, ToLane } from './messages.js'
 import { MemorySlateReader } from './slate.js'
+import { memoryExpression, type ToldMemory } from './weight.js'
 
 /**
  * The engine's own limit is 48 MB, which each lane comes to in a long run whatever it computes: a run of many items would
@@ -13,7 +16,24 @@ import { MemorySlateReader } from './slate.js'
  */
 const MAX_YOUNG_GENERATION_MB = 16
 
+/**
+ * What the engine may take beyond the lane's limit before it ends the thread by itself, where somebody watches. An array that is
+ * full grows by half and needs both at once, and a thread may take a gigabyte before it is looked at.
+ */
+const headroomMb = (laneMemoryMb: number) => 2 * laneMemoryMb + 1024
+/** As a process has it for what is not in its heap. */
+const EXTERNAL_MEMORY_MB = 256
+
+const MEGABYTE = 1024 * 1024
+
 export function createThreadCarriers(options: CarrierOptions): CarrierSource {
+  const { laneMemoryMb } = options
+  const inspection = Inspection.open()
+  const watch = new MemoryWatch({
+    maxHeapMb: laneMemoryMb,
+    maxTotalMb: laneMemoryMb + EXTERNAL_MEMORY_MB,
+    residentMb: () => process.memoryUsage.rss() / MEGABYTE,
+  })
   const pool = new Tinypool({
     runtime: 'worker_threads',
     minThreads: 0,
@@ -25,11 +45,24 @@ export function createThreadCarriers(options: CarrierOptions): CarrierSource {
     env: { ...options.env },
     execArgv: [],
     resourceLimits: {
-      maxOldGenerationSizeMb: options.laneMemoryMb,
+      maxOldGenerationSizeMb: inspection ? laneMemoryMb + headroomMb(laneMemoryMb) : laneMemoryMb,
       maxYoungGenerationSizeMb: MAX_YOUNG_GENERATION_MB,
     },
   })
-  return createCarrierSource(pool, { entry: options.entry, createLine: () => new PortLine(options) })
+  const watched = inspection && { inspection, watch }
+  const source = createCarrierSource(pool, { entry: options.entry, createLine: () => new PortLine(options, watched) })
+  return {
+    start: (listener) => source.start(listener),
+    async close() {
+      inspection?.close()
+      await source.close()
+    },
+  }
+}
+
+interface Watched {
+  inspection: Inspection
+  watch: MemoryWatch
 }
 
 class PortLine implements Line {
@@ -38,8 +71,16 @@ class PortLine implements Line {
   readonly run: Line['run']
   readonly #port: MessagePort
   readonly #laneMemoryMb: number
+  readonly #watched: Watched | null
+  #stopWatching: () => void = () => {}
+  #needsTooMuch = false
 
-  constructor({ functionsDir, allowHosts, stagingDir, epochOfMonotonicMs, laneMemoryMb }: CarrierOptions) {
+  /** `watched`: null where threads cannot be looked into. */
+  constructor(
+    { functionsDir, allowHosts, stagingDir, epochOfMonotonicMs, laneMemoryMb }: CarrierOptions,
+    watched: Watched | null,
+  ) {
+    this.#watched = watched
     const { port1, port2 } = new MessageChannel()
     this.#port = port1
     this.#laneMemoryMb = laneMemoryMb
@@ -72,13 +113,26 @@ class PortLine implements Line {
     this.#port.once('close', onClosed)
   }
 
-  attach(): void {}
+  attach(worker: TinypoolWorker): void {
+    if (!this.#watched) return
+    const { inspection, watch } = this.#watched
+    const thread: WatchedThread = {
+      isBusy: () => this.slate.read().length > 0,
+      heapMb: () => heapMbOf(inspection, worker.threadId),
+      memory: (collects) => memoryOf(inspection, worker.threadId, collects),
+      end: () => {
+        this.#needsTooMuch = true
+        void worker.terminate()
+      },
+    }
+    this.#stopWatching = watch.add(thread)
+  }
 
   /** Terminating a thread stops even one that spins. */
   kill(): void {}
 
   describeExit({ code, error }: { code: number | null; error: (Error & { code?: string }) | null }): Ending {
-    if (error?.code === 'ERR_WORKER_OUT_OF_MEMORY') {
+    if (this.#needsTooMuch || error?.code === 'ERR_WORKER_OUT_OF_MEMORY') {
       return { outOfMemory: true, message: `needed more than ${this.#laneMemoryMb} MB` }
     }
     const failed = error !== null && error.name !== 'AbortError'
@@ -86,6 +140,23 @@ class PortLine implements Line {
   }
 
   close(): void {
+    this.#stopWatching()
     this.#port.close()
   }
+}
+
+async function heapMbOf(inspection: Inspection, threadId: number): Promise<number | null> {
+  const usage = (await inspection.ask(threadId, 'Runtime.getHeapUsage')) as { usedSize: number } | null
+  return usage && usage.usedSize / MEGABYTE
+}
+
+async function memoryOf(inspection: Inspection, threadId: number, collects: boolean): Promise<ThreadMemory | null> {
+  const asked = { expression: memoryExpression(collects), returnByValue: true }
+  const answer = (await inspection.ask(threadId, 'Runtime.evaluate', asked)) as { result: { value?: unknown } } | null
+  const value = answer?.result.value
+  if (!Array.isArray(value)) return null
+  const [told, heapBytes, externalBytes] = value as ToldMemory
+  // Nobody is to be ended for another one's memory.
+  if (told !== threadId) return null
+  return { heapMb: heapBytes / MEGABYTE, externalMb: externalBytes / MEGABYTE }
 }

@@ -1,7 +1,8 @@
 /** What a lane can tell of its own memory, on every platform. */
 
-import { getHeapStatistics } from 'node:v8'
-import { isMainThread } from 'node:worker_threads'
+import { getHeapStatistics, setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { isMainThread, threadId } from 'node:worker_threads'
 
 const MEGABYTE = 1024 * 1024
 
@@ -9,4 +10,36 @@ const MEGABYTE = 1024 * 1024
 export function knownMemoryMb(): number {
   if (isMainThread) return process.memoryUsage.rss() / MEGABYTE
   return getHeapStatistics().used_heap_size / MEGABYTE
+}
+
+/** Called over the inspector, in the middle of whatever a function does: see memory-watch.ts. */
+const EXPOSED = Symbol.for('heddle.memory')
+
+/** The expression that has a thread tell [its id, heap, external], those in bytes; with `collects` without the garbage. */
+export function memoryExpression(collects: boolean): string {
+  return `globalThis[Symbol.for(${JSON.stringify(EXPOSED.description)})]?.(${collects})`
+}
+
+export type ToldMemory = [threadId: number, heapBytes: number, externalBytes: number]
+
+/** Has the thread answer to it. */
+export function exposeMemory(): void {
+  const memoryUsage = process.memoryUsage.bind(process)
+  const collectGarbage = garbageCollector()
+  const tell = (collects: boolean): ToldMemory => {
+    if (collects) collectGarbage()
+    const { heapUsed, external } = memoryUsage()
+    return [threadId, heapUsed, external]
+  }
+  Object.defineProperty(globalThis, EXPOSED, { value: tell })
+}
+
+/** A flag makes it, and only in contexts that are made meanwhile: functions are not to find it. */
+function garbageCollector(): () => void {
+  setFlagsFromString('--expose-gc')
+  try {
+    return runInNewContext('gc') as () => void
+  } finally {
+    setFlagsFromString('--no-expose-gc')
+  }
 }

@@ -415,9 +415,13 @@ describe.each<LaneKind>(['THREAD', 'PROCESS'])('a lane of kind %s', (kind) => {
       expect(listener.rows.map(({ output }) => output)).toEqual(['1', '2', '3'])
     })
 
-    it('by memory is told apart', async () => {
+    it.each([
+      ['taken bit by bit', 'hog'],
+      ['taken in steps that double', 'hogSteps'],
+      ['outside of JavaScript', 'hogBuffers'],
+    ])('by memory %s is told apart', async (_how, act) => {
       const { lane, listener } = await open()
-      lane.grant(grantOf([echo(1), { do: 'hog' }]))
+      lane.grant(grantOf([echo(1), { do: act }]))
       const { error, inService } = await listener.untilDeath()
       expect(error).toMatchObject({ code: 'OUT_OF_MEMORY', retryable: false })
       expect(error.message).toContain('64 MB')

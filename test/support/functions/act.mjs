@@ -45,9 +45,12 @@ const acts = {
     process.kill(process.pid, name)
     for (;;);
   },
-  // In small steps: V8 ends a thread that comes to its limit, and the whole process where one step goes far beyond it.
   hog: () => {
     for (let last = null; ; ) last = { last, value: Math.random() }
+  },
+  // An array that is full grows by half of what it has.
+  hogSteps: () => {
+    for (const all = []; ; ) all.push(all.length)
   },
   hogBuffers: () => {
     for (;;) kept.push(Buffer.alloc(1024 * 1024, 1))

@@ -1,6 +1,5 @@
 /** Runs a compute function over what its lane is granted: up to `slots` asynchronous tasks at once, or one that is not. */
 
-import { performance } from 'node:perf_hooks'
 import type { TaskError } from '../domain/errors.js'
 import { createFold, type Fold } from '../domain/reduction.js'
 import { Outcome } from '../domain/results.js'
@@ -14,6 +13,7 @@ import type { CpuClock } from './cpu.js'
 import { invalidInput, leftBehind, timeoutError, toTaskError } from './failure.js'
 import type { Job } from './job.js'
 import type { LoadClock } from './load.js'
+import { now } from './now.js'
 import { Outbox, TURN_MS } from './outbox.js'
 import { type Pending, toPending } from './pending-task.js'
 import type { Grant, JobSpec, ResultBlock } from './protocol.js'
@@ -125,7 +125,7 @@ export class ComputeJob implements Job {
   #failRunning(error: TaskError): void {
     this.#running = null
     const times = this.#times
-    times.serviceMs = this.#setting.epochOfZeroMs + performance.now() - times.startedAt
+    times.serviceMs = this.#setting.epochOfZeroMs + now() - times.startedAt
     times.cpuMs = Number.NaN
     this.#setting.slate.wipe(this.#freeSlots.at(-1)!)
     this.#end(times, Outcome.FAILED, error)
@@ -142,7 +142,7 @@ export class ComputeJob implements Job {
   }
 
   #startTurn(): void {
-    this.#turnEndsMs = performance.now() + TURN_MS
+    this.#turnEndsMs = now() + TURN_MS
     this.#pump()
   }
 
@@ -168,7 +168,7 @@ export class ComputeJob implements Job {
   get #hasRoom(): boolean {
     const ended = this.#ended.length
     if (this.#freeSlots.length === 0 || this.#pending.size - ended >= this.#spec.slots) return false
-    return ended === 0 || !this.#outbox.isDue(performance.now())
+    return ended === 0 || !this.#outbox.isDue(now())
   }
 
   /**
@@ -220,10 +220,10 @@ export class ComputeJob implements Job {
     const cpuAtMs = cpu !== null && this.#expectLong ? cpu() : Number.NaN
     times.index = index
     times.attempt = attempt
-    times.startedAt = epochOfZeroMs + performance.now()
+    times.startedAt = epochOfZeroMs + now()
     slate.mark(slot, times)
     // To mark a file takes as long as many a task: its time is not the task's.
-    const startedMs = performance.now()
+    const startedMs = now()
     times.startedAt = epochOfZeroMs + startedMs
     const begunBefore = authors.begun
     const context = new TaskContext(index, attempt, this.#places[slot]!)
@@ -239,7 +239,7 @@ export class ComputeJob implements Job {
         if (isThenable(value) && this.#running === context) {
           this.#running = null
           this.#await(value, this.#putAside(toPending(times, { slot, context, startedMs, cpuAtMs })))
-          const waitingMs = performance.now()
+          const waitingMs = now()
           this.#outbox.noteBusy(waitingMs - startedMs)
           return waitingMs
         }
@@ -247,7 +247,7 @@ export class ComputeJob implements Job {
     } catch (thrown) {
       error = toTaskError(thrown)
     }
-    const endedMs = performance.now()
+    const endedMs = now()
     TaskContext.endUnaborted(context)
     // It was given up meanwhile, and is reported.
     if (this.#running !== context) return endedMs
@@ -272,7 +272,7 @@ export class ComputeJob implements Job {
     this.#places[task.slot]!.spare = null
     const { timeoutMs } = this.#spec
     if (timeoutMs !== null) {
-      const leftMs = timeoutMs - (performance.now() - task.startedMs)
+      const leftMs = timeoutMs - (now() - task.startedMs)
       const reason = () => new DOMException(`more than ${timeoutMs} ms`, 'TimeoutError')
       task.timer = setTimeout(() => this.#giveUp(task, reason(), timeoutError(timeoutMs)), leftMs)
     }
@@ -304,7 +304,7 @@ export class ComputeJob implements Job {
     }
     // With others in service the thread's time is not this task's.
     if (this.#spec.slots > 1) task.cpuAtMs = Number.NaN
-    this.#measure(task.times, { startedMs: task.startedMs, endedMs: performance.now(), cpuAtMs: task.cpuAtMs })
+    this.#measure(task.times, { startedMs: task.startedMs, endedMs: now(), cpuAtMs: task.cpuAtMs })
     // It is in service while its output is read: that may run code of its own, for ever.
     const verdict = this.#judge(task, error, value)
     if (task.timer) clearTimeout(task.timer)
@@ -315,7 +315,7 @@ export class ComputeJob implements Job {
 
   /** Ends a task whose function goes on. Without an error it was cancelled. */
   #giveUp(task: Pending, reason: DOMException, error: TaskError | null): void {
-    this.#measure(task.times, { startedMs: task.startedMs, endedMs: performance.now(), cpuAtMs: Number.NaN })
+    this.#measure(task.times, { startedMs: task.startedMs, endedMs: now(), cpuAtMs: Number.NaN })
     this.#leave(task)
     this.#setting.strays.add()
     this.#end(task.times, error ? Outcome.FAILED : Outcome.CANCELLED, error)
@@ -333,7 +333,7 @@ export class ComputeJob implements Job {
 
   /** After an asynchronous end: the result on its way, and what is next. */
   #next(): void {
-    if (this.#outbox.isDue(performance.now())) this.#outbox.flush()
+    if (this.#outbox.isDue(now())) this.#outbox.flush()
     this.#pump()
     this.#outbox.flushSoon()
   }

@@ -1,7 +1,9 @@
 /** What tinypool loads into a worker thread or child process: it runs one task there, which is to be a lane. */
 
 import { constants } from 'node:os'
-import { isMainThread, threadId, Worker } from 'node:worker_threads'
+// A function may take the global one away.
+import process from 'node:process'
+import { isMainThread, parentPort, threadId, Worker } from 'node:worker_threads'
 import { BUILTINS } from '../functions/builtins/index.js'
 import { createRegistry } from '../functions/registry.js'
 import { Authors } from './authors.js'
@@ -73,6 +75,8 @@ export async function runLane(task: LaneTask): Promise<never> {
 function portLine(port: Extract<LaneTask['line'], { kind: 'port' }>['port']): Line {
   exposeMemory()
   let slate: SlateWriter | null = null
+  // tinypool has heard all that it is to hear over this one, and what it does not know ends the server.
+  if (parentPort) parentPort.postMessage = () => {}
   // To the process, a signal would be the server's end.
   const kill = process.kill
   process.kill = (pid, signal = 'SIGTERM') => {

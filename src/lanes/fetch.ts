@@ -11,6 +11,7 @@ import type { TaskTimes } from './block.js'
 import type { CpuClock } from './cpu.js'
 import type { Job } from './job.js'
 import type { LoadClock } from './load.js'
+import { now } from './now.js'
 import { Outbox } from './outbox.js'
 import type { Grant, JobSpec, ResultBlock } from './protocol.js'
 import type { SlateWriter } from './slate.js'
@@ -99,7 +100,7 @@ export class FetchJob implements Job {
   /** What is no request fails without being sent. */
   #refuse(message: string): void {
     const { index, attempt } = this.#backlog
-    const startedAt = this.#setting.epochOfZeroMs + performance.now()
+    const startedAt = this.#setting.epochOfZeroMs + now()
     const times: TaskTimes = { index, attempt, startedAt, serviceMs: 0, cpuMs: Number.NaN }
     const error: TaskError = { code: 'INVALID_INPUT', message, retryable: false }
     this.#outbox.block.add(times, { outcome: Outcome.FAILED, output: null, error, retryAfterMs: null, fetch: null })
@@ -109,7 +110,7 @@ export class FetchJob implements Job {
   #start(slot: number, request: FetchRequest): void {
     const { fetcher, settings, stemOf, slate, epochOfZeroMs } = this.#setting
     const { index, attempt } = this.#backlog
-    const startedMs = performance.now()
+    const startedMs = now()
     const times: TaskTimes = {
       index,
       attempt,
@@ -120,7 +121,7 @@ export class FetchJob implements Job {
     slate.mark(slot, times)
     const own = stemOf === null ? settings : { ...settings, fileStem: stemOf(index) }
     void fetcher.fetch(request, own, this.#abort.signal).then((outcome) => {
-      times.serviceMs = performance.now() - startedMs
+      times.serviceMs = now() - startedMs
       slate.wipe(slot)
       this.#freeSlots.push(slot)
       this.#end(times, outcome)

@@ -5,6 +5,7 @@ import type { Fold } from '../domain/reduction.js'
 import { BlockBuilder } from './block.js'
 import type { CpuClock } from './cpu.js'
 import type { LoadClock } from './load.js'
+import { now } from './now.js'
 import type { JobSpec, ResultBlock } from './protocol.js'
 
 /** A loop that keeps the event loop to itself sends what it has after this long, and then lets the event loop turn. */
@@ -82,7 +83,7 @@ export class Outbox {
     const reduction = fold?.state() ?? null
     this.#cpuMs = cpuMs
     this.#load = nowLoad
-    this.#sentMs = performance.now()
+    this.#sentMs = now()
     this.#eager -= this.block.count
     this.#sentCount = this.block.count
     fold?.reset()
@@ -96,7 +97,7 @@ export class Outbox {
     if (this.block.chars > MAX_CHARS) this.flush()
     if (this.#timer || this.#immediate || this.block.count === 0) return
     const gatherMs = this.#gatherMs
-    if (this.#options.spec.isAwaited || performance.now() - this.#sentMs >= gatherMs)
+    if (this.#options.spec.isAwaited || now() - this.#sentMs >= gatherMs)
       this.#immediate = setImmediate(() => this.flush())
     else this.#timer = setTimeout(() => this.flush(), gatherMs)
   }

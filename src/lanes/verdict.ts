@@ -9,6 +9,8 @@ export type Verdict = { error: TaskError } | { error: null; output: string; valu
 
 /** On what a function has returned. May run code of the value's own, and never throws. */
 export function verdictOn(value: unknown, maxOutputBytes: number): Verdict {
+  // Of what is too large no text is made, which would take as much memory again.
+  if (typeof value === 'string' && value.length > maxOutputBytes) return { error: outputTooLarge(maxOutputBytes) }
   try {
     const output = toJsonText(value)
     if (isLarger(output, maxOutputBytes)) return { error: outputTooLarge(maxOutputBytes) }

@@ -1,6 +1,7 @@
 /** Tells of a task whether it waits or computes in pieces, and how busy the event loop is meanwhile. */
 
 import { performance } from 'node:perf_hooks'
+import { now } from './now.js'
 
 /** How long a task is looked at before it is told how busy it kept the event loop; twice as long the next time. */
 const LOOK_MS = 1
@@ -27,12 +28,12 @@ export function watchWaiting({ sinceMs, isAwaited, isWanted, tell }: WatchedTask
   setImmediate(() => {
     if (!isWanted() || !isAwaited()) return
     const turned = performance.eventLoopUtilization()
-    const untilTurnMs = performance.now() - sinceMs
+    const untilTurnMs = now() - sinceMs
     tell(null)
     const look = (afterMs: number) => {
       if (!isAwaited()) return
       const busyMs = untilTurnMs + performance.eventLoopUtilization(turned).active
-      const busyShare = Math.min(1, busyMs / (performance.now() - sinceMs))
+      const busyShare = Math.min(1, busyMs / (now() - sinceMs))
       tell(busyShare)
       // It may have begun with some work, such as to load what it waits with.
       if (busyShare > QUIET_SHARE && afterMs < MAX_LOOK_MS) setTimeout(look, 2 * afterMs, 2 * afterMs)

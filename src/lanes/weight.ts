@@ -26,20 +26,25 @@ export type ToldMemory = [threadId: number, heapBytes: number, externalBytes: nu
 export function exposeMemory(): void {
   const memoryUsage = process.memoryUsage.bind(process)
   const collectGarbage = garbageCollector()
-  const tell = (collects: boolean): ToldMemory => {
-    if (collects) collectGarbage()
+  const tell = (collects: boolean): ToldMemory | null => {
+    if (collects && collectGarbage === null) return null
+    if (collects) collectGarbage?.()
     const { heapUsed, external } = memoryUsage()
     return [threadId, heapUsed, external]
   }
   Object.defineProperty(globalThis, EXPOSED, { value: tell })
 }
 
-/** A flag makes it, and only in contexts that are made meanwhile: functions are not to find it. */
-function garbageCollector(): () => void {
-  setFlagsFromString('--expose-gc')
-  try {
-    return runInNewContext('gc') as () => void
-  } finally {
+/** The flag is the process's: another thread that starts at the same time may take it back in between. */
+const MAX_TRIES = 20
+
+/** A flag makes it, and only in contexts that are made meanwhile: functions are not to find it. Null where it cannot be had. */
+function garbageCollector(): (() => void) | null {
+  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+    setFlagsFromString('--expose-gc')
+    const collect: unknown = runInNewContext('globalThis.gc')
     setFlagsFromString('--no-expose-gc')
+    if (typeof collect === 'function') return () => void collect()
   }
+  return null
 }

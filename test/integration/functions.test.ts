@@ -214,19 +214,6 @@ describe('an input of a range', () => {
   })
 })
 
-describe.each(['THREADS', 'PROCESSES', 'SEQUENTIAL', 'ASYNC'])('under %s, a function', (strategy) => {
-  it('that never returns fails with TIMEOUT, and the others succeed', async () => {
-    const inputs = [...echoes(5), { do: 'spin' }, ...echoes(5)]
-    const { run, tasks } = await acted(inputs, { strategy, timeoutMs: 1000 })
-    expect(run.status).toBe('PARTIAL')
-    expect(tasks[5]).toMatchObject({ status: 'FAILED', attempts: 1, error: { code: 'TIMEOUT' } })
-    expect(tasks[5]?.serviceMs).toBeGreaterThanOrEqual(1000)
-    expect(tasks.filter(({ status }) => status === 'SUCCEEDED').map(({ index }) => index)).toEqual([
-      0, 1, 2, 3, 4, 6, 7, 8, 9, 10,
-    ])
-  })
-})
-
 describe.each(['THREADS', 'PROCESSES'])('under %s, a lane', (strategy) => {
   const options = { strategy, retry: { maxAttempts: 2, backoffMs: 0 } }
 
@@ -248,6 +235,46 @@ describe.each(['THREADS', 'PROCESSES'])('under %s, a lane', (strategy) => {
     })
     expect(tasks.filter(({ status }) => status === 'SUCCEEDED')).toHaveLength(8)
   })
+})
+
+describe.each(['SEQUENTIAL', 'ASYNC', 'THREADS', 'PROCESSES'])('under %s, one attempt each', (strategy) => {
+  const options = { strategy, timeoutMs: 500, retry: { maxAttempts: 1 } }
+  const waiting = (value: number) => ({ do: 'wait', ms: 5, value })
+
+  it.each([
+    ['throws', { do: 'fail', message: 'so' }, 'FUNCTION_ERROR'],
+    ['leaves a rejection behind', { do: 'rejectLater', message: 'so' }, 'FUNCTION_ERROR'],
+    ['leaves one behind and is asynchronous', { do: 'rejectBeside', message: 'so' }, 'FUNCTION_ERROR'],
+    ['leaves a thrown error behind', { do: 'throwLater', message: 'so' }, 'FUNCTION_ERROR'],
+    ['never returns', { do: 'spin' }, 'TIMEOUT'],
+    ['exits', { do: 'exit', code: 0 }, 'LANE_DIED'],
+    ['eats memory in steps', { do: 'hogSteps' }, 'OUT_OF_MEMORY'],
+    ['eats memory in buffers', { do: 'hogBuffers' }, 'OUT_OF_MEMORY'],
+    ['returns what is no JSON', { do: 'nan' }, 'FUNCTION_ERROR'],
+    ['returns 64 MB', { do: 'big', chars: 64_000_000 }, 'OUTPUT_TOO_LARGE'],
+    ['babbles', { do: 'babble' }, null],
+    ['stops the clock', { do: 'stopClock' }, null],
+  ])('a function that %s harms neither those beside it nor another run', async (_what, input, code) => {
+    const other = api.finish(api.launchCompute({ function: 'half', source: { range: { from: 0, to: 50 } } }))
+    const { tasks } = await acted([waiting(0), waiting(1), input, ...echoes(2), waiting(5)], options)
+    expect(tasks.map(({ error }) => error?.code ?? null)).toEqual([null, null, code, null, null, null])
+    expect(tasks.every(({ attempts }) => attempts === 1)).toBe(true)
+    if (code === 'TIMEOUT') expect(tasks[2]?.serviceMs).toBeGreaterThanOrEqual(options.timeoutMs)
+    expect(await api.run(await other, 'status progress { succeeded }')).toEqual({
+      status: 'SUCCEEDED',
+      progress: { succeeded: 50 },
+    })
+  })
+})
+
+it('tries a task no more that three lanes have died of', async () => {
+  const retry = { maxAttempts: 10, backoffMs: 0 }
+  const { tasks } = await acted([{ do: 'exit', code: 0 }, ...echoes(2)], { strategy: 'ASYNC', retry })
+  expect(tasks.map(({ attempts, error }) => [attempts, error?.code])).toEqual([
+    [3, 'LANE_DIED'],
+    [1, undefined],
+    [1, undefined],
+  ])
 })
 
 describe('a lane of processes', () => {

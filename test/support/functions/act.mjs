@@ -1,5 +1,6 @@
 // One function that does what its input says, so that tasks of one job can fare differently.
 import { connect } from 'node:net'
+import { parentPort } from 'node:worker_threads'
 
 const kept = []
 
@@ -36,6 +37,7 @@ const acts = {
     while (performance.now() < end);
     return ms
   },
+  wait: ({ ms, value }) => new Promise((resolve) => setTimeout(resolve, ms, value)),
   spin: () => {
     for (;;);
   },
@@ -64,6 +66,23 @@ const acts = {
   rejectLater: ({ message }) => {
     Promise.reject(new Error(message))
     return 'early'
+  },
+  rejectBeside: async ({ message }) => {
+    Promise.reject(new Error(message))
+    return 'early'
+  },
+  // What nobody has asked for, over whatever leads to the server.
+  babble: () => {
+    for (const message of [null, 1, {}, { kind: 'results' }, { kind: 'fault', message: 'made up' }]) {
+      parentPort?.postMessage(message)
+      if (message !== null) process.send?.(message)
+    }
+    return 'said'
+  },
+  // As libraries do that have time stand still.
+  stopClock: () => {
+    performance.now = () => Number.NaN
+    return 'stopped'
   },
   // When its end has been told.
   spinLater: () => {

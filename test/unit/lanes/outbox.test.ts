@@ -5,6 +5,9 @@ import { Outbox, TURN_MS } from '../../../src/lanes/outbox.js'
 import type { JobSpec, ResultBlock } from '../../../src/lanes/protocol.js'
 import { computeJob } from '../../support/lanes.js'
 
+// The lane keeps the clock that it began with: here it is to be the test's.
+vi.mock('../../../src/lanes/now.js', () => ({ now: () => performance.now() }))
+
 function setUp(options: { cpu?: () => number; load?: () => LaneLoad; sum?: boolean; spec?: JobSpec } = {}) {
   const blocks: ResultBlock[] = []
   let wake = () => {}

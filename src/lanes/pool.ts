@@ -35,6 +35,8 @@ export interface LanePoolOptions {
 
 const IDLE_MS = 30_000
 const PROBE_MS = 5_000
+/** Of so many lanes in use each counts: where one of them has died, another one is kept warm for the next that does. */
+const FEW_LANES = 2
 /** Messages there and back, of which the shortest counts: the first ones are compiled on their way. */
 const ROUND_TRIPS = 5
 
@@ -67,6 +69,8 @@ class LocalLanePool implements LanePool {
   /** On their way, for whoever asks first. */
   readonly #warming: { kind: LaneKind; lane: Promise<LocalLane> }[] = []
   #starting = 0
+  /** Kinds of which a lane has died in use, until that has been replaced. */
+  readonly #bereaved = new Set<LaneKind>()
   readonly #prober: NodeJS.Timeout
   readonly #costs: Record<LaneKind, Omit<LaneCosts, 'idle'>> = {
     THREAD: { startMs: null, roundTripMs: null },
@@ -95,10 +99,7 @@ class LocalLanePool implements LanePool {
   async acquire(kind: LaneKind, work: StageKind = 'COMPUTE'): Promise<Lane> {
     if (this.#closing) throw new Error('the lane pool is closed')
     const warm = this.#takeIdle(kind, work)
-    if (warm) {
-      this.#busy.add(warm)
-      return warm
-    }
+    if (warm) return this.#lend(warm)
     const { maxLanes } = this.#options
     if (this.#busy.size + this.#starting >= maxLanes) throw new Error(`all ${maxLanes} lanes are in use`)
     this.#makeRoom(kind)
@@ -107,17 +108,29 @@ class LocalLanePool implements LanePool {
       const lane = await (this.#takeWarming(kind) ?? this.#start(kind))
       if (this.#closing) throw new Error('the lane pool is closed')
       if (!this.#alive.has(lane)) throw new Error(`${lane.name} ended as soon as it had started`)
-      this.#busy.add(lane)
-      return lane
+      return this.#lend(lane)
     } finally {
       this.#starting -= 1
     }
   }
 
+  /** It may die as the one before it did: once that is replaced, and not while it is, a spare one is started. */
+  #lend(lane: LocalLane): LocalLane {
+    this.#busy.add(lane)
+    if (this.#bereaved.delete(lane.kind) && this.#busy.size <= FEW_LANES)
+      this.#warm(lane.kind, 1, this.#options.maxLanes)
+    return lane
+  }
+
   warm(kind: LaneKind, count: number): void {
     const { maxLanes, keepWarm } = this.#options
+    this.#warm(kind, count, Math.min(maxLanes, keepWarm))
+  }
+
+  /** `most`: of all lanes there may be so many then. */
+  #warm(kind: LaneKind, count: number, most: number): void {
     const there = this.costs(kind).idle
-    const free = Math.min(maxLanes, keepWarm) - this.#alive.size
+    const free = most - this.#alive.size
     for (let lacking = Math.min(count - there, free); lacking > 0 && !this.#closing; lacking -= 1) {
       const warming = { kind, lane: this.#start(kind) }
       this.#warming.push(warming)
@@ -308,7 +321,7 @@ class LocalLanePool implements LanePool {
   #forget(lane: LocalLane): void {
     this.#alive.delete(lane)
     this.#names.delete(lane.name)
-    this.#busy.delete(lane)
+    if (this.#busy.delete(lane)) this.#bereaved.add(lane.kind)
     const place = this.#idle.findIndex((idle) => idle.lane === lane)
     if (place >= 0) this.#removeIdle(place)
   }

@@ -18,9 +18,9 @@ const MAX_YOUNG_GENERATION_MB = 16
 
 /**
  * What the engine may take beyond the lane's limit before it ends the thread by itself, where somebody watches. An array that is
- * full grows by half and needs both at once, and a thread may take a gigabyte before it is looked at.
+ * full grows by half and needs both at once, and a busy server may be late by a second, in which a thread takes a gigabyte.
  */
-const headroomMb = (laneMemoryMb: number) => 2 * laneMemoryMb + 1024
+const headroomMb = (laneMemoryMb: number) => 2 * laneMemoryMb + 2048
 /** As a process has it for what is not in its heap. */
 const EXTERNAL_MEMORY_MB = 256
 

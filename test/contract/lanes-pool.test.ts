@@ -159,6 +159,22 @@ describe.each<LaneKind>(['THREAD', 'PROCESS'])('a pool of lanes of kind %s', (ki
       await pool.close()
     })
 
+    it('keeps a spare one warm where one of a few has died in use', async () => {
+      const few = testPool({ keepWarm: 0, maxLanes: 3 })
+      const lane = await few.acquire(kind)
+      const listener = new Listener()
+      lane.open(computeJob(), listener)
+      lane.grant(grantOf([{ do: 'exit', code: 1 }]))
+      await listener.untilDeath()
+      few.release(lane)
+      expect(few.costs(kind).idle).toBe(0)
+      await few.acquire(kind)
+      expect(few.costs(kind).idle).toBe(1)
+      await few.acquire(kind)
+      expect(few.costs(kind).idle).toBe(0)
+      await few.close()
+    })
+
     it('tells nobody of a lane that could not be warmed', async () => {
       const broken = testPool({ entry: new URL('./nowhere.js', LANE_ENTRY) })
       broken.warm(kind, 1)

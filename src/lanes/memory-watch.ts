@@ -32,6 +32,8 @@ interface Options {
 
 /** A thread comes to a gigabyte in about a second. */
 const LOOK_MS = 100
+/** Whether the process has grown costs next to nothing to ask. */
+const GLANCE_MS = 20
 /** And those that are close to their limit do so sooner. */
 const CLOSE_LOOK_MS = 20
 const CLOSE_SHARE = 0.5
@@ -57,7 +59,10 @@ export class MemoryWatch {
   async #follow(thread: WatchedThread): Promise<void> {
     while (this.#threads.has(thread)) {
       const waitMs = thread.isBusy() ? await this.#look(thread) : LOOK_MS
-      await new Promise<void>((resolve) => setTimeout(resolve, waitMs).unref())
+      for (let waitedMs = 0; waitedMs < waitMs; waitedMs += GLANCE_MS) {
+        await new Promise<void>((resolve) => setTimeout(resolve, Math.min(GLANCE_MS, waitMs - waitedMs)).unref())
+        if (waitMs === LOOK_MS && thread.isBusy() && this.#hasGrown) break
+      }
     }
   }
 

@@ -50,9 +50,10 @@ const acts = {
   hog: () => {
     for (let last = null; ; ) last = { last, value: Math.random() }
   },
-  // An array that is full grows by half of what it has.
+  // As fast as something that also does its work: what takes a gigabyte in a moment nobody sees in time.
   hogSteps: () => {
-    for (const all = []; ; ) all.push(all.length)
+    const never = new Int32Array(new SharedArrayBuffer(4))
+    for (const all = []; ; Atomics.wait(never, 0, 0, 5)) all.push(new Array(1_000_000).fill(0.5))
   },
   hogBuffers: () => {
     for (;;) kept.push(Buffer.alloc(1024 * 1024, 1))

@@ -28,6 +28,7 @@ describe('the pages', () => {
   it.each([
     'README.md',
     'CONTRIBUTING.md',
+    'SECURITY.md',
     'docs/access.md',
     'docs/architecture.md',
     'docs/comparison.md',

@@ -9,9 +9,9 @@ export type Verdict = { error: TaskError } | { error: null; output: string; valu
 
 /** On what a function has returned. May run code of the value's own, and never throws. */
 export function verdictOn(value: unknown, maxOutputBytes: number): Verdict {
-  // Of what is too large no text is made, which would take as much memory again.
-  if (typeof value === 'string' && value.length > maxOutputBytes) return { error: outputTooLarge(maxOutputBytes) }
   try {
+    // Of what is too large no text is made, which would take as much memory again.
+    if (leastChars(value) > maxOutputBytes) return { error: outputTooLarge(maxOutputBytes) }
     const output = toJsonText(value)
     if (isLarger(output, maxOutputBytes)) return { error: outputTooLarge(maxOutputBytes) }
     if (isTooDeep(output)) return { error: outputTooDeep() }
@@ -19,6 +19,14 @@ export function verdictOn(value: unknown, maxOutputBytes: number): Verdict {
   } catch (thrown) {
     return { error: toTaskError(thrown) }
   }
+}
+
+/** What its JSON text has at least, as far as can be told at a glance: an element has a digit and a comma. */
+function leastChars(value: unknown): number {
+  if (typeof value === 'string') return value.length
+  if (typeof value !== 'object' || value === null) return 0
+  const isList = Buffer.isBuffer(value) || (Array.isArray(value) && !('toJSON' in value))
+  return isList ? 2 * value.length : 0
 }
 
 function isLarger(text: string, maxBytes: number): boolean {

@@ -38,7 +38,7 @@ export class Body implements DecodedSink, BodyFileListener, Holder {
   #first: Buffer | null = null
   #hash: Hash | null = null
   #sha256: string | null = null
-  readonly #kept = new Pieces()
+  #kept: Pieces | null = null
   /** Nothing more is taken. */
   #over = false
   #destroyed = false
@@ -71,8 +71,8 @@ export class Body implements DecodedSink, BodyFileListener, Holder {
     this.#decoder?.destroy()
     // The file of a body that was told of is no longer ours.
     if (!this.whole) this.#file?.drop()
-    this.#kept.take()
-    this.limits.memory.release(this)
+    this.#kept = null
+    this.#release()
   }
 
   /** Lower-case hex; to be asked after the end. */
@@ -83,7 +83,7 @@ export class Body implements DecodedSink, BodyFileListener, Holder {
 
   /** The decoded body, where it was kept. */
   content(): Buffer {
-    return this.#kept.join()
+    return this.#kept?.join() ?? Buffer.alloc(0)
   }
 
   onDecoded(piece: Buffer): boolean {
@@ -98,6 +98,7 @@ export class Body implements DecodedSink, BodyFileListener, Holder {
         this.onDecodingFailure(new TaskFailure('OUTPUT_TOO_LARGE', 'the body is far larger than an output may be'))
         return true
       }
+      this.#kept ??= new Pieces()
       this.#kept.add(piece)
       this.limits.memory.hold(this, piece.length)
       if (this.#over) return true
@@ -137,8 +138,12 @@ export class Body implements DecodedSink, BodyFileListener, Holder {
 
   #endWell(): void {
     this.whole = true
-    this.limits.memory.release(this)
+    this.#release()
     this.listener.onBodyEnd()
+  }
+
+  #release(): void {
+    if (this.heldBytes > 0) this.limits.memory.release(this)
   }
 
   #fail(failure: TaskFailure): void {

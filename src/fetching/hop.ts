@@ -98,7 +98,6 @@ export class Hop implements Dispatcher.DispatchHandler, BodyListener {
     if (status < 200) return true
     this.#stage = Stage.RECEIVING
     this.#resume = resume
-    this.#connection?.wire?.begin()
     const limits = this.listener.onAnswer(status, readAnswerHeaders(raw))
     if (limits instanceof Error) this.#fail(limits)
     else this.body = new Body(limits, this)

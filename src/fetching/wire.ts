@@ -42,14 +42,15 @@ export class Wire {
     return this.socket.errored !== null
   }
 
-  /** A request goes out, or the headers of its answer are complete. */
+  /** A request goes out. */
   begin(): void {
     this.#spareBytes = SPARE_BYTES
   }
 
   /** So much content has come. */
   credit(bytes: number): void {
-    this.#spareBytes = Math.min(SPARE_BYTES, this.#spareBytes + bytes * SPARE_PER_BYTE)
+    const spareBytes = this.#spareBytes + bytes * SPARE_PER_BYTE
+    this.#spareBytes = spareBytes < SPARE_BYTES ? spareBytes : SPARE_BYTES
   }
 
   /** The parser is about to be paused. */

@@ -65,6 +65,8 @@ describe('rankSumP', () => {
     fc.assert(
       fc.property(samples(40), fc.double({ min: 0, max: 100, noNaN: true }), ([a, b], by) => {
         const apart = (list: readonly number[]) => list.map((value) => value + 1000 + by)
+        // What the sum rounds to one value is no longer the same sample.
+        if (new Set([...a, ...apart(b)]).size < a.length + b.length) return
         expect(rankSumP(a, apart(b))).toBeLessThanOrEqual(rankSumP(a, b))
       }),
     )

@@ -11,7 +11,7 @@ const LONG_TEST_MS = 120_000
 /** What is not found ends the server for ever. */
 const MAX_ENDS = 10
 /** In a thread it ends the server. */
-const KILLER = { do: 'signal', name: 'SIGKILL' }
+const KILLER = { do: 'killProcess' }
 const BURN = { do: 'burn', ms: 2 }
 
 interface TaskEnd {

@@ -1,4 +1,5 @@
 // One function that does what its input says, so that tasks of one job can fare differently.
+import { execFileSync } from 'node:child_process'
 import { connect } from 'node:net'
 import { parentPort } from 'node:worker_threads'
 
@@ -45,6 +46,11 @@ const acts = {
   abort: () => process.abort(),
   signal: ({ name }) => {
     process.kill(process.pid, name)
+    for (;;);
+  },
+  // Not by process.kill, which a thread has for itself alone: as a crash in native code would.
+  killProcess: () => {
+    execFileSync('/bin/sh', ['-c', `kill -9 ${process.pid}`])
     for (;;);
   },
   hog: () => {

@@ -8,6 +8,8 @@ import { Ordeal } from './ordeal.js'
 
 const crashes = Number(process.env.HEDDLE_TEST_CRASHES ?? 4)
 const seed = Number(process.env.HEDDLE_TEST_SEED ?? Date.now() % 1_000_000)
+/** Of the problems, in a failure's report. */
+const MAX_SHOWN = 8
 /** Each is a start of the server, and some seconds of its life. */
 const TIMEOUT_MS = 60_000 + crashes * 15_000
 
@@ -25,7 +27,8 @@ describe('a server that is killed again and again', () => {
       tell(
         `seed ${seed}: ${crashed} crashes, ${runs} runs, ${tasks} tasks, ${mostRepeated} requests repeated by one crash at most`,
       )
-      expect(problems).toEqual([])
+      // One text: a report of a failure shows a list's length alone.
+      expect(problems.slice(0, MAX_SHOWN).join('\n')).toBe('')
       expect(crashed).toBe(crashes)
       expect(runs).toBeGreaterThan(0)
     },

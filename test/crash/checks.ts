@@ -94,7 +94,7 @@ export async function checkEnd(api: ApiClient, run: LaunchedRun, problems: strin
       if (expected?.status === 'FAILED') failed += 1
       const found = task && { status: task.status, output: task.output }
       if (!isDeepStrictEqual(found ?? null, expected))
-        told(`task ${stage}/${index} is ${JSON.stringify(found)}, not ${JSON.stringify(expected)}`)
+        told(`task ${stage}/${index} is ${JSON.stringify(task)}, not ${JSON.stringify(expected)}`)
     }
   }
   const total = batch.items * batch.stages

@@ -7,9 +7,10 @@ export interface SeenTask {
   index: number
   status: string
   output: unknown
+  error: { code: string; message: string } | null
 }
 
-export const TASK = 'stage index status output'
+export const TASK = 'stage index status output error { code message }'
 
 type Edge = { cursor: string; node: SeenTask }
 type Many = { cursor: string; nodes: SeenTask[] }

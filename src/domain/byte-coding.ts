@@ -1,4 +1,10 @@
-/** Whole numbers from 0 below 2^53 as bytes, seven bits each, low bits first: small numbers take one byte. */
+/**
+ * Values as bytes, one after the other. Whole numbers from 0 below 2^53 take seven bits a byte, low bits first: small ones take
+ * one byte. Other numbers take eight bytes; a text and a piece of bytes have their length before them.
+ */
+
+const encoder = new TextEncoder()
+const DOUBLE_BYTES = 8
 
 export class ByteWriter {
   readonly #bytes: number[] = []
@@ -12,6 +18,21 @@ export class ByteWriter {
     this.#bytes.push(left)
   }
 
+  double(value: number): void {
+    const bytes = new Uint8Array(DOUBLE_BYTES)
+    new DataView(bytes.buffer).setFloat64(0, value, true)
+    for (const byte of bytes) this.#bytes.push(byte)
+  }
+
+  piece(bytes: Uint8Array): void {
+    this.varint(bytes.length)
+    for (const byte of bytes) this.#bytes.push(byte)
+  }
+
+  text(text: string): void {
+    this.piece(encoder.encode(text))
+  }
+
   bytes(): Uint8Array {
     return Uint8Array.from(this.#bytes)
   }
@@ -19,6 +40,7 @@ export class ByteWriter {
 
 export class ByteReader {
   readonly #bytes: Uint8Array
+  #view: DataView | null = null
   #at = 0
 
   constructor(bytes: Uint8Array) {
@@ -31,6 +53,16 @@ export class ByteReader {
 
   /** Throws an Error where the bytes end too early or the number passes 2^53. */
   varint(): number {
+    const first = this.#bytes[this.#at]
+    // Most are small: a sketch is made of them.
+    if (first !== undefined && first < 0x80) {
+      this.#at += 1
+      return first
+    }
+    return this.#longVarint()
+  }
+
+  #longVarint(): number {
     let value = 0
     let unit = 1
     for (;;) {
@@ -42,5 +74,28 @@ export class ByteReader {
       if (byte < 0x80) return value
       unit *= 0x80
     }
+  }
+
+  /** Throws an Error where the bytes end too early, as the next one does. */
+  double(): number {
+    const at = this.#at
+    if (at + DOUBLE_BYTES > this.#bytes.length) throw new Error('the bytes end within a number')
+    this.#at += DOUBLE_BYTES
+    const { buffer, byteOffset, byteLength } = this.#bytes
+    this.#view ??= new DataView(buffer, byteOffset, byteLength)
+    return this.#view.getFloat64(at, true)
+  }
+
+  /** A view. */
+  piece(): Uint8Array {
+    return this.#take(this.varint())
+  }
+
+  #take(length: number): Uint8Array {
+    const end = this.#at + length
+    if (end > this.#bytes.length) throw new Error('the bytes end within a piece')
+    const taken = this.#bytes.subarray(this.#at, end)
+    this.#at = end
+    return taken
   }
 }

@@ -4,7 +4,7 @@
  * 2γ^k/(γ+1) is within α of all of them.
  */
 
-import { ByteReader, ByteWriter } from './varint.js'
+import { ByteReader, ByteWriter } from './byte-coding.js'
 
 /** α: how far from the true value a quantile may be. */
 export const RELATIVE_ACCURACY = 0.01
@@ -103,22 +103,28 @@ export class LogSketch {
 
   /** Throws an Error for what toBytes did not write. */
   static fromBytes(bytes: Uint8Array): LogSketch {
+    const sketch = new LogSketch()
+    sketch.mergeBytes(bytes)
+    return sketch
+  }
+
+  /** Merges what toBytes gave. Throws an Error for other bytes; what of them it has merged by then stays. */
+  mergeBytes(bytes: Uint8Array): void {
     const reader = new ByteReader(bytes)
     const format = reader.varint()
     if (format !== FORMAT) throw new Error(`a sketch of format ${format} is not known here`)
-    const sketch = new LogSketch()
-    sketch.#underflow = reader.varint()
-    sketch.#count = sketch.#underflow
+    const underflow = reader.varint()
+    this.#underflow += underflow
+    this.#count += underflow
     let key = MIN_KEY
     while (!reader.atEnd) {
       key += reader.varint()
       if (key > MAX_KEY) throw new Error('the bytes are no sketch: a bucket is past the largest')
       const count = reader.varint()
-      sketch.#addAt(key, count)
-      sketch.#count += count
+      this.#addAt(key, count)
+      this.#count += count
       key += 1
     }
-    return sketch
   }
 
   #addAt(key: number, count: number): void {

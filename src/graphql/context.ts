@@ -15,6 +15,7 @@ export type StoreReads = Pick<
   | 'runById'
   | 'retriesOf'
   | 'runs'
+  | 'timingHistory'
   | 'countRuns'
   | 'comparison'
   | 'comparisonById'

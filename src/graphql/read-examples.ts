@@ -320,4 +320,24 @@ query ReadServer {
 `,
     variables: null,
   },
+  {
+    query: `# What runs took, day by day and function by function.
+query TimingHistory {
+  timingHistory(bucket: DAY, groupBy: FUNCTION) {
+    bucketStart
+    group
+    runs
+    tasks
+    failed
+    throughput
+    service {
+      p50
+      p95
+      p99
+    }
+  }
+}
+`,
+    variables: null,
+  },
 ]

@@ -23,6 +23,7 @@ import './system.js'
 import './task.js'
 import './tasks.js'
 import './timeline.js'
+import './timing-history.js'
 import { printSchema } from 'graphql'
 import { builder } from './builder.js'
 

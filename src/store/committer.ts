@@ -7,6 +7,7 @@ import { Outcome, outputAt } from '../domain/results.js'
 import { isFinalRunStatus } from '../domain/run.js'
 import { STORED_TASK_STATUS, type TaskRecord } from '../domain/task.js'
 import { AttemptPacker } from './attempt-packer.js'
+import { PartSums } from './part-sums.js'
 import { measuredCpuMs, PlainInserter } from './plain-rows.js'
 import type { Publisher } from './publisher.js'
 import { RUN_STATE_COLUMNS, TASK_COLUMNS, toRunStateRow, toTaskCells } from './rows.js'
@@ -24,18 +25,20 @@ export class Committer {
   readonly #names: RunNames
   readonly #publisher: Publisher
   readonly #packer: AttemptPacker
+  readonly #parts: PartSums
   readonly #plain: PlainInserter
   readonly #insertFull: Database.Statement
   readonly #addErrors: Database.Statement
   readonly #putSketch: Database.Statement
   readonly #putStageSketch: Database.Statement
   readonly #updateRun: Database.Statement
-  readonly #transaction: Database.Transaction<(commits: readonly Commit[]) => void>
+  readonly #transaction: Database.Transaction<(commits: readonly Commit[]) => boolean>
 
   constructor(db: Database.Database, publisher: Publisher) {
     this.#names = new RunNames(db)
     this.#publisher = publisher
     this.#packer = new AttemptPacker(db, this.#names)
+    this.#parts = new PartSums(db)
     this.#plain = new PlainInserter(db)
     this.#insertFull = db.prepare(
       `INSERT INTO "Task" ("runId", ${quoted(TASK_COLUMNS)}) VALUES (?, ${TASK_COLUMNS.map(() => '?').join()})`,
@@ -56,20 +59,15 @@ export class Committer {
       `UPDATE "Run" SET ${RUN_STATE_COLUMNS.map((column) => `"${column}" = @${column}`).join()} WHERE "id" = @id`,
     )
     this.#transaction = db.transaction((commits) => {
-      for (const commit of commits) this.#write(commit)
+      let isAllDone = true
+      for (const commit of commits) isAllDone = this.#write(commit) && isAllDone
+      return isAllDone
     })
   }
 
-  /** All of it or, where it throws, nothing. */
-  commit(commits: readonly Commit[]): void {
-    try {
-      this.#transaction.immediate(commits)
-    } catch (error) {
-      // What was numbered in the transaction was rolled back with it.
-      this.#names.forgetAll()
-      this.#publisher.rolledBack()
-      throw error
-    }
+  /** All of it or, where it throws, nothing. False where a run has ended whose parts are yet to be made from its rows. */
+  commit(commits: readonly Commit[]): boolean {
+    const isAllDone = this.#tryAll(commits)
     this.#publisher.committed()
     for (const { runId, state } of commits) {
       if (!isFinalRunStatus(state.status)) continue
@@ -77,9 +75,22 @@ export class Committer {
       this.#packer.forget(runId)
       this.#publisher.ended(runId)
     }
+    return isAllDone
   }
 
-  #write({ runId, state, blocks, sketches, stageSketches }: Commit): void {
+  #tryAll(commits: readonly Commit[]): boolean {
+    try {
+      return this.#transaction.immediate(commits)
+    } catch (error) {
+      // What was numbered and added up in the transaction was rolled back with it.
+      this.#names.forgetAll()
+      this.#parts.forgetAll()
+      this.#publisher.rolledBack()
+      throw error
+    }
+  }
+
+  #write({ runId, state, blocks, sketches, stageSketches }: Commit): boolean {
     const { changes } = this.#updateRun.run({ id: runId, ...toRunStateRow(state) })
     if (changes !== 1) throw new Error(`run ${runId} is not there: its commit cannot be written`)
     const errors = new Map<string, ErrorTally>()
@@ -89,6 +100,7 @@ export class Committer {
     if (sketches) this.#putSketch.run(runId, sketches.service, sketches.queueWait)
     for (const { stage, service, queueWait } of stageSketches)
       this.#putStageSketch.run(runId, stage, service, queueWait)
+    return !isFinalRunStatus(state.status) || this.#parts.finish(runId, state.lastTaskSequence)
   }
 
   #writeBlock(run: { runId: number; totalTasks: number }, block: TaskBlock, errors: Map<string, ErrorTally>): void {
@@ -118,6 +130,7 @@ export class Committer {
       sequence += 1
     }
     plain.flush()
+    this.#parts.add(runId, block)
     this.#publisher.publish(runId, block)
   }
 

@@ -14,12 +14,14 @@ import { IndexSet } from '../domain/indexset.js'
 import type { RunRecord } from '../domain/run.js'
 import type { TaskRecord } from '../domain/task.js'
 import type { LaneTimeline } from '../domain/timeline.js'
+import { type TimingPoint, toTimingPoint } from '../domain/timing-history.js'
 import { toComparisonLaunch } from './comparison-launches.js'
 import { ComparisonRows } from './comparisons.js'
 import type { Lock } from './database.js'
 import type { PrismaClient } from './generated/client.js'
 import { findEarlier, insertRun, runsOf } from './launches.js'
 import { LogSync, syncLog } from './log-sync.js'
+import { PartsFiller } from './parts-filler.js'
 import type { Reader } from './reader.js'
 import type { ReaderMethods } from './reader-entry.js'
 import { toRetryLaunch } from './retry-launches.js'
@@ -51,6 +53,7 @@ import type {
   TaskFilter,
   TaskOrder,
   TimeColumn,
+  TimingHistoryQuery,
 } from './store.js'
 import type { StoredBodies } from './stored-bodies.js'
 import { TaskLists } from './task-lists.js'
@@ -86,6 +89,7 @@ export class PrismaStore implements Store {
   readonly #blocks: SourceBlocks
   readonly #files: SourceFileRows
   readonly #log: LogSync
+  readonly #filler: PartsFiller
   #closed: Promise<void> | null = null
 
   constructor(parts: StoreParts) {
@@ -96,6 +100,11 @@ export class PrismaStore implements Store {
     this.#blocks = new SourceBlocks((runId, index) => this.#blockAt(runId, index))
     this.#files = new SourceFileRows(parts.db)
     this.#log = new LogSync(() => syncLog(parts.path))
+    this.#filler = new PartsFiller({
+      next: (afterId) => this.#searching.call('owedParts', afterId),
+      put: (runId, bytes) => parts.writer.putParts(runId, bytes),
+    })
+    this.#filler.fill()
   }
 
   /** Prisma would open the database again for whoever asks after the end. */
@@ -194,7 +203,10 @@ export class PrismaStore implements Store {
   }
 
   commit(commits: readonly Commit[]): Promise<void> {
-    return this.#writing(() => this.#parts.writer.commit(commits))
+    return this.#writing(async () => {
+      const isAllDone = await this.#parts.writer.commit(commits)
+      if (!isAllDone) this.#filler.fill()
+    })
   }
 
   deleteRun(runId: number): Promise<boolean> {
@@ -370,6 +382,11 @@ export class PrismaStore implements Store {
         ? await this.#prisma.runSketch.findUnique({ where: { runId } })
         : await this.#prisma.stageSketch.findUnique({ where: { runId_stage: { runId, stage } } })
     return row && { service: row.service, queueWait: row.queueWait }
+  }
+
+  async timingHistory(query: TimingHistoryQuery): Promise<TimingPoint[] | null> {
+    const points = await this.#searching.call('timingHistory', query)
+    return points?.map(toTimingPoint) ?? null
   }
 
   timeline(runId: number, maxSpans: number): Promise<LaneTimeline[]> {

@@ -7,6 +7,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type Database from 'better-sqlite3'
 import type { BlobFiles } from './blobs.js'
+import { PastRuns } from './past-runs.js'
 import type { DeletedRun, Leftover } from './store.js'
 
 /** Of one step: what a commit or a launch may have to wait for. */
@@ -26,12 +27,14 @@ const SMALL_TABLES = [
   'RunError',
   'RunSketch',
   'StageSketch',
+  'RunParts',
   'RunSelection',
 ] as const
 
 export class Purger {
   readonly #db: Database.Database
   readonly #files: BlobFiles
+  readonly #past: PastRuns
   readonly #note: Database.Statement
   readonly #deleteRun: Database.Statement
   readonly #finished: Database.Statement<[number, number], DeletedRun>
@@ -62,6 +65,7 @@ export class Purger {
   ) {
     this.#db = db
     this.#files = files
+    this.#past = new PastRuns(db)
     this.#note = db.prepare(
       'INSERT INTO "DeletedRun" ("id") SELECT "id" FROM "Run" WHERE "id" = ? AND "finishedAt" IS NOT NULL',
     )
@@ -147,6 +151,7 @@ export class Purger {
   #takeAway(runId: number): boolean {
     const comparisonId = this.#comparisonOf.get(runId) ?? null
     if (this.#note.run(runId).changes === 0) return false
+    this.#past.add(runId)
     this.#deleteRun.run(runId)
     for (const statement of this.#deleteSmall) statement.run(runId)
     if (comparisonId !== null && this.#deleteComparison.run({ id: comparisonId }).changes > 0)

@@ -19,6 +19,11 @@ export class Queries {
     return this.#statement(sql).all(params) as Cells[]
   }
 
+  /** As they are found: nobody writes on this connection meanwhile. */
+  iterate<Cells extends unknown[]>(sql: string, params: Params): Iterable<Cells> {
+    return this.#statement(sql).iterate(params) as Iterable<Cells>
+  }
+
   get<Cells extends unknown[]>(sql: string, params: Params): Cells | undefined {
     return this.#statement(sql).get(params) as Cells | undefined
   }

@@ -10,16 +10,29 @@ import type { LastTask } from '../domain/diagnostic.js'
 import type { StageLink } from '../domain/hand-over.js'
 import type { TaskRecord } from '../domain/task.js'
 import type { LaneTimeline } from '../domain/timeline.js'
+import type { TimingSums } from '../domain/timing-history.js'
 import { BulkReads } from './bulk.js'
 import { ComparisonRows } from './comparisons.js'
 import { openReader } from './database.js'
+import { OwedParts } from './owed-parts.js'
 import { RunLists } from './run-lists.js'
 import { SettledItems } from './settled-items.js'
 import { FileItems } from './source-files.js'
-import type { HandedOver, Page, PageRequest, RunFilter, RunOrder, TaskFilter, TaskOrder, TimeColumn } from './store.js'
+import type {
+  HandedOver,
+  Page,
+  PageRequest,
+  RunFilter,
+  RunOrder,
+  TaskFilter,
+  TaskOrder,
+  TimeColumn,
+  TimingHistoryQuery,
+} from './store.js'
 import { TaskLists } from './task-lists.js'
 import { serve } from './thread.js'
 import { Timelines } from './timelines.js'
+import { TimingHistories } from './timing-histories.js'
 
 /** What the main thread may ask. */
 export interface ReaderMethods {
@@ -41,6 +54,10 @@ export interface ReaderMethods {
   outputs(runId: number, from: number, to: number): (string | null)[]
   /** Takes turns with other questions. */
   timeline(runId: number, maxSpans: number): Promise<LaneTimeline[]>
+  /** The same. */
+  timingHistory(query: TimingHistoryQuery): Promise<TimingSums[] | null>
+  /** The next run whose parts are owed, after this id; it takes turns, too. */
+  owedParts(afterId: number): Promise<{ runId: number; parts: Uint8Array } | null>
   /** Items of a file: see FileItems. */
   lines(folder: string, runId: number, indexes: readonly number[]): Json[]
 }
@@ -52,6 +69,8 @@ const comparisons = new ComparisonRows(db)
 const bulk = new BulkReads(db)
 const settled = new SettledItems(db)
 const timelines = new Timelines(db)
+const histories = new TimingHistories(db)
+const owed = new OwedParts(db)
 const files = new FileItems(db)
 
 serve<ReaderMethods>({
@@ -69,5 +88,7 @@ serve<ReaderMethods>({
   lastTasks: (runId, stage, limit) => bulk.lastTasks(runId, stage, limit),
   outputs: (runId, from, to) => bulk.outputs(runId, from, to),
   timeline: (runId, maxSpans) => timelines.read(runId, maxSpans),
+  timingHistory: (query) => histories.read(query),
+  owedParts: (afterId) => owed.next(afterId),
   lines: (folder, runId, indexes) => files.read(folder, runId, indexes),
 })

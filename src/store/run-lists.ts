@@ -2,7 +2,8 @@
 
 import type Database from 'better-sqlite3'
 import { MISSING, type OrderedList, type Part, readPage, readParts } from './keyset.js'
-import { type Access, type Params, Queries, sparseAccess, walkQuery } from './query.js'
+import { type Access, Queries, sparseAccess, walkQuery } from './query.js'
+import { byIndex, type Conditions, runConditions } from './run-conditions.js'
 import type { Page, PageRequest, RunFilter, RunOrder } from './store.js'
 
 type Place = [id: number, durationMs: number | null]
@@ -18,7 +19,7 @@ export class RunLists {
   }
 
   page({ filter, order, page }: { filter: RunFilter; order: RunOrder; page: PageRequest }): Page<number> {
-    const conditions = toConditions(filter)
+    const conditions = runConditions(filter)
     const sparse = sparseAccess(this.#queries, conditions.ways, conditions.params)
     const parts = this.#parts(order, { ...conditions, sparse })
     const descending = isDescending(order)
@@ -32,7 +33,7 @@ export class RunLists {
   }
 
   count(filter: RunFilter): number {
-    const { where, params, ways } = toConditions(filter)
+    const { where, params, ways } = runConditions(filter)
     const way = sparseAccess(this.#queries, ways, params) ?? ways[0] ?? { from: '"Run" AS r', where: [] }
     const all = [...way.where, ...where]
     return this.#queries.number(
@@ -65,81 +66,6 @@ export class RunLists {
       { leading: missing(descending), read: part(others, ['r."id"']) },
     ]
   }
-}
-
-/** A filter as SQL, and the indexes that lead to its rows. */
-interface Conditions {
-  where: string[]
-  params: Params
-  ways: Access[]
-}
-
-function toConditions(filter: RunFilter): Conditions {
-  const conditions: Conditions = { where: [], params: {}, ways: [] }
-  addColumns(conditions, filter)
-  addDates(conditions, filter)
-  if (filter.function !== undefined) {
-    conditions.params.function = filter.function
-    addSide(conditions, { table: 'RunFunction', alias: 'f', match: 'f."function" = @function' })
-  }
-  if (filter.host !== undefined) {
-    conditions.params.host = filter.host
-    addSide(conditions, { table: 'RunHost', alias: 'h', match: 'h."host" = @host' })
-  }
-  filter.labels?.forEach(({ name, value }, at) => {
-    conditions.params[`labelName${at}`] = name
-    conditions.params[`labelValue${at}`] = value
-    const alias = `l${at}`
-    addSide(conditions, {
-      table: 'Label',
-      alias,
-      match: `${alias}."name" = @labelName${at} AND ${alias}."value" = @labelValue${at}`,
-    })
-  })
-  return conditions
-}
-
-function addColumns({ where, params, ways }: Conditions, { kind, status, strategy, name }: RunFilter): void {
-  const add = (column: string, values: readonly string[] | undefined) => {
-    if (!values) return
-    values.forEach((value, at) => {
-      params[`${column}${at}`] = value
-    })
-    const condition = `r."${column}" IN (${values.map((_, at) => `@${column}${at}`).join()})`
-    where.push(condition)
-    ways.push({ from: byIndex(column), where: [condition] })
-  }
-  add('kind', kind)
-  add('status', status)
-  add('strategy', strategy)
-  add('name', name === undefined ? undefined : [name])
-}
-
-function addDates({ where, params, ways }: Conditions, { createdAfter, createdBefore }: RunFilter): void {
-  const own: string[] = []
-  if (createdAfter) {
-    params.createdAfter = createdAfter.getTime()
-    own.push('r."createdAt" >= @createdAfter')
-  }
-  if (createdBefore) {
-    params.createdBefore = createdBefore.getTime()
-    own.push('r."createdAt" < @createdBefore')
-  }
-  where.push(...own)
-  if (own.length > 0) ways.push({ from: byIndex('createdAt'), where: own })
-}
-
-/** A condition on a table beside the runs, whose key begins with what is asked for. */
-function addSide(
-  { where, ways }: Conditions,
-  { table, alias, match }: { table: string; alias: string; match: string },
-): void {
-  where.push(`EXISTS (SELECT 1 FROM "${table}" AS ${alias} WHERE ${match} AND ${alias}."runId" = r."id")`)
-  ways.push({ from: `"${table}" AS ${alias} CROSS JOIN "Run" AS r ON r."id" = ${alias}."runId"`, where: [match] })
-}
-
-function byIndex(column: string): string {
-  return `"Run" AS r INDEXED BY "Run_${column}_idx"`
 }
 
 function isDescending(order: RunOrder): boolean {

@@ -15,6 +15,7 @@ import type { RunRecord, RunState, RunStatus } from '../domain/run.js'
 import type { Strategy } from '../domain/strategy.js'
 import type { Attempt, StoredTaskStatus, TaskRecord } from '../domain/task.js'
 import type { LaneTimeline } from '../domain/timeline.js'
+import type { TimeBucket, TimingGroup, TimingPoint } from '../domain/timing-history.js'
 
 /** A launch that has been checked, to be written down. */
 export interface NewRun {
@@ -205,6 +206,14 @@ export interface HandedOver {
   readyMs: number
 }
 
+export interface TimingHistoryQuery {
+  filter: RunFilter
+  bucket: TimeBucket
+  groupBy: TimingGroup
+  /** The name of the label that is grouped by; null for every other group. */
+  label: string | null
+}
+
 export type TimeColumn = 'serviceMs' | 'queueWaitMs'
 
 /** What writes rejects with a StorageError where nothing can be written now, whatever it is: the disk is full, the database is locked. */
@@ -302,6 +311,11 @@ export interface Store {
   times(runId: number, stage: number | null, column: TimeColumn): Promise<Float64Array>
   /** Of a run, or of a stage of a pipeline. */
   sketches(runId: number, stage: number | null): Promise<RunSketches | null>
+  /**
+   * What runs took that have ended, by the time that they ended in, the earliest first. Of runs that were deleted it is told by days and
+   * weeks. Null where there are more than MAX_POINTS.
+   */
+  timingHistory(query: TimingHistoryQuery): Promise<TimingPoint[] | null>
   /** What ran when, of all that has been committed: see TimelineFold. Empty where nothing has. */
   timeline(runId: number, maxSpans: number): Promise<LaneTimeline[]>
   /** Of the run's last `limit` tasks, in the order of the commits, those of the stage that had an attempt and were not cancelled; in no order. */

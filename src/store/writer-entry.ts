@@ -25,7 +25,10 @@ export interface WriterData {
 export interface WriterMethods {
   /** Answers once the connection is open, and what a crash has left of bodies is gone. */
   ready(): void
-  commit(commits: readonly Commit[]): void
+  /** See Committer. */
+  commit(commits: readonly Commit[]): boolean
+  /** Of a run that was found to owe them: it may be gone. */
+  putParts(runId: number, parts: Uint8Array): void
   /** The id of the comparison. */
   createComparison(launch: ComparisonLaunch): number
   /** The id of the run; null where the one that it repeats is not there. */
@@ -52,6 +55,7 @@ const publisher = new Publisher(db, files)
 const committer = new Committer(db, publisher)
 const comparisons = new ComparisonWriter(db)
 const retries = new RetryWriter(db)
+const putParts = db.prepare('UPDATE "RunParts" SET "parts" = ? WHERE "runId" = ?')
 const purger = new Purger(db, files, uploadsDir)
 
 serve<WriterMethods>({
@@ -65,6 +69,9 @@ serve<WriterMethods>({
     }
   },
   commit: (commits) => endurance.run(() => committer.commit(commits)),
+  putParts: (runId, parts) => {
+    endurance.run(() => putParts.run(parts, runId))
+  },
   createComparison: (launch) => endurance.run(() => comparisons.write(launch)),
   createRetry: (launch) => endurance.run(() => retries.write(launch)),
   noteInterrupted: (runIds) => endurance.run(() => comparisons.noteInterrupted(runIds)),

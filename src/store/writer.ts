@@ -29,10 +29,14 @@ export class Writer {
 
   /**
    * The columns are copied on their way to the thread, not handed over: the caller may read them afterwards, or try again. It is
-   * 34 bytes a row, a memcpy.
+   * 34 bytes a row, a memcpy. See Committer for the answer.
    */
-  commit(commits: readonly Commit[]): Promise<void> {
+  commit(commits: readonly Commit[]): Promise<boolean> {
     return this.#gate.commit(() => this.#thread.call('commit', commits))
+  }
+
+  putParts(runId: number, parts: Uint8Array): Promise<void> {
+    return this.#gate.commit(() => this.#thread.call('putParts', runId, parts))
   }
 
   /** To be called within `exclusive`: nobody else writes meanwhile. */

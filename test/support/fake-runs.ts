@@ -8,6 +8,7 @@ import type { StrategyCost } from '../../src/domain/strategy-cost.js'
 import type { InFlightTask, TaskRecord } from '../../src/domain/task.js'
 import type { LaneTimeline } from '../../src/domain/timeline.js'
 import { addMoment, distributionFromValues } from '../../src/domain/timing.js'
+import type { TimingPoint } from '../../src/domain/timing-history.js'
 import type {
   BatchInput,
   ComparisonOutcome,
@@ -22,7 +23,15 @@ import type {
 } from '../../src/engine/engine.js'
 import { MemoryEventBus } from '../../src/events/memory.js'
 import type { StoreReads } from '../../src/graphql/context.js'
-import type { ErrorGroup, Page, PageRequest, RunFilter, StoredBody, TaskFilter } from '../../src/store/store.js'
+import type {
+  ErrorGroup,
+  Page,
+  PageRequest,
+  RunFilter,
+  StoredBody,
+  TaskFilter,
+  TimingHistoryQuery,
+} from '../../src/store/store.js'
 import { comparedRun, batchSpec as computeSpec, queuedRecord } from './engine-parts.js'
 
 interface HeldRun {
@@ -71,6 +80,9 @@ export class FakeRuns {
   /** Their files. */
   readonly files = new Map<string, StoredBody>()
   /** What was asked of timelines. */
+  /** What timingHistory was asked for, and what it answers. */
+  readonly askedHistories: TimingHistoryQuery[] = []
+  history: TimingPoint[] | null = []
   readonly askedSpans: number[] = []
   /** Calls that a test counts. */
   costs: StrategyCost[] | Error = []
@@ -331,6 +343,10 @@ export class FakeRuns {
     countRuns: async (filter) => {
       this.calls.countRuns += 1
       return this.#matching(filter).length
+    },
+    timingHistory: async (query) => {
+      this.askedHistories.push(query)
+      return this.history
     },
     comparison: async (key) => this.#comparisons.find((one) => one.key === key) ?? null,
     comparisonById: async (id) => this.#comparisons.find((one) => one.id === id) ?? null,

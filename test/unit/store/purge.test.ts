@@ -21,6 +21,7 @@ const OWNED = [
   'RunSketch',
   'StageSketch',
   'RunSelection',
+  'RunParts',
   'RunBlob',
   'AttemptSegment',
 ]

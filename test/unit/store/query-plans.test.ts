@@ -8,6 +8,8 @@ import { IndexSet } from '../../../src/domain/indexset.js'
 import { BlobFiles } from '../../../src/store/blobs.js'
 import { BulkReads } from '../../../src/store/bulk.js'
 import { ComparisonRows } from '../../../src/store/comparisons.js'
+import { OwedParts } from '../../../src/store/owed-parts.js'
+import { drained, PartRows } from '../../../src/store/part-rows.js'
 import { Purger } from '../../../src/store/purge.js'
 import { RetryWriter, toRetryLaunch } from '../../../src/store/retry-launches.js'
 import { RunLists } from '../../../src/store/run-lists.js'
@@ -16,6 +18,7 @@ import type { PageRequest, RunFilter, TaskFilter } from '../../../src/store/stor
 import { StoredBodies } from '../../../src/store/stored-bodies.js'
 import { TaskLists } from '../../../src/store/task-lists.js'
 import { Timelines } from '../../../src/store/timelines.js'
+import { TimingHistories } from '../../../src/store/timing-histories.js'
 import { block, fetchDetail, newRun, type TestDatabase, testDatabase } from '../../support/store.js'
 
 let database: TestDatabase
@@ -233,6 +236,53 @@ describe('plans of retries and of taking many runs away', () => {
         sql,
         bad: [],
       })
+  })
+})
+
+describe('plans of history', () => {
+  const filters: RunFilter[] = [
+    {},
+    { kind: ['COMPUTE'] },
+    { strategy: ['THREADS', 'AUTO'] },
+    { function: 'sumOfSquares' },
+    { host: 'a' },
+    { labels: [{ name: 'a', value: 'b' }] },
+    { status: ['SUCCEEDED'] },
+    { name: 'n' },
+    { createdAfter: new Date(0), createdBefore: new Date(1) },
+    {
+      name: 'n',
+      kind: ['FETCH'],
+      function: 'f',
+      host: 'h',
+      labels: [{ name: 'a', value: 'b' }],
+      createdAfter: new Date(0),
+    },
+  ]
+  it.each(filters)('find runs by keys and indexes, and look at no task: %j', async (filter) => {
+    const histories = new TimingHistories(database.db)
+    const plans = plansOf(() => {
+      for (const label of [null, 'a'])
+        void histories.read({ filter, bucket: 'DAY', groupBy: label === null ? 'NONE' : 'LABEL', label })
+    })
+    expect(plans.some(({ sql }) => sql.includes('"RunParts"'))).toBe(true)
+    expect(plans.some(({ sql }) => sql.includes('"PastRuns"'))).toBe(true)
+    for (const { sql, steps } of plans) {
+      expect({
+        sql,
+        scans: steps.filter((step) => /^SCAN (?!CONSTANT)/.test(step) && !step.startsWith('SCAN (')),
+      }).toEqual({ sql, scans: [] })
+      expect(sql).not.toContain('"Task"')
+    }
+  })
+
+  it('find what is owed by its index, and read it along the key', async () => {
+    const plans = plansOf(() => {
+      void new OwedParts(database.db).next(0)
+      drained(new PartRows(database.db).read(runId))
+    })
+    for (const { sql, steps } of plans.filter((plan) => !plan.sql.includes('json_each')))
+      expect({ sql, bad: steps.filter((step) => /^SCAN|TEMP B-TREE/.test(step)) }).toEqual({ sql, bad: [] })
   })
 })
 

@@ -6,6 +6,7 @@ import type { ItemCounter } from '../counting/counter.js'
 import type { Json } from '../domain/batch.js'
 import type { ComparedRun, ComparisonRecord } from '../domain/comparison.js'
 import type { Diagnostic } from '../domain/diagnostic.js'
+import type { ByPhase } from '../domain/fetch-phases.js'
 import type { ComparisonKey, RunKey } from '../domain/ids.js'
 import type { BatchPlan } from '../domain/plan.js'
 import type { RunRecord } from '../domain/run.js'
@@ -394,6 +395,10 @@ export class Runs implements Engine {
 
   distribution(run: RunView, stage: number | null, column: TimeColumn): Promise<Distribution> {
     return this.#views.distribution(run, { stage, column }, this.#live.get(run.record.key))
+  }
+
+  phases(run: RunView, stage: number | null): Promise<ByPhase<Distribution> | null> {
+    return this.#views.phases(run, stage, this.#live.get(run.record.key))
   }
 
   timeline(run: RunView, maxSpans: number): Promise<LaneTimeline[]> {

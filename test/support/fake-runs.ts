@@ -1,6 +1,7 @@
 import { type BatchSpec, compactInput, type Json } from '../../src/domain/batch.js'
 import type { ComparisonRecord } from '../../src/domain/comparison.js'
 import type { Diagnostic } from '../../src/domain/diagnostic.js'
+import { byPhase } from '../../src/domain/fetch-phases.js'
 import { type RunKey, toComparisonKey, toRunKey } from '../../src/domain/ids.js'
 import type { BatchPlan } from '../../src/domain/plan.js'
 import { doneOf, isFinalRunStatus, type RunRecord, type RunStatus } from '../../src/domain/run.js'
@@ -295,6 +296,13 @@ export class FakeRuns {
       this.calls.distribution += 1
       const values = this.#held(run.record.key).tasks.map((task) => task[column] ?? 0)
       return distributionFromValues(Float64Array.from(values).sort())
+    },
+    phases: async ({ record }) => {
+      const fetches = this.#held(record.key).tasks.flatMap(({ fetch }) => fetch ?? [])
+      if (fetches.length === 0) return null
+      return byPhase((phase) =>
+        distributionFromValues(Float64Array.from(fetches.flatMap((fetch) => fetch[`${phase}Ms`] ?? [])).sort()),
+      )
     },
     timeline: async ({ record }, maxSpans) => {
       this.askedSpans.push(maxSpans)

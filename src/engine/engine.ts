@@ -244,10 +244,14 @@ export class InputsTooLarge extends Error {
   override readonly name = 'InputsTooLarge'
 }
 
+export type UnfinishedStatus = 'QUEUED' | 'RUNNING' | 'PAUSED'
+
 export interface EngineLoad {
   /** Tasks of unfinished runs that are not in service; an item is one in each stage. */
   queuedTasks: number
   runningTasks: number
+  /** Runs that have not ended. */
+  runs: Record<UnfinishedStatus, number>
   /** The age of the oldest task that waits for a lane; null where none waits. */
   oldestQueuedMs: number | null
   lanes: LaneStatus[]

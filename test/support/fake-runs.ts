@@ -77,7 +77,14 @@ export class FakeRuns {
   costs: StrategyCost[] | Error = []
   readonly calls = { inputs: 0, distribution: 0, countTasks: 0, countRuns: 0, run: 0, comparedRuns: 0 }
   readonly diagnostics = new Map<RunKey, Diagnostic[]>()
-  engineLoad: EngineLoad = { queuedTasks: 0, runningTasks: 0, oldestQueuedMs: null, storageTrouble: null, lanes: [] }
+  engineLoad: EngineLoad = {
+    queuedTasks: 0,
+    runningTasks: 0,
+    runs: { QUEUED: 0, RUNNING: 0, PAUSED: 0 },
+    oldestQueuedMs: null,
+    storageTrouble: null,
+    lanes: [],
+  }
 
   add(overrides: Partial<Omit<RunRecord, 'id' | 'key'>> = {}, items: Json[] = []): RunRecord {
     const id = this.#runs.size + 1

@@ -59,7 +59,8 @@ export class EngineMetrics implements EngineObserver {
       this.#tasks.inc({ kind, status: 'FAILED' }, entry.failed)
       this.#tasks.inc({ kind, status: 'CANCELLED' }, entry.cancelled)
       this.#bytes.inc(entry.bytes)
-      this.#cpu.inc(entry.laneCpuMs / 1000)
+      // A counter that is to count back throws, and what a lane measures is its system's word.
+      this.#cpu.inc(Math.max(0, entry.laneCpuMs / 1000) || 0)
       this.#service.add(kind, entry.serviceMs, entry.service)
       this.#queueWait.add(kind, entry.queueWaitMs, entry.queueWait)
       if (entry.failed > 0) this.#countErrors(entry)

@@ -121,16 +121,16 @@ export class BulkReads {
       )
       .raw()
     const end = this.#lastSequence(runId)
-    const times = byPhase(() => new Float64Array(end))
-    const sizes = byPhase(() => 0)
+    const columns = PHASES.map(() => ({ times: new Float64Array(end), size: 0 }))
     for (let from = 0; from < end; from += STEP_ROWS) {
-      for (const row of step.all(runId, from, Math.min(end, from + STEP_ROWS)))
-        for (const [at, phase] of PHASES.entries()) {
-          const time = row[at]
-          if (typeof time === 'number') times[phase][sizes[phase]++] = time
-        }
+      const rows = step.all(runId, from, Math.min(end, from + STEP_ROWS))
+      for (const [at, column] of columns.entries())
+        for (const row of rows) if (row[at] !== null) column.times[column.size++] = row[at]!
     }
-    return byPhase((phase) => times[phase].slice(0, sizes[phase]))
+    return byPhase((phase) => {
+      const { times, size } = columns[PHASES.indexOf(phase)]!
+      return times.slice(0, size)
+    })
   }
 
   /** See Store. */

@@ -4,7 +4,7 @@ import type { ComparedRun, ComparisonRecord } from '../../src/domain/comparison.
 import type { LastTask } from '../../src/domain/diagnostic.js'
 import type { TaskError } from '../../src/domain/errors.js'
 import { fetchAt } from '../../src/domain/fetch-column.js'
-import { type ByPhase, byPhase } from '../../src/domain/fetch-phases.js'
+import { type ByPhase, byPhase, type Phase } from '../../src/domain/fetch-phases.js'
 import { handOver, type StageLink } from '../../src/domain/hand-over.js'
 import type { RunKey } from '../../src/domain/ids.js'
 import { IndexSet } from '../../src/domain/indexset.js'
@@ -547,6 +547,9 @@ export class MemoryStore {
       const timed = rows.filter(({ status, attempts }) => status !== 'CANCELLED' && attempts > 0).length
       if (record.times.service.count !== timed || record.times.queueWait.count !== timed)
         found.push(`run ${record.id} counts its times wrongly`)
+      for (const [phase, times] of Object.entries(this.#phaseTimes(record.id, null)))
+        if (times.length !== (record.times.phases?.[phase as Phase].count ?? 0))
+          found.push(`run ${record.id} counts the phase ${phase} wrongly`)
       const ended = isFinalRunStatus(record.status)
       if (ended !== (record.finishedAt !== null))
         found.push(`run ${record.id} is ${record.status}, finished ${record.finishedAt}`)

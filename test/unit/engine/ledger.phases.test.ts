@@ -72,7 +72,7 @@ describe('the phases of a run', () => {
   })
 
   it('stay unknown of one of which a part is', () => {
-    const ledger = new Ledger(runRecord({ spec: FETCHES }), null)
+    const ledger = new Ledger(runRecord({ spec: FETCHES, times: noTimes() }), null)
     expect(ledger.advance([entryOf([{ index: 0, fetch: opened }])], {}).times.phases).toBeUndefined()
   })
 

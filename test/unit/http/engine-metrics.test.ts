@@ -19,6 +19,13 @@ it('begins with 0 for all that there can be', async () => {
     expect(sampleValue(families, 'heddle_task_errors_total', { code })).toBe(0)
 })
 
+it('takes nothing amiss that a lane measures', async () => {
+  const metrics = new EngineMetrics()
+  for (const laneCpuMs of [-1, Number.NaN, 2_000])
+    metrics.tasksEnded([COMPUTE], [entryOf([{ index: 0 }], { laneCpuMs })])
+  expect(sampleValue(await read(metrics), 'heddle_lane_cpu_seconds_total')).toBe(2)
+})
+
 it('counts tasks by what became of them, their errors, bytes and times, by the kind of their stage', async () => {
   const metrics = new EngineMetrics()
   const error = { code: 'TIMEOUT' as const, message: 'no', retryable: true }

@@ -14,11 +14,15 @@ import { createDestinationPolicy } from './fetching/destination.js'
 import { Uploads } from './files/uploads.js'
 import { BUILTINS } from './functions/builtins/index.js'
 import { createRegistry, type FunctionRegistry } from './functions/registry.js'
+import { Subscribers } from './graphql/subscribers.js'
+import { EngineMetrics } from './http/engine-metrics.js'
+import { Metrics } from './http/metrics.js'
 import { createHttpServer } from './http/server.js'
 import { startVitals } from './http/vitals.js'
 import type { LanePool } from './lanes/lane.js'
 import { createLanePool } from './lanes/pool.js'
 import type { Log } from './log.js'
+import { databasePath } from './store/database.js'
 import { DiskNoteFile } from './store/note-file.js'
 import { createStore } from './store/open.js'
 import type { Store } from './store/store.js'
@@ -135,11 +139,13 @@ interface Parts {
 
 async function serve({ config, log, functions, store, lanes, counter }: Parts): Promise<App> {
   const bus = new MemoryEventBus()
+  const engineMetrics = new EngineMetrics()
   const vitals = startVitals(version, systemClock)
   const runs = new Runs({
     store,
     lanes,
     bus,
+    observer: engineMetrics,
     functions,
     clock: systemClock,
     random: Math.random,
@@ -159,7 +165,18 @@ async function serve({ config, log, functions, store, lanes, counter }: Parts): 
     uploadPath: (file) => join(uploadsDir(config), file),
   })
   let leaving = false
-  const services = { engine: runs, store, bus, functions: functions.list(), clock: systemClock, vitals, log }
+  const subscribers = new Subscribers()
+  const services = {
+    engine: runs,
+    store,
+    bus,
+    functions: functions.list(),
+    clock: systemClock,
+    vitals,
+    log,
+    subscribers,
+  }
+  const databaseFile = databasePath(config.databaseUrl)
   const server = createHttpServer({
     services,
     introspection: config.introspection,
@@ -167,6 +184,7 @@ async function serve({ config, log, functions, store, lanes, counter }: Parts): 
     tokens: config.tokens,
     rateLimit: config.rateLimit,
     closeGraceMs: CLOSE_GRACE_MS,
+    metrics: new Metrics({ engine: runs, engineMetrics, vitals, subscribers, databaseFile }),
     uploads: new Uploads({
       folder: uploadsDir(config),
       maxBytes: config.maxFileBytes,

@@ -3,6 +3,7 @@
  * As objects they would cost more on the way than the rest of a fetch's record.
  */
 
+import { type ByPhase, byPhase } from './fetch-phases.js'
 import type { FetchDetail } from './task.js'
 
 /** The numbers of a task, in this order; NaN for null. */
@@ -91,6 +92,20 @@ export function hostAt({ numbers, text, ends }: FetchColumn, at: number): string
 /** How often the request was led elsewhere; 0 where there is no detail. */
 export function redirectsAt(column: FetchColumn | null, at: number): number {
   return column === null ? 0 : column.numbers[at * WIDTH + REDIRECTS]! || 0
+}
+
+/** Of the tasks at these places, those times of each phase that there are: whose connection was there already has none of opening it. */
+export function phasesAt({ numbers }: FetchColumn, places: Uint32Array): ByPhase<Float64Array> {
+  return byPhase((phase) => {
+    const field = NUMBERS.indexOf(`${phase}Ms`)
+    const times = new Float64Array(places.length)
+    let size = 0
+    for (let place = 0; place < places.length; place += 1) {
+      const time = numbers[places[place]! * WIDTH + field]!
+      if (!Number.isNaN(time)) times[size++] = time
+    }
+    return times.subarray(0, size)
+  })
 }
 
 /** The detail as it was added; null where there is none. */

@@ -1,8 +1,9 @@
 /** One launched batch: its states, its counts, and what is stored of it. */
 
 import type { StrategyAdvice } from './advice.js'
-import type { BatchSpec, Json } from './batch.js'
+import type { BatchSpec, Json, StageSpec } from './batch.js'
 import type { TaskError } from './errors.js'
+import { type ByPhase, noPhases } from './fetch-phases.js'
 import type { RunKey } from './ids.js'
 import type { LaneLoad } from './lane-load.js'
 import type { HostTally } from './refusals.js'
@@ -55,6 +56,8 @@ export interface RunTimes {
   queueWait: Moments
   /** CPU time of all lanes, in milliseconds. */
   cpuMs: number
+  /** Of the last attempts of those that are fetches; left out of what has none, and of runs that were launched before these were kept. */
+  phases?: ByPhase<Moments>
   /** What the lanes were busy; left out of runs that lanes did not measure, or not from their first task on. */
   load?: LaneLoad
   /** The first task's start and the last one's end, in milliseconds after startedAt; null before the first end. */
@@ -86,8 +89,10 @@ export function noCounts(total: number): RunCounts {
   return { total, succeeded: 0, failed: 0, cancelled: 0, skipped: 0, bytes: 0 }
 }
 
-export function noTimes(): RunTimes {
-  return { service: emptyMoments(), queueWait: emptyMoments(), cpuMs: 0, firstStartMs: null, lastEndMs: null }
+/** The same. `stages`: those that it is about. */
+export function noTimes(stages: readonly Pick<StageSpec, 'kind'>[] = []): RunTimes {
+  const times = { service: emptyMoments(), queueWait: emptyMoments(), cpuMs: 0, firstStartMs: null, lastEndMs: null }
+  return stages.some(({ kind }) => kind === 'FETCH') ? { ...times, phases: noPhases() } : times
 }
 
 /** The stages of a batch that was just launched, all with so many items; null where it has but one. */
@@ -96,13 +101,13 @@ export function queuedStages(
   items = source.count,
 ): StageState[] | null {
   if (kind !== 'PIPELINE') return null
-  return stages.map(() => ({
+  return stages.map((stage) => ({
     effectiveStrategy: null,
     concurrency: null,
     lanes: null,
     decision: null,
     counts: noCounts(items),
-    times: noTimes(),
+    times: noTimes([stage]),
     finalThroughput: 0,
   }))
 }

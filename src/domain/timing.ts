@@ -246,6 +246,11 @@ export class TimingAccumulator {
     return this.#distribution
   }
 
+  /** All values, in the order in which they came; null where there are too many of them. */
+  values(): Float64Array | null {
+    return this.#values?.slice(0, this.#kept) ?? null
+  }
+
   /** The sketch, for LogSketch.fromBytes; the moments are kept beside it. */
   toBytes(): Uint8Array {
     return this.#sketch.toBytes()

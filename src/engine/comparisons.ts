@@ -5,7 +5,7 @@ import { shuffle } from 'simple-statistics'
 import type { Clock } from '../clock.js'
 import { type RunKey, toComparisonKey, toRunKey } from '../domain/ids.js'
 import { Problems } from '../domain/problems.js'
-import { doneOf, type RunCounts, type RunRecord } from '../domain/run.js'
+import { doneOf, type RunCounts, type RunRecord, type RunStatus } from '../domain/run.js'
 import { assertTransition } from '../domain/run-states.js'
 import { Turns } from '../domain/turns.js'
 import type { EventBus } from '../events/bus.js'
@@ -22,6 +22,7 @@ import { laneNeeds } from './lane-needs.js'
 import { fileOf, idempotencyOf } from './launch.js'
 import { stateOf } from './ledger.js'
 import type { LaunchLimits } from './limits.js'
+import type { EngineObserver } from './observer.js'
 import type { PlanLimits } from './plan.js'
 import type { QueueLimit } from './queue-limit.js'
 import type { Scheduler } from './scheduler.js'
@@ -34,6 +35,7 @@ interface Options {
   fetches: Pick<FetchBudget, 'isolate'>
   hosts: Pick<Hosts, 'isolate'>
   bus: EventBus
+  observer: EngineObserver
   clock: Clock
   random(): number
   functions: FunctionCatalog
@@ -86,6 +88,11 @@ export class Comparisons {
   get oldestQueuedMs(): number | null {
     const launches = this.#waiting.map(({ createdAt }) => createdAt.getTime())
     return launches.length === 0 ? null : Math.min(...launches)
+  }
+
+  /** Of the runs that wait for their turn. */
+  get waitingStatuses(): RunStatus[] {
+    return this.#waiting.map(({ status }) => status)
   }
 
   async launch(input: LaunchComparisonInput, space: string): Promise<ComparisonOutcome> {
@@ -158,9 +165,12 @@ export class Comparisons {
       // Its lanes may be on their way: what has been begun for it finds that it is gone.
       if (underway.left.length === 0 && this.#measuring !== underway) this.#end(underway)
     }
-    const ended = cancelled.flatMap(({ runs }) => runs.map(({ key }) => key))
-    for (const key of ended) this.options.bus.runChanged(key)
-    return ended
+    const ended = cancelled.flatMap(({ runs }) => runs)
+    for (const { key, spec } of ended) {
+      this.options.observer.runEnded(spec.kind, 'CANCELLED')
+      this.options.bus.runChanged(key)
+    }
+    return ended.map(({ key }) => key)
   }
 
   /**
@@ -193,6 +203,7 @@ export class Comparisons {
   async #launch(checked: CheckedComparison, space: string): Promise<CreatedComparison> {
     const created = await this.#create(checked, space)
     if (created.outcome !== 'created') return created
+    for (const { spec } of created.runs) this.options.observer.runLaunched(spec.kind)
     if (this.#stopped) {
       this.options.queue.keep(tasksOf(checked))
       return created

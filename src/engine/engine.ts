@@ -3,6 +3,7 @@
 import type { BodyPolicy, Header, Json, Label, Reducer } from '../domain/batch.js'
 import type { ComparedRun, ComparisonRecord } from '../domain/comparison.js'
 import type { Diagnostic } from '../domain/diagnostic.js'
+import type { ByPhase } from '../domain/fetch-phases.js'
 import type { ComparisonKey, RunKey } from '../domain/ids.js'
 import type { BatchPlan } from '../domain/plan.js'
 import type { UserError } from '../domain/problems.js'
@@ -210,6 +211,11 @@ export interface Engine {
   inFlight(key: RunKey): InFlightTask[]
   /** Of one stage; null: of all. */
   distribution(run: RunView, stage: number | null, column: 'serviceMs' | 'queueWaitMs'): Promise<Distribution>
+  /**
+   * Where the fetches' time went, of one stage or null: of all; null where there was no fetch, and of runs of more tasks than exact
+   * figures are kept for that were launched before phases were kept.
+   */
+  phases(run: RunView, stage: number | null): Promise<ByPhase<Distribution> | null>
   /** Lane by lane, what ran when, of all that has been committed: in `maxSpans` spans at most, but one a lane at least. */
   timeline(run: RunView, maxSpans: number): Promise<LaneTimeline[]>
   /** What held the run back, as far as it has come. */
@@ -238,10 +244,14 @@ export class InputsTooLarge extends Error {
   override readonly name = 'InputsTooLarge'
 }
 
+export type UnfinishedStatus = 'QUEUED' | 'RUNNING' | 'PAUSED'
+
 export interface EngineLoad {
   /** Tasks of unfinished runs that are not in service; an item is one in each stage. */
   queuedTasks: number
   runningTasks: number
+  /** Runs that have not ended. */
+  runs: Record<UnfinishedStatus, number>
   /** The age of the oldest task that waits for a lane; null where none waits. */
   oldestQueuedMs: number | null
   lanes: LaneStatus[]

@@ -6,6 +6,7 @@ import type { ExecutionState, RunRecord, RunStatus } from '../domain/run.js'
 import type { InFlightTask } from '../domain/task.js'
 import type { EventBus } from '../events/bus.js'
 import { type Entry, epochMsOf, Ledger, type TimeBase, timeBaseOf } from './ledger.js'
+import type { EngineObserver } from './observer.js'
 import { type PlanLimits, runExecution, type StagePlan } from './plan.js'
 import { Meters } from './rate.js'
 import { StageExecution } from './stage.js'
@@ -16,6 +17,7 @@ import { type Ending, RunStates } from './states.js'
 /** What a run's execution shares with the others. */
 export interface ExecutionSetting extends StageSetting {
   bus: EventBus
+  observer: EngineObserver
   limits: Pick<PlanLimits, 'maxLanes' | 'maxInFlight'>
   onEnded(execution: RunExecution): void
 }
@@ -38,7 +40,7 @@ export class RunExecution implements StagedRun {
     private readonly setting: ExecutionSetting,
     recovery: readonly StageRecovery[] = [],
   ) {
-    const { clock, bus } = setting
+    const { clock, bus, observer } = setting
     const [only] = record.spec.stages
     this.ledger = new Ledger(record, only?.kind === 'COMPUTE' ? only.reduce : null)
     this.meters = new Meters(clock, record)
@@ -48,6 +50,7 @@ export class RunExecution implements StagedRun {
       meters: this.meters,
       clock,
       bus,
+      observer,
       running: (stage) => this.stages[stage]!.running,
       ending: () => this.#ending(),
       onEnded: () => setting.onEnded(this),

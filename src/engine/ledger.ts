@@ -1,8 +1,9 @@
 /** The books of one run under way: what its tasks took and came to, as recorded and as made known. */
 
 import type { Clock } from '../clock.js'
-import type { Reducer } from '../domain/batch.js'
-import { bytesAt } from '../domain/fetch-column.js'
+import type { Reducer, StageSpec } from '../domain/batch.js'
+import { bytesAt, phasesAt } from '../domain/fetch-column.js'
+import { type ByPhase, mergePhases, momentsOf, PhaseTimes } from '../domain/fetch-phases.js'
 import { addLoad, type LaneLoad, NO_LOAD } from '../domain/lane-load.js'
 import { readyAtOf } from '../domain/queue-wait.js'
 import { createReducer, type ReductionState } from '../domain/reduction.js'
@@ -49,6 +50,8 @@ export interface Entry {
   queueWaitMs: Float64Array
   service: Moments
   queueWait: Moments
+  /** The times of the phases of the same tasks' last attempts; null of computes. */
+  phases: { columns: ByPhase<Float64Array>; moments: ByPhase<Moments> } | null
   reduction: ReductionState | null
   /** The attempts of the block by host, those that are tried again included. */
   hosts: HostTally[]
@@ -100,6 +103,7 @@ export function toEntry(columns: ResultColumns, frame: BlockFrame): Entry {
   const earlier = frame.histories.length > 0 ? new Map(frame.histories.map(({ at, attempts }) => [at, attempts])) : null
   const serviceMs = new Float64Array(columns.count)
   const queueWaitMs = new Float64Array(columns.count)
+  const timedPlaces = columns.fetches === null ? null : new Uint32Array(columns.count)
   const service = emptyMoments()
   const queueWait = emptyMoments()
   // Counted in variables: what is stored in an object for each row is garbage for each row.
@@ -124,6 +128,7 @@ export function toEntry(columns: ResultColumns, frame: BlockFrame): Entry {
     if (outcome === Outcome.CANCELLED) continue
     serviceMs[timed] = attempts ? attempts.reduce((sum, one) => sum + one.serviceMs, 0) : columns.serviceMs[at]!
     queueWaitMs[timed] = Math.max(0, startMs + runStartedAt - readyAtOf(frame, at, startMs + runStartedAt))
+    if (timedPlaces !== null) timedPlaces[timed] = at
     timed += 1
   }
   addColumn(service, serviceMs.subarray(0, timed))
@@ -144,9 +149,16 @@ export function toEntry(columns: ResultColumns, frame: BlockFrame): Entry {
     queueWaitMs: queueWaitMs.subarray(0, timed),
     service,
     queueWait,
+    phases: phasesOf(columns, timedPlaces?.subarray(0, timed)),
     reduction: frame.reduction,
     hosts: tallyHosts(columns, frame.stage),
   }
+}
+
+function phasesOf({ fetches }: ResultColumns, places: Uint32Array | undefined): Entry['phases'] {
+  if (fetches === null || places === undefined) return null
+  const columns = phasesAt(fetches, places)
+  return { columns, moments: momentsOf(columns) }
 }
 
 function charsOf({ outputs, fetches }: ResultColumns): number {
@@ -157,6 +169,16 @@ function charsOf({ outputs, fetches }: ResultColumns): number {
 export interface Times {
   service: TimingAccumulator
   queueWait: TimingAccumulator
+  /** Null where none of the stages fetches. */
+  phases: PhaseTimes | null
+}
+
+/** The times of tasks that ended before this process knew of the run. */
+export interface EarlierTimes {
+  serviceMs: Float64Array
+  queueWaitMs: Float64Array
+  /** Of a stage that fetches. */
+  phases?: ByPhase<Float64Array> | null
 }
 
 /** How each stage is executed from now on, by stage. */
@@ -172,7 +194,7 @@ export class Ledger {
   /** In the order in which they were handed over; the store acknowledges in the same order. */
   readonly #underway: RunState[] = []
   /** Of all tasks. */
-  readonly times: Times = newTimes()
+  readonly times: Times
   /** Of each stage; of a run of one stage the same as those of the run. */
   readonly stageTimes: readonly Times[]
   readonly #reducer
@@ -181,7 +203,9 @@ export class Ledger {
   constructor(record: RunRecord, reduce: Reducer | null) {
     this.#recorded = stateOf(record)
     this.#visible = this.#recorded
-    this.stageTimes = record.stages?.map(newTimes) ?? [this.times]
+    const { stages } = record.spec
+    this.times = newTimes(stages)
+    this.stageTimes = record.stages?.map((_, at) => newTimes(stages.slice(at, at + 1))) ?? [this.times]
     this.#hosts = new HostTallies(record.refusals)
     this.#reducer = reduce === null ? null : createReducer(reduce)
   }
@@ -199,9 +223,8 @@ export class Ledger {
     return [this.#visible, ...this.#underway].map(({ status }) => status)
   }
 
-  /** Takes the times of tasks of a stage that ended before this process knew of the run. */
-  restore(stage: number, serviceMs: Float64Array, queueWaitMs: Float64Array): void {
-    this.#addTimes(stage, serviceMs, queueWaitMs)
+  restore(stage: number, times: EarlierTimes): void {
+    this.#addTimes(stage, times)
   }
 
   /** Gives the rows of the entries their sequence numbers; answers with the state after them. */
@@ -247,20 +270,27 @@ export class Ledger {
   /** The oldest state that was handed over is on disk. */
   acknowledge(entries: readonly Entry[]): void {
     this.#visible = this.#underway.shift() ?? this.#visible
-    for (const { block, serviceMs, queueWaitMs } of entries) this.#addTimes(block.stage, serviceMs, queueWaitMs)
+    for (const { block, serviceMs, queueWaitMs, phases } of entries)
+      this.#addTimes(block.stage, { serviceMs, queueWaitMs, phases: phases?.columns ?? null })
   }
 
-  #addTimes(stage: number, serviceMs: Float64Array, queueWaitMs: Float64Array): void {
+  #addTimes(stage: number, { serviceMs, queueWaitMs, phases: columns }: EarlierTimes): void {
     const own = this.stageTimes[stage]!
-    for (const { service, queueWait } of own === this.times ? [own] : [own, this.times]) {
+    for (const { service, queueWait, phases } of own === this.times ? [own] : [own, this.times]) {
       service.addColumn(serviceMs)
       queueWait.addColumn(queueWaitMs)
+      if (columns) phases?.add(columns)
     }
   }
 }
 
-function newTimes(): Times {
-  return { service: new TimingAccumulator(), queueWait: new TimingAccumulator() }
+function newTimes(stages: readonly Pick<StageSpec, 'kind'>[]): Times {
+  const fetches = stages.some(({ kind }) => kind === 'FETCH')
+  return {
+    service: new TimingAccumulator(),
+    queueWait: new TimingAccumulator(),
+    phases: fetches ? new PhaseTimes() : null,
+  }
 }
 
 /** What is added to in place. */
@@ -279,6 +309,7 @@ function sketchesOf({ times }: Pick<StageState, 'times'>, kept: Times, last: rea
       kept.queueWait,
       last.map(({ queueWaitMs }) => queueWaitMs),
     ),
+    phases: kept.phases?.packedWith(last.flatMap(({ phases }) => (phases ? [phases.columns] : []))) ?? null,
   }
 }
 
@@ -318,6 +349,8 @@ function addTimes(times: RunTimes, entry: Entry): void {
   if (entry.firstStartMs === Number.POSITIVE_INFINITY) return
   times.service = mergeMoments(times.service, entry.service)
   times.queueWait = mergeMoments(times.queueWait, entry.queueWait)
+  // Of an older run only a part would be known.
+  if (times.phases && entry.phases) times.phases = mergePhases(times.phases, entry.phases.moments)
   times.firstStartMs = Math.min(times.firstStartMs ?? Number.POSITIVE_INFINITY, entry.firstStartMs)
   times.lastEndMs = Math.max(times.lastEndMs ?? Number.NEGATIVE_INFINITY, entry.lastEndMs)
 }

@@ -3,7 +3,7 @@
 import type { Logger } from 'pino'
 import { functionsOf } from '../domain/batch.js'
 import type { RunKey } from '../domain/ids.js'
-import { doneOf, type RunRecord } from '../domain/run.js'
+import { doneOf, type RunRecord, type RunStatus } from '../domain/run.js'
 import type { EventBus } from '../events/bus.js'
 import type { FunctionCatalog } from '../functions/function.js'
 import type { LanePool } from '../lanes/lane.js'
@@ -11,6 +11,7 @@ import type { SourceFile, Store } from '../store/store.js'
 import type { Comparisons } from './comparisons.js'
 import { RunExecution } from './execution.js'
 import type { GrantNotes } from './grant-notes.js'
+import type { EngineObserver } from './observer.js'
 import { lanesAhead, type PlanLimits, planStage, type StagePlan } from './plan.js'
 import type { QueueLimit } from './queue-limit.js'
 import { recoverStages, restoreTimes } from './recovery.js'
@@ -26,6 +27,7 @@ interface Options {
   log: Logger
   limits: PlanLimits
   setting: StageSetting
+  observer: EngineObserver
   scheduler: Scheduler
   comparisons: Pick<Comparisons, 'isMeasuring'>
   notes: Pick<GrantNotes, 'suspectsOf' | 'culpritsOf'>
@@ -64,6 +66,10 @@ export class LiveRuns {
     })
   }
 
+  get statuses(): RunStatus[] {
+    return [...this.#runs.values()].map(({ ledger }) => ledger.visible.status)
+  }
+
   /** As they end now. */
   get tasksPerSecond(): number {
     return this.#sum(({ meters }) => meters.run.perSecond())
@@ -77,6 +83,7 @@ export class LiveRuns {
 
   /** Carries out what was just written down. While the server leaves that is left to the next one. */
   async begin(run: RunRecord, recovery: readonly StageRecovery[]): Promise<void> {
+    this.options.observer.runLaunched(run.spec.kind)
     await this.#findFile(run)
     if (this.#leaving) this.options.queue.keep(run.counts.total)
     else this.#execute(this.#executionOf(run, recovery))
@@ -150,8 +157,8 @@ export class LiveRuns {
   }
 
   #executionOf(record: RunRecord, recovery: readonly StageRecovery[]): RunExecution {
-    const { setting, bus, limits } = this.options
-    const own = { ...setting, bus, limits, onEnded: (execution: RunExecution) => this.#forget(execution) }
+    const { setting, bus, limits, observer } = this.options
+    const own = { ...setting, bus, limits, observer, onEnded: (execution: RunExecution) => this.#forget(execution) }
     return new RunExecution(record, this.#plans(record), own, recovery)
   }
 
@@ -179,6 +186,7 @@ export class LiveRuns {
 
   #forget(execution: RunExecution): void {
     this.#runs.delete(execution.key)
+    this.options.observer.runEnded(execution.record.spec.kind, execution.ledger.visible.status)
     this.#files.delete(execution.record.id)
     for (const stage of execution.stages) this.options.scheduler.remove(stage)
     this.options.onEnded(execution.record)

@@ -48,13 +48,19 @@ async function selectionOf(store: Pick<Store, 'leftOut'>, record: RunRecord): Pr
 }
 
 /** Gives the books the times of the tasks that have ended. */
-export async function restoreTimes(store: Pick<Store, 'times'>, record: RunRecord, ledger: Ledger): Promise<void> {
+export async function restoreTimes(
+  store: Pick<Store, 'times' | 'phaseTimes'>,
+  record: RunRecord,
+  ledger: Ledger,
+): Promise<void> {
   for (const [stage, { times }] of stageStates(record).entries()) {
     if (times.service.count === 0) continue
-    const [serviceMs, queueWaitMs] = await Promise.all([
+    const fetches = record.spec.stages[stage]?.kind === 'FETCH'
+    const [serviceMs, queueWaitMs, phases] = await Promise.all([
       store.times(record.id, stage, 'serviceMs'),
       store.times(record.id, stage, 'queueWaitMs'),
+      fetches ? store.phaseTimes(record.id, stage) : null,
     ])
-    ledger.restore(stage, serviceMs, queueWaitMs)
+    ledger.restore(stage, { serviceMs, queueWaitMs, phases })
   }
 }

@@ -6,9 +6,10 @@ import type { ItemCounter } from '../counting/counter.js'
 import type { Json } from '../domain/batch.js'
 import type { ComparedRun, ComparisonRecord } from '../domain/comparison.js'
 import type { Diagnostic } from '../domain/diagnostic.js'
+import type { ByPhase } from '../domain/fetch-phases.js'
 import type { ComparisonKey, RunKey } from '../domain/ids.js'
 import type { BatchPlan } from '../domain/plan.js'
-import type { RunRecord } from '../domain/run.js'
+import type { RunRecord, RunStatus } from '../domain/run.js'
 import type { StrategyCost } from '../domain/strategy-cost.js'
 import type { InFlightTask } from '../domain/task.js'
 import type { LaneTimeline } from '../domain/timeline.js'
@@ -40,6 +41,7 @@ import type {
   RetryInput,
   RunsOutcome,
   RunView,
+  UnfinishedStatus,
 } from './engine.js'
 import { FetchBudget } from './fetch-budget.js'
 import { GrantNotes } from './grant-notes.js'
@@ -49,6 +51,7 @@ import { Launches } from './launches.js'
 import type { LaunchLimits } from './limits.js'
 import { LiveRuns } from './live-runs.js'
 import { ManyRuns } from './many-runs.js'
+import type { EngineObserver } from './observer.js'
 import { Planner } from './planning.js'
 import { Prober } from './probe.js'
 import { QueueLimit } from './queue-limit.js'
@@ -68,6 +71,7 @@ export interface EngineOptions {
   store: Store
   lanes: LanePool
   bus: EventBus
+  observer: EngineObserver
   functions: FunctionCatalog
   clock: Clock
   random(): number
@@ -396,6 +400,10 @@ export class Runs implements Engine {
     return this.#views.distribution(run, { stage, column }, this.#live.get(run.record.key))
   }
 
+  phases(run: RunView, stage: number | null): Promise<ByPhase<Distribution> | null> {
+    return this.#views.phases(run, stage, this.#live.get(run.record.key))
+  }
+
   timeline(run: RunView, maxSpans: number): Promise<LaneTimeline[]> {
     return this.#views.timeline(run, maxSpans)
   }
@@ -419,6 +427,7 @@ export class Runs implements Engine {
     return {
       queuedTasks: this.#queuedTasks,
       runningTasks: this.#live.runningTasks,
+      runs: countStatuses([...this.#comparisons.waitingStatuses, ...this.#live.statuses]),
       oldestQueuedMs,
       lanes: this.options.lanes.statuses(),
       storageTrouble: this.storage.trouble,
@@ -449,4 +458,10 @@ async function within<T>(clock: Clock, limitMs: number, promise: Promise<T>): Pr
   } finally {
     cancel()
   }
+}
+
+function countStatuses(statuses: readonly RunStatus[]): EngineLoad['runs'] {
+  const counts = { QUEUED: 0, RUNNING: 0, PAUSED: 0 }
+  for (const status of statuses) if (status in counts) counts[status as UnfinishedStatus] += 1
+  return counts
 }

@@ -15,6 +15,7 @@ import { assertTransition, type RunEvent } from '../domain/run-states.js'
 import type { EventBus } from '../events/bus.js'
 import type { Commit } from '../store/store.js'
 import type { Entry, Ledger } from './ledger.js'
+import type { EngineObserver } from './observer.js'
 import type { Meters } from './rate.js'
 import type { RecordedRun } from './recorder.js'
 
@@ -31,6 +32,7 @@ interface Options {
   meters: Meters
   clock: Clock
   bus: EventBus
+  observer: Pick<EngineObserver, 'tasksEnded'>
   /** Tasks of a stage in service. */
   running(stage: number): number
   /** How the run ends with what has been handed over; null while it goes on. */
@@ -147,8 +149,9 @@ export class RunStates implements RecordedRun {
   }
 
   committed(entries: readonly Entry[]): void {
-    const { ledger, meters, bus, record, onEnded } = this.options
+    const { ledger, meters, bus, record, observer, onEnded } = this.options
     ledger.acknowledge(entries)
+    observer.tasksEnded(record.spec.stages, entries)
     this.#unwritten -= entries.length
     this.#shown = this.#final ? ledger.visible.sequence : this.#next()
     this.#shownRunning = this.running

@@ -2,6 +2,7 @@
 
 import type { Clock } from '../clock.js'
 import { compactInput, isUnsendable, type Json } from '../domain/batch.js'
+import type { ByPhase } from '../domain/fetch-phases.js'
 import { linkAfter, readHandedOver } from '../domain/hand-over.js'
 import { createReducer, type ReductionState } from '../domain/reduction.js'
 import { doneOf, isFinalRunStatus, type Progress, type RunRecord, type StageState, stageStates } from '../domain/run.js'
@@ -12,6 +13,7 @@ import type { Store, TimeColumn } from '../store/store.js'
 import { InputsTooLarge, type RunView } from './engine.js'
 import type { RunExecution } from './execution.js'
 import { KeptAnswers } from './kept-answers.js'
+import { hasFetched, loadPhases } from './phases.js'
 import { latestOf, type RateMeter } from './rate.js'
 
 /** What is shown of a run under way. */
@@ -19,6 +21,8 @@ type LiveRun = Pick<RunExecution, 'record' | 'ledger' | 'meters' | 'running' | '
 
 /** Distributions of ended runs kept at hand: two columns of 100,000 values are 1.6 MB. */
 const MAX_DISTRIBUTIONS = 32
+/** The same of phases: five columns, of which connections that are kept leave two. */
+const MAX_PHASES = 16
 /** Pictures of ended runs kept at hand: 3 MB each at most, a tenth of it as a rule. */
 const MAX_TIMELINES = 16
 /** Of long lines, for one answer: each is 16 MB at most. */
@@ -26,6 +30,7 @@ const MAX_INPUT_READS = 4
 
 export class Views {
   readonly #distributions = new KeptAnswers<Distribution>(MAX_DISTRIBUTIONS)
+  readonly #phases = new KeptAnswers<ByPhase<Distribution> | null>(MAX_PHASES)
   readonly #timelines = new KeptAnswers<LaneTimeline[]>(MAX_TIMELINES)
 
   constructor(
@@ -70,6 +75,17 @@ export class Views {
     return this.#distributions.get(record.id, `${part} ${column}`, () => this.#load(record, part, column))
   }
 
+  async phases({ record }: RunView, stage: number | null, live: LiveRun | null): Promise<ByPhase<Distribution> | null> {
+    if (!hasFetched(record, stage)) return null
+    const part = record.stages === null ? null : stage
+    if (live) {
+      const times = part === null ? live.ledger.times : live.ledger.stageTimes[part]!
+      return times.phases?.distributions() ?? null
+    }
+    const load = () => loadPhases(this.store, record, part)
+    return isFinalRunStatus(record.status) ? this.#phases.get(record.id, String(part), load) : load()
+  }
+
   timeline({ record }: RunView, maxSpans: number): Promise<LaneTimeline[]> {
     const read = () => this.store.timeline(record.id, maxSpans)
     return isFinalRunStatus(record.status) ? this.#timelines.get(record.id, String(maxSpans), read) : read()
@@ -78,6 +94,7 @@ export class Views {
   /** The run was deleted. */
   forget(runId: number): void {
     this.#distributions.forget(runId)
+    this.#phases.forget(runId)
     this.#timelines.forget(runId)
   }
 

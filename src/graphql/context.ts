@@ -7,6 +7,7 @@ import type { EventBus } from '../events/bus.js'
 import type { FunctionInfo } from '../functions/function.js'
 import type { Log } from '../log.js'
 import type { Store } from '../store/store.js'
+import type { StreamTransport, Subscribers } from './subscribers.js'
 
 /** The API reads the store; writing is the engine's. */
 export type StoreReads = Pick<
@@ -50,6 +51,7 @@ export interface ApiServices {
   readonly clock: Clock
   readonly vitals: Vitals
   readonly log: Log
+  readonly subscribers: Subscribers
 }
 
 /** Who waits for an operation's answer, and how it was asked for. */
@@ -58,6 +60,8 @@ export interface Caller {
   readonly identity: Identity
   /** Whether the request may change nothing, as with GET. */
   readonly isSafe: boolean
+  /** What carries the events of its subscriptions. */
+  readonly transport: StreamTransport
   /** Aborted when nobody waits for the answer any more. */
   leaves(): AbortSignal
 }
@@ -67,12 +71,20 @@ export interface ApiContext extends ApiServices {
   readonly space: string
   readonly scopes: ReadonlySet<Scope>
   readonly caller: Caller
+  /** A stream of events begins; what it answers with is to be called at its end. */
+  streaming(): () => void
 }
 
 /** One who may do everything, asks as with POST, and waits. */
-const PATIENT: Caller = { identity: ANYONE, isSafe: false, leaves: () => new AbortController().signal }
+const PATIENT: Caller = {
+  identity: ANYONE,
+  isSafe: false,
+  transport: 'SSE',
+  leaves: () => new AbortController().signal,
+}
 
 export function createContext(services: ApiServices, caller: Caller = PATIENT): ApiContext {
   const { space, scopes } = caller.identity
-  return { ...services, space, scopes, caller }
+  const streaming = () => services.subscribers.enter(caller.transport)
+  return { ...services, space, scopes, caller, streaming }
 }

@@ -214,6 +214,45 @@ query FindComparisons($after: String) {
     variables: { after: null },
   },
   {
+    query: `# Where the time of a run's fetches went:
+# how many connections were opened, and who was waited for.
+query ReadPhases($id: ID!) {
+  run(id: $id) {
+    timings {
+      service {
+        p50
+        p99
+      }
+      phases {
+        dns {
+          count
+          p99
+        }
+        connect {
+          count
+          p99
+        }
+        tls {
+          count
+          p99
+        }
+        firstByte {
+          count
+          p50
+          p99
+        }
+        download {
+          p50
+          p99
+        }
+      }
+    }
+  }
+}
+`,
+    variables: { id: RUN_ID },
+  },
+  {
     query: `# Find runs, a page at a time:
 # give endCursor as after to get the next one.
 query FindRuns($after: String) {

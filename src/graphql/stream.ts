@@ -9,6 +9,8 @@ import type { EventBus, Topic, Watch } from '../events/bus.js'
 export interface StreamSources {
   readonly bus: EventBus
   readonly clock: Clock
+  /** Is told of each stream that begins; what it answers with is called at its end. */
+  streaming?(): () => void
 }
 
 /** What a stream waits for. Closing it releases its watches and ends every wait. */
@@ -113,9 +115,11 @@ async function* closingAfter<Item>(
   scope: StreamScope,
   generate: (scope: StreamScope) => AsyncGenerator<Item, void, void>,
 ): AsyncGenerator<Item, void, void> {
+  const ended = scope.sources.streaming?.()
   try {
     yield* generate(scope)
   } finally {
     scope.close()
+    ended?.()
   }
 }

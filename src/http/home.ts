@@ -15,6 +15,7 @@ export function answerHome(res: ServerResponse, version: string, graphiql: boole
 <li><a href="/graphql">/graphql</a>: the API${graphiql ? ', and GraphiQL with examples in a browser' : ''}</li>
 <li><a href="/health">/health</a>: whether it is alive</li>
 <li><a href="/ready">/ready</a>: whether it is ready</li>
+<li><a href="/metrics">/metrics</a>: for Prometheus</li>
 </ul>
 </html>
 `

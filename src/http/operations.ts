@@ -90,7 +90,7 @@ function callerOf({ identity, request, res, leaves }: Transported): Caller {
     gone ??= res ? closeOf(res) : new AbortController().signal
     return gone
   }
-  return { identity, isSafe, leaves: leaves ?? leavesHttp }
+  return { identity, isSafe, transport: request ? 'SSE' : 'WEBSOCKET', leaves: leaves ?? leavesHttp }
 }
 
 /** Aborted when the connection of a response is closed before it has an answer. */

@@ -6,6 +6,7 @@ import type { ApiServices } from '../graphql/context.js'
 import { answerBlob, BLOBS_PATH } from './blobs.js'
 import { answerHealth, answerReady, type Readiness } from './health.js'
 import { answerHome } from './home.js'
+import type { Metrics } from './metrics.js'
 import { GRAPHQL_PATH } from './operations.js'
 
 export type Handler = (req: IncomingMessage, res: ServerResponse, identity: Identity) => void | Promise<void>
@@ -25,6 +26,8 @@ export interface RouteSettings {
   introspection: boolean
   readiness: Readiness
   graphql: Handler
+  /** Without them there is nothing to be scraped. */
+  metrics?: Pick<Metrics, 'answer'>
 }
 
 const READING = ['GET', 'HEAD']
@@ -32,7 +35,7 @@ const never = () => false
 
 /** The route of a path; undefined where nothing is. */
 export function createRoutes(settings: RouteSettings): (path: string) => Route | undefined {
-  const { services, introspection, readiness, graphql } = settings
+  const { services, introspection, readiness, graphql, metrics } = settings
   const routes = new Map<string, Route>([
     ['/health', { handle: (_req, res) => answerHealth(res), audience: 'ANYONE', methods: READING, opensPage: never }],
     [
@@ -58,6 +61,10 @@ export function createRoutes(settings: RouteSettings): (path: string) => Route |
       },
     ],
   ])
+  if (metrics) {
+    const handle: Handler = (_req, res) => metrics.answer(res)
+    routes.set('/metrics', { handle, audience: Scope.READ, methods: READING, opensPage: never })
+  }
   const blobs: Route = {
     handle: (req, res) => answerBlob(req, res, (sha256) => services.store.body(sha256)),
     audience: Scope.READ,

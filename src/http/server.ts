@@ -14,6 +14,7 @@ import { hasBody, limitArrival } from './arrival.js'
 import { MAX_BODY_BYTES } from './body.js'
 import { Connections } from './connections.js'
 import type { Readiness } from './health.js'
+import type { Metrics } from './metrics.js'
 import { isMultipart, MultipartRequests } from './multipart.js'
 import { createOperations, errorPolicy, GRAPHQL_PATH, type Operations } from './operations.js'
 import { createRoutes, type Route } from './routes.js'
@@ -37,6 +38,7 @@ export interface HttpServerOptions {
   /** How often a WebSocket is asked whether its client is there. */
   pingMs?: number
   readiness: Readiness
+  metrics?: Pick<Metrics, 'answer' | 'requestEnded'>
   /** Where the files of multipart requests go; without it there are none. */
   uploads?: Pick<Uploads, 'receive'>
   /** What requests under way get to end when the server closes. */
@@ -60,6 +62,7 @@ const HEADERS_TIMEOUT_MS = 15_000
 const KEEP_ALIVE_MS = 65_000
 const IDLE_MS = 120_000
 const MAX_SUBSCRIPTIONS = 1_000
+const SWITCHING_PROTOCOLS = 101
 
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   return new ApiServer(options)
@@ -153,6 +156,7 @@ class ApiServer implements HttpServer {
 
   #handle(req: IncomingMessage, res: ServerResponse): void {
     res.setHeader('x-content-type-options', 'nosniff')
+    res.once('close', () => this.#count(req, res.headersSent ? res.statusCode : null))
     const hasFiles = this.#multipart !== null && isMultipart(req.headers['content-type'])
     if (hasBody(req)) limitArrival({ req, res, clock: this.#clock }, { hasFiles })
     if (!hasTarget(req)) {
@@ -181,6 +185,12 @@ class ApiServer implements HttpServer {
     } else await route?.handle(req, res, identity)
   }
 
+  #count(req: IncomingMessage, status: number | null): void {
+    const path = pathOf(req)
+    const isKnown = this.#routeOf(path) !== undefined
+    this.#options.metrics?.requestEnded(isKnown ? `/${path.split('/', 2)[1]}` : null, status)
+  }
+
   async #graphql(req: IncomingMessage, res: ServerResponse, identity: Identity): Promise<void> {
     if (isMultipart(req.headers['content-type'])) {
       // Files are for launches alone: a gigabyte is not to be taken from others.
@@ -201,7 +211,10 @@ class ApiServer implements HttpServer {
     else if (this.#closing.signal.aborted) refuseUpgrade(socket, 503)
     else if (!hasTarget(req) || pathOf(req) !== GRAPHQL_PATH) refuseUpgrade(socket, 404)
     else if (this.#access.refusesOrigin(req)) refuseUpgrade(socket, 403)
-    else this.#sockets.upgrade(req, socket, head)
+    else {
+      this.#count(req, SWITCHING_PROTOCOLS)
+      this.#sockets.upgrade(req, socket, head)
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 
 import type Database from 'better-sqlite3'
 import type { LastTask } from '../domain/diagnostic.js'
+import { type ByPhase, byPhase, PHASES } from '../domain/fetch-phases.js'
 import { type Given, handOver, type StageLink } from '../domain/hand-over.js'
 import type { Attempt } from '../domain/task.js'
 import type { HandedOver, TimeColumn } from './store.js'
@@ -108,6 +109,28 @@ export class BulkReads {
       size += found.length
     }
     return size === end ? times : times.slice(0, size)
+  }
+
+  /** The times of each phase of the same tasks, where they are fetches: what is null is left out. */
+  phaseTimes(runId: number, stage: number | null): ByPhase<Float64Array> {
+    const step = this.#db
+      .prepare<[number, number, number], (number | null)[]>(
+        `SELECT ${PHASES.map((phase) => `"${phase}Ms"`).join()} FROM "Task" NOT INDEXED
+         WHERE "runId" = ? AND "sequence" > ? AND "sequence" <= ? AND "status" < 2 AND "attempts" > 0 AND "url" IS NOT NULL
+           ${stage === null ? '' : `AND "stage" = ${Number(stage)}`}`,
+      )
+      .raw()
+    const end = this.#lastSequence(runId)
+    const columns = PHASES.map(() => ({ times: new Float64Array(end), size: 0 }))
+    for (let from = 0; from < end; from += STEP_ROWS) {
+      const rows = step.all(runId, from, Math.min(end, from + STEP_ROWS))
+      for (const [at, column] of columns.entries())
+        for (const row of rows) if (row[at] !== null) column.times[column.size++] = row[at]!
+    }
+    return byPhase((phase) => {
+      const { times, size } = columns[PHASES.indexOf(phase)]!
+      return times.slice(0, size)
+    })
   }
 
   /** See Store. */

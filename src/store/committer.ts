@@ -14,6 +14,9 @@ import { RUN_STATE_COLUMNS, TASK_COLUMNS, toRunStateRow, toTaskCells } from './r
 import { RunNames } from './run-names.js'
 import type { Commit, TaskBlock } from './store.js'
 
+const REPLACING_SKETCHES = `ON CONFLICT DO UPDATE
+  SET "service" = excluded."service", "queueWait" = excluded."queueWait", "phases" = excluded."phases"`
+
 /** Failed tasks of one code in a commit. */
 interface ErrorTally {
   count: number
@@ -48,12 +51,11 @@ export class Committer {
        ON CONFLICT DO UPDATE SET "count" = "count" + excluded."count"`,
     )
     this.#putSketch = db.prepare(
-      `INSERT INTO "RunSketch" ("runId", "service", "queueWait") VALUES (?, ?, ?)
-       ON CONFLICT DO UPDATE SET "service" = excluded."service", "queueWait" = excluded."queueWait"`,
+      `INSERT INTO "RunSketch" ("runId", "service", "queueWait", "phases") VALUES (?, ?, ?, ?) ${REPLACING_SKETCHES}`,
     )
     this.#putStageSketch = db.prepare(
-      `INSERT INTO "StageSketch" ("runId", "stage", "service", "queueWait") VALUES (?, ?, ?, ?)
-       ON CONFLICT DO UPDATE SET "service" = excluded."service", "queueWait" = excluded."queueWait"`,
+      `INSERT INTO "StageSketch" ("runId", "stage", "service", "queueWait", "phases") VALUES (?, ?, ?, ?, ?)
+       ${REPLACING_SKETCHES}`,
     )
     this.#updateRun = db.prepare(
       `UPDATE "Run" SET ${RUN_STATE_COLUMNS.map((column) => `"${column}" = @${column}`).join()} WHERE "id" = @id`,
@@ -97,9 +99,9 @@ export class Committer {
     for (const block of blocks) this.#writeBlock({ runId, totalTasks: state.counts.total }, block, errors)
     for (const [code, { count, sampleSequence, message }] of errors)
       this.#addErrors.run(runId, code, count, sampleSequence, message)
-    if (sketches) this.#putSketch.run(runId, sketches.service, sketches.queueWait)
-    for (const { stage, service, queueWait } of stageSketches)
-      this.#putStageSketch.run(runId, stage, service, queueWait)
+    if (sketches) this.#putSketch.run(runId, sketches.service, sketches.queueWait, sketches.phases)
+    for (const { stage, service, queueWait, phases } of stageSketches)
+      this.#putStageSketch.run(runId, stage, service, queueWait, phases)
     return !isFinalRunStatus(state.status) || this.#parts.finish(runId, state.lastTaskSequence)
   }
 

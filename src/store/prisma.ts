@@ -8,6 +8,7 @@ import type Database from 'better-sqlite3'
 import type { Json } from '../domain/batch.js'
 import type { ComparedRun, ComparisonRecord } from '../domain/comparison.js'
 import type { LastTask } from '../domain/diagnostic.js'
+import type { ByPhase } from '../domain/fetch-phases.js'
 import type { StageLink } from '../domain/hand-over.js'
 import type { ComparisonKey, RunKey } from '../domain/ids.js'
 import { IndexSet } from '../domain/indexset.js'
@@ -376,12 +377,16 @@ export class PrismaStore implements Store {
     return this.#searching.call('times', runId, stage, column)
   }
 
+  phaseTimes(runId: number, stage: number | null): Promise<ByPhase<Float64Array>> {
+    return this.#searching.call('phaseTimes', runId, stage)
+  }
+
   async sketches(runId: number, stage: number | null): Promise<RunSketches | null> {
     const row =
       stage === null
         ? await this.#prisma.runSketch.findUnique({ where: { runId } })
         : await this.#prisma.stageSketch.findUnique({ where: { runId_stage: { runId, stage } } })
-    return row && { service: row.service, queueWait: row.queueWait }
+    return row && { service: row.service, queueWait: row.queueWait, phases: row.phases }
   }
 
   async timingHistory(query: TimingHistoryQuery): Promise<TimingPoint[] | null> {

@@ -7,6 +7,7 @@ import { workerData } from 'node:worker_threads'
 import type { Json } from '../domain/batch.js'
 import type { ComparedRun } from '../domain/comparison.js'
 import type { LastTask } from '../domain/diagnostic.js'
+import type { ByPhase } from '../domain/fetch-phases.js'
 import type { StageLink } from '../domain/hand-over.js'
 import type { TaskRecord } from '../domain/task.js'
 import type { LaneTimeline } from '../domain/timeline.js'
@@ -50,6 +51,7 @@ export interface ReaderMethods {
   succeededIndexes(runId: number, stage: number, total: number): Uint32Array
   handedOver(place: { runId: number; stage: number; link: StageLink }, indexes: readonly number[]): HandedOver[]
   times(runId: number, stage: number | null, column: TimeColumn): Float64Array
+  phaseTimes(runId: number, stage: number | null): ByPhase<Float64Array>
   lastTasks(runId: number, stage: number, limit: number): LastTask[]
   outputs(runId: number, from: number, to: number): (string | null)[]
   /** Takes turns with other questions. */
@@ -85,6 +87,7 @@ serve<ReaderMethods>({
   succeededIndexes: (runId, stage, total) => bulk.succeededIndexes(runId, stage, total),
   handedOver: (place, indexes) => bulk.handedOver(place, indexes),
   times: (runId, stage, column) => bulk.times(runId, stage, column),
+  phaseTimes: (runId, stage) => bulk.phaseTimes(runId, stage),
   lastTasks: (runId, stage, limit) => bulk.lastTasks(runId, stage, limit),
   outputs: (runId, from, to) => bulk.outputs(runId, from, to),
   timeline: (runId, maxSpans) => timelines.read(runId, maxSpans),

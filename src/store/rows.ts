@@ -100,7 +100,7 @@ export function newRunRow(
     idempotencyKey: idempotency?.key ?? null,
     inputHash: idempotency?.inputHash ?? null,
     total: items * spec.stages.length,
-    times: JSON.stringify(noTimes()),
+    times: JSON.stringify(noTimes(spec.stages)),
     stages: stages && JSON.stringify(stages),
     reduction: 'null',
     spec: JSON.stringify(spec),

@@ -6,6 +6,7 @@
 import type { AskedStrategy, BatchSpec, Json, RunKind } from '../domain/batch.js'
 import type { ComparedRun, ComparisonRecord } from '../domain/comparison.js'
 import type { LastTask } from '../domain/diagnostic.js'
+import type { ByPhase } from '../domain/fetch-phases.js'
 import type { StageLink } from '../domain/hand-over.js'
 import type { ComparisonKey, RunKey } from '../domain/ids.js'
 import type { IndexSet } from '../domain/indexset.js'
@@ -111,6 +112,8 @@ export interface TaskBlock extends ReadyTimes {
 export interface RunSketches {
   service: Uint8Array
   queueWait: Uint8Array
+  /** As PhaseTimes packs them; null where there are no fetches. */
+  phases: Uint8Array | null
 }
 
 export interface StageSketches extends RunSketches {
@@ -309,6 +312,8 @@ export interface Store {
   ): Promise<HandedOver[]>
   /** The times of all SUCCEEDED and FAILED tasks that had an attempt, unsorted; stage null: of all stages. */
   times(runId: number, stage: number | null, column: TimeColumn): Promise<Float64Array>
+  /** The same of the phases of those that are fetches: what is null is left out. */
+  phaseTimes(runId: number, stage: number | null): Promise<ByPhase<Float64Array>>
   /** Of a run, or of a stage of a pipeline. */
   sketches(runId: number, stage: number | null): Promise<RunSketches | null>
   /**

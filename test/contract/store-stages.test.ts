@@ -224,7 +224,11 @@ describe.each(stores)('store %s', (_name, create) => {
   describe('sketches of stages', () => {
     it('are kept apart from each other, and from those of the run', async () => {
       const run = await launchPipeline()
-      const sketch = (byte: number) => ({ service: Uint8Array.of(byte), queueWait: Uint8Array.of(byte, byte) })
+      const sketch = (byte: number) => ({
+        service: Uint8Array.of(byte),
+        queueWait: Uint8Array.of(byte, byte),
+        phases: null,
+      })
       await store.commit([{ ...commitOf(run, []), sketches: sketch(9), stageSketches: [{ stage: 1, ...sketch(1) }] }])
       const read = async (stage: number | null) => {
         const found = await store.sketches(run.id, stage)
@@ -247,9 +251,18 @@ describe.each(stores)('store %s', (_name, create) => {
       ])
     })
 
+    it('have those of phases beside them', async () => {
+      const run = await launchPipeline()
+      const others = { service: new Uint8Array(1), queueWait: new Uint8Array(1) }
+      const stageSketches = [{ stage: 1, ...others, phases: Uint8Array.of(1, 255) }]
+      await store.commit([{ ...commitOf(run, []), sketches: { ...others, phases: Uint8Array.of(7) }, stageSketches }])
+      expect((await store.sketches(run.id, null))?.phases).toEqual(Uint8Array.of(7))
+      expect((await store.sketches(run.id, 1))?.phases).toEqual(Uint8Array.of(1, 255))
+    })
+
     it('go with their run', async () => {
       const run = await launchPipeline()
-      const stageSketches = [{ stage: 1, service: new Uint8Array(3), queueWait: new Uint8Array(3) }]
+      const stageSketches = [{ stage: 1, service: new Uint8Array(3), queueWait: new Uint8Array(3), phases: null }]
       const ended = { status: 'SUCCEEDED', startedAt: new Date(0), finishedAt: new Date(1) } as const
       await store.commit([{ ...commitOf(run, [], ended), stageSketches }])
       expect(await store.deleteRun(run.id)).toBe(true)

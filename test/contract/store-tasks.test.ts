@@ -314,6 +314,35 @@ describe.each(stores)('store %s', (_name, create) => {
       expect(await sorted(2, 'queueWaitMs')).toEqual([])
     })
 
+    it('gives the phases of those that are fetches, where they had them', async () => {
+      const run = await launch()
+      const fetch = { ...fetchDetail, dnsMs: 1, connectMs: 2, tlsMs: 3, firstByteMs: 4, downloadMs: 5 }
+      const kept = { ...fetch, dnsMs: null, connectMs: null, tlsMs: null, firstByteMs: 0.5, downloadMs: 0 }
+      await store.commit([
+        commitOf(run, [
+          block(
+            [
+              { index: 0, startedMs: 1, fetch },
+              { index: 1, startedMs: 2, fetch: kept, outcome: Outcome.FAILED, error: timeout },
+              { index: 2, startedMs: 3, fetch, outcome: Outcome.CANCELLED },
+              { index: 3, attempt: 0, startedMs: null, fetch },
+            ],
+            { firstSequence: 1 },
+          ),
+          block([{ index: 0, startedMs: 4 }], { firstSequence: 5, stage: 1 }),
+        ]),
+      ])
+      for (const stage of [null, 0]) {
+        const { dns, connect, tls, firstByte, download } = await store.phaseTimes(run.id, stage)
+        expect([dns, connect, tls].map((times) => [...times])).toEqual([[1], [2], [3]])
+        expect([firstByte, download].map((times) => [...times].sort())).toEqual([
+          [0.5, 4],
+          [0, 5],
+        ])
+      }
+      expect((await store.phaseTimes(run.id, 1)).download).toHaveLength(0)
+    })
+
     it('gives the outputs of the last stage by index', async () => {
       const compute = newRun().spec.stages[0]!
       const run = await launch({ spec: { kind: 'PIPELINE', stages: [compute, compute] } })
@@ -367,7 +396,7 @@ describe.each(stores)('store %s', (_name, create) => {
     it('keeps sketches', async () => {
       const run = await launch()
       expect(await store.sketches(run.id, null)).toBeNull()
-      const sketches = { service: new Uint8Array([1, 2, 255]), queueWait: new Uint8Array() }
+      const sketches = { service: new Uint8Array([1, 2, 255]), queueWait: new Uint8Array(), phases: null }
       await store.commit([{ ...commitOf(run, []), sketches }])
       const read = await store.sketches(run.id, null)
       expect([...read!.service]).toEqual([1, 2, 255])

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { PHASES, type Phase } from '../../src/domain/fetch-phases.js'
 import type { ApiClient, Variables } from '../support/api.js'
 import { closedPort, type Origin, startOrigin } from '../support/origin.js'
 import { letters } from '../support/origin-routes.js'
@@ -194,6 +195,58 @@ describe('answers', () => {
     expect((await limited('/bytes?n=1001&chunked')).error?.code).toBe('BODY_TOO_LARGE')
     expect((await limited('/encoded?as=gzip&n=1001')).error?.code).toBe('BODY_TOO_LARGE')
     expect((await limited('/bomb')).error?.code).toBe('BODY_TOO_LARGE')
+  })
+})
+
+describe('phases', () => {
+  interface Times {
+    serviceMs: number
+    fetch: Record<`${Phase}Ms`, number | null> & { reusedConnection: boolean | null }
+  }
+  const distributions = (phases: readonly Phase[]) =>
+    phases.map((phase) => `${phase} { count min mean p50 p99 max exact }`).join(' ')
+  const everyPhase = `phases { ${distributions(PHASES)} }`
+  type Phases = Record<Phase, { count: number; min: number; mean: number; p50: number; max: number; exact: boolean }>
+  interface Timed {
+    timings: { phases: Phases | null }
+    stages: { timings: { phases: Phases | null } | null }[]
+  }
+
+  it('of a run are those of its tasks, and within their service times', async () => {
+    const urls = Array.from({ length: 30 }, (_, at) => `http://localhost:${origin.port}/delay?ms=${at % 5}`)
+    const gone = `http://127.0.0.1:${await closedPort()}/`
+    const id = await api.finish(
+      api.launchFetch({ source: { urls: [...urls, gone] }, options: { concurrency: 4, retry: { maxAttempts: 1 } } }),
+    )
+    const fields = PHASES.map((phase) => `${phase}Ms`).join(' ')
+    const tasks = await api.tasks<Times>(id, `serviceMs fetch { ${fields} reusedConnection }`)
+    for (const { serviceMs, fetch } of tasks)
+      expect(PHASES.reduce((sum, phase) => sum + (fetch[`${phase}Ms`] ?? 0), 0)).toBeLessThanOrEqual(serviceMs)
+    const { timings, stages } = await api.run<Timed>(
+      id,
+      `timings { ${everyPhase} } stages { timings { ${everyPhase} } }`,
+    )
+    for (const phase of PHASES) {
+      const values = tasks.flatMap(({ fetch }) => fetch[`${phase}Ms`] ?? []).sort((a, b) => a - b)
+      expect(timings.phases?.[phase]).toMatchObject({
+        count: values.length,
+        exact: true,
+        min: values[0] ?? 0,
+        p50: values[Math.ceil(values.length / 2) - 1] ?? 0,
+        max: values.at(-1) ?? 0,
+      })
+    }
+    expect(stages[0]?.timings?.phases).toEqual(timings.phases)
+    const { phases } = timings
+    expect([phases?.tls.count, phases?.firstByte.count, phases?.download.count]).toEqual([0, 30, 30])
+    const opened = tasks.filter(({ fetch }) => fetch.reusedConnection === false)
+    expect(phases?.connect.count).toBe(opened.length)
+    expect(opened.length).toBeLessThan(30)
+  })
+
+  it('are none of what was not fetched', async () => {
+    const id = await api.finish(api.launchCompute({ function: 'countPrimes', source: { range: { from: 0, to: 3 } } }))
+    expect(await api.run<Timed>(id, `timings { ${everyPhase} }`)).toEqual({ timings: { phases: null } })
   })
 })
 

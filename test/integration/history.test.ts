@@ -112,8 +112,8 @@ async function documentOf(name: string): Promise<Record<string, unknown>> {
     'Run.retries': 'retries { id }',
     'Run.tasks': '',
     'Task.run': 'run { id }',
-    'Distribution.percentile': 'p0: percentile(p: 0) p333: percentile(p: 0.333) p1: percentile(p: 1)',
-    'Distribution.histogram': 'bars: histogram(buckets: 7) { fromMs toMs count } histogram { fromMs toMs count }',
+    'Distribution.percentile': 'percentile(p: 0.333) p1: percentile(p: 1)',
+    'Distribution.histogram': 'histogram(buckets: 7) { fromMs toMs count }',
   })
   const page = `totalCount pageInfo { hasNextPage hasPreviousPage startCursor endCursor } edges { cursor node { ${task} } }`
   const lists = ORDERS.flatMap((order) => [

@@ -3,9 +3,8 @@ import type { ComparedRun } from '../../src/domain/comparison.js'
 import type { TaskError } from '../../src/domain/errors.js'
 import { toRunKey } from '../../src/domain/ids.js'
 import { Outcome, type ResultColumns } from '../../src/domain/results.js'
-import { isFinalRunStatus, queuedStages, type RunRecord } from '../../src/domain/run.js'
+import { isFinalRunStatus, noTimes, queuedStages, type RunRecord } from '../../src/domain/run.js'
 import type { FetchDetail } from '../../src/domain/task.js'
-import { emptyMoments } from '../../src/domain/timing.js'
 import { toColumns } from '../../src/engine/columns.js'
 import { type BlockFrame, type Entry, toEntry } from '../../src/engine/ledger.js'
 import { fetchColumn, outputColumn } from './outputs.js'
@@ -66,7 +65,7 @@ export function queuedRecord(
       skipped: 0,
       bytes: 0,
     },
-    times: { service: emptyMoments(), queueWait: emptyMoments(), cpuMs: 0, firstStartMs: null, lastEndMs: null },
+    times: noTimes(launched.spec.stages),
     stages: queuedStages(launched.spec, items),
     sequence: 1,
     lastTaskSequence: 0,

@@ -11,6 +11,7 @@ import { ManualClock } from './clock.js'
 import { type FakeLane, FakeLanePool, type Verdict } from './fake-lanes.js'
 import { MemoryNoteFile } from './memory-note-file.js'
 import { MemoryStore } from './memory-store.js'
+import { Observed } from './observed.js'
 
 export const LIMITS = {
   maxInlineItems: 1000,
@@ -38,6 +39,7 @@ export class World {
   readonly clock = new ManualClock()
   readonly store = new MemoryStore()
   readonly notes = new MemoryNoteFile()
+  readonly observed = new Observed()
   readonly functions = new Set(['any'])
   /** Of lists and of what follows from a source: no thread is started for them. */
   readonly counter = createItemCounter({ entry: new URL('file:///none.js'), uploadsDir: '/uploads' })
@@ -82,6 +84,7 @@ export class World {
       store: this.#connection.store,
       lanes,
       bus,
+      observer: this.observed,
       functions,
       clock,
       random: this.random,

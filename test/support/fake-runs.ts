@@ -1,6 +1,7 @@
 import { type BatchSpec, compactInput, type Json } from '../../src/domain/batch.js'
 import type { ComparisonRecord } from '../../src/domain/comparison.js'
 import type { Diagnostic } from '../../src/domain/diagnostic.js'
+import { byPhase } from '../../src/domain/fetch-phases.js'
 import { type RunKey, toComparisonKey, toRunKey } from '../../src/domain/ids.js'
 import type { BatchPlan } from '../../src/domain/plan.js'
 import { doneOf, isFinalRunStatus, type RunRecord, type RunStatus } from '../../src/domain/run.js'
@@ -88,7 +89,14 @@ export class FakeRuns {
   costs: StrategyCost[] | Error = []
   readonly calls = { inputs: 0, distribution: 0, countTasks: 0, countRuns: 0, run: 0, comparedRuns: 0 }
   readonly diagnostics = new Map<RunKey, Diagnostic[]>()
-  engineLoad: EngineLoad = { queuedTasks: 0, runningTasks: 0, oldestQueuedMs: null, storageTrouble: null, lanes: [] }
+  engineLoad: EngineLoad = {
+    queuedTasks: 0,
+    runningTasks: 0,
+    runs: { QUEUED: 0, RUNNING: 0, PAUSED: 0 },
+    oldestQueuedMs: null,
+    storageTrouble: null,
+    lanes: [],
+  }
 
   add(overrides: Partial<Omit<RunRecord, 'id' | 'key'>> = {}, items: Json[] = []): RunRecord {
     const id = this.#runs.size + 1
@@ -307,6 +315,13 @@ export class FakeRuns {
       this.calls.distribution += 1
       const values = this.#held(run.record.key).tasks.map((task) => task[column] ?? 0)
       return distributionFromValues(Float64Array.from(values).sort())
+    },
+    phases: async ({ record }) => {
+      const fetches = this.#held(record.key).tasks.flatMap(({ fetch }) => fetch ?? [])
+      if (fetches.length === 0) return null
+      return byPhase((phase) =>
+        distributionFromValues(Float64Array.from(fetches.flatMap((fetch) => fetch[`${phase}Ms`] ?? [])).sort()),
+      )
     },
     timeline: async ({ record }, maxSpans) => {
       this.askedSpans.push(maxSpans)

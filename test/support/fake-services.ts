@@ -1,5 +1,6 @@
 import type { FunctionInfo } from '../../src/functions/function.js'
 import type { ApiServices } from '../../src/graphql/context.js'
+import { Subscribers } from '../../src/graphql/subscribers.js'
 import { createLog } from '../../src/log.js'
 import { ManualClock } from './clock.js'
 import { FakeRuns } from './fake-runs.js'
@@ -31,6 +32,7 @@ export function testServices(): TestServices {
     bus: runs.bus,
     functions: [SQUARE],
     clock: new ManualClock(),
+    subscribers: new Subscribers(),
     vitals: { version: '1.2.3', host: 'here', cores: 4, uptimeMs: () => 1000, eventLoopDelayP99Ms: () => 1.5 },
     log: createLog({ level: 'info', pretty: false, destination: { write: (line) => logged.push(JSON.parse(line)) } }),
   }

@@ -4,6 +4,7 @@ import type { ComparedRun, ComparisonRecord } from '../../src/domain/comparison.
 import type { LastTask } from '../../src/domain/diagnostic.js'
 import type { TaskError } from '../../src/domain/errors.js'
 import { fetchAt } from '../../src/domain/fetch-column.js'
+import { type ByPhase, byPhase, type Phase } from '../../src/domain/fetch-phases.js'
 import { handOver, type StageLink } from '../../src/domain/hand-over.js'
 import type { RunKey } from '../../src/domain/ids.js'
 import { IndexSet } from '../../src/domain/indexset.js'
@@ -76,6 +77,7 @@ type Served =
   | 'succeededIndexes'
   | 'handedOver'
   | 'times'
+  | 'phaseTimes'
   | 'sketches'
   | 'lastTasks'
   | 'outputs'
@@ -179,6 +181,7 @@ export class MemoryStore {
       succeededIndexes: (runId, stage, total) => this.succeededIndexes(runId, stage, total),
       handedOver: (place, indexes) => this.handedOver(place, indexes),
       times: (runId, stage, column) => this.times(runId, stage, column),
+      phaseTimes: async (runId, stage) => this.#phaseTimes(runId, stage),
       timeline: async (runId, maxSpans) => this.timeline(runId, maxSpans),
       lastTasks: async (runId, stage, limit) => this.lastTasks(runId, stage, limit),
       sketches: async (runId) => this.sketchesOf.get(runId) ?? null,
@@ -484,6 +487,14 @@ export class MemoryStore {
     )
   }
 
+  #phaseTimes(runId: number, stage: number | null): ByPhase<Float64Array> {
+    const rows = this.rows.get(runId)!.filter((row) => stage === null || row.stage === stage)
+    const fetches = rows.flatMap(({ status, attempts, fetch }) =>
+      status !== 'CANCELLED' && attempts > 0 && fetch ? [fetch] : [],
+    )
+    return byPhase((phase) => Float64Array.from(fetches.flatMap((fetch) => fetch[`${phase}Ms`] ?? [])))
+  }
+
   outputs(runId: number, total: number): (string | null)[] {
     const outputs = new Array<string | null>(total).fill(null)
     for (const { index, status, output } of this.rows.get(runId) ?? [])
@@ -536,6 +547,9 @@ export class MemoryStore {
       const timed = rows.filter(({ status, attempts }) => status !== 'CANCELLED' && attempts > 0).length
       if (record.times.service.count !== timed || record.times.queueWait.count !== timed)
         found.push(`run ${record.id} counts its times wrongly`)
+      for (const [phase, times] of Object.entries(this.#phaseTimes(record.id, null)))
+        if (times.length !== (record.times.phases?.[phase as Phase].count ?? 0))
+          found.push(`run ${record.id} counts the phase ${phase} wrongly`)
       const ended = isFinalRunStatus(record.status)
       if (ended !== (record.finishedAt !== null))
         found.push(`run ${record.id} is ${record.status}, finished ${record.finishedAt}`)

@@ -224,7 +224,7 @@ describe('Ledger', () => {
   it('goes on from what is stored', () => {
     const counts = { total: 100, succeeded: 3, failed: 1, cancelled: 0, skipped: 0, bytes: 7 }
     const ledger = new Ledger(runRecord({ counts, lastTaskSequence: 4 }), null)
-    ledger.restore(0, Float64Array.of(1, 2, 3, 4), Float64Array.of(5, 6, 7, 8))
+    ledger.restore(0, { serviceMs: Float64Array.of(1, 2, 3, 4), queueWaitMs: Float64Array.of(5, 6, 7, 8) })
     expect(ledger.times.service.distribution().percentile(1)).toBe(4)
     expect(ledger.times.queueWait.distribution().percentile(0)).toBe(5)
     const state = ledger.advance([entryOf([{ index: 9 }])], {})
@@ -301,7 +301,7 @@ describe('Ledger of a pipeline', () => {
 
   it('keeps the times of each stage apart, restored ones included', () => {
     const ledger = new Ledger(launched(2), null)
-    ledger.restore(1, Float64Array.of(9), Float64Array.of(1))
+    ledger.restore(1, { serviceMs: Float64Array.of(9), queueWaitMs: Float64Array.of(1) })
     const entries = [entryOf(tasksFrom(0, 2), { stage: 0 })]
     ledger.advance(entries, {})
     ledger.acknowledge(entries)

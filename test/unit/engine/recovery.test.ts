@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { byPhase } from '../../../src/domain/fetch-phases.js'
 import { noCounts, queuedStages, type RunRecord } from '../../../src/domain/run.js'
 import { emptyMoments } from '../../../src/domain/timing.js'
 import { Ledger } from '../../../src/engine/ledger.js'
@@ -84,6 +85,10 @@ describe('restoreTimes', () => {
       times: async (run: number, stage: number | null, column: string) => {
         asked.push([run, stage, column])
         return column === 'serviceMs' ? Float64Array.of(1, 2) : Float64Array.of(3, 4)
+      },
+      phaseTimes: async (run: number, stage: number | null) => {
+        asked.push([run, stage, 'phases'])
+        return byPhase(() => Float64Array.of(5))
       },
     }
     await restoreTimes(store, record, ledger)

@@ -16,6 +16,7 @@ function setup(changes: Partial<RunRecord> = {}) {
   const status = changes.startedAt === null ? 'QUEUED' : 'RUNNING'
   const record = runRecord({ spec, status, startedAt: clock.now(), ...changes })
   const told: string[] = []
+  const observed: number[] = []
   const bus = new MemoryEventBus()
   bus.runChanged = () => void told.push('run')
   bus.tasksCommitted = () => void told.push('tasks')
@@ -29,16 +30,28 @@ function setup(changes: Partial<RunRecord> = {}) {
     meters,
     clock,
     bus,
+    observer: { tasksEnded: (_stages, entries) => void observed.push(entries.length) },
     running: () => run.running,
     ending: () => run.ending,
     onEnded: () => {
       run.ended += 1
     },
   })
-  return { clock, ledger, states, run, told }
+  return { clock, ledger, states, run, told, observed }
 }
 
 describe('RunStates', () => {
+  it('tells who counts of what is on disk, once a commit', () => {
+    const { states, observed } = setup()
+    const entries = [entryOf([{ index: 0 }]), entryOf([{ index: 1 }])]
+    states.handOver()
+    states.handOver()
+    states.advance(entries, 0)
+    expect(observed).toEqual([])
+    states.committed(entries)
+    expect(observed).toEqual([2])
+  })
+
   it('raises the sequence with each change, and tells of it', () => {
     const { states, run, told } = setup()
     const seen = [states.sequence]

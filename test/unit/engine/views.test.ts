@@ -129,7 +129,7 @@ describe('Views.distribution', () => {
   it('takes the sketch of a run of more tasks than are kept exactly', async () => {
     const times = new TimingAccumulator()
     for (let at = 0; at <= EXACT_LIMIT; at += 1) times.add(at)
-    const sketches = async () => ({ service: times.toBytes(), queueWait: new TimingAccumulator().toBytes() })
+    const sketches = async () => ({ service: times.toBytes(), queueWait: times.toBytes(), phases: null })
     const { views, asked } = setup({ sketches })
     const record = ended('SUCCEEDED')
     const run = views.view({ ...record, times: { ...record.times, service: times.moments } }, null)

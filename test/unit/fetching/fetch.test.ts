@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { PHASES } from '../../../src/domain/fetch-phases.js'
 import type { Fetcher } from '../../../src/fetching/fetcher.js'
 import { createFetcher } from '../../../src/fetching/http.js'
 import { CERTIFICATE } from '../../support/certificate.js'
@@ -243,5 +244,34 @@ describe('phases', () => {
     expect(second.firstByteMs).toBeGreaterThanOrEqual(0)
     expect(second.downloadMs).toBeGreaterThanOrEqual(0)
     await fresh.close()
+  })
+
+  it('over a redirect to another host: the connection is a reused one where neither had to be opened', async () => {
+    const [from, to] = [await startOrigin(), await startOrigin({ tls: true })]
+    // A second request finds the connection that the first one opened, and has the other one to open.
+    await get(fetcher, `${from.url}/ok`)
+    const url = `${from.url}/redirect?to=${encodeURIComponent(`https://secure.test:${to.port}/ok`)}`
+    const first = (await get(fetcher, url)).detail
+    expect(first).toMatchObject({ redirects: 1, reusedConnection: false })
+    for (const ms of [first.dnsMs, first.connectMs, first.tlsMs]) expect(ms).toBeGreaterThanOrEqual(0)
+    const second = (await get(fetcher, url)).detail
+    expect(second).toMatchObject({ dnsMs: null, connectMs: null, tlsMs: null, reusedConnection: true })
+    await Promise.all([from.close(), to.close()])
+  })
+
+  it('are within the time that it all took, and nothing of what had not come about', async () => {
+    const fresh = await startOrigin({ tls: true })
+    for (const path of ['/ok', '/ok', '/redirects?left=3', '/delay?ms=20']) {
+      const sinceMs = performance.now()
+      const { detail } = await get(fetcher, `https://secure.test:${fresh.port}${path}`)
+      const tookMs = performance.now() - sinceMs
+      const sum = PHASES.reduce((total, phase) => total + (detail[`${phase}Ms`] ?? 0), 0)
+      expect(sum).toBeGreaterThan(0)
+      expect(sum).toBeLessThanOrEqual(tookMs)
+    }
+    await fresh.close()
+    const { detail } = await get(fetcher, `http://127.0.0.1:${fresh.port}/ok`)
+    expect(PHASES.map((phase) => detail[`${phase}Ms`])).toEqual([null, null, null, null, null])
+    expect(detail.reusedConnection).toBeNull()
   })
 })

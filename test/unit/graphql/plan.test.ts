@@ -82,11 +82,11 @@ describe('planBatch', () => {
   it('tries nothing where that was declined, nor where the request may change nothing', async () => {
     const services = testServices()
     const leaves = () => new AbortController().signal
-    await askAs(services, { identity: ANYONE, isSafe: false, leaves }, { batch: BATCH, probe: false })
-    await askAs(services, { identity: ANYONE, isSafe: true, leaves }, { batch: BATCH, probe: true })
-    await askAs(services, { identity: ANYONE, isSafe: true, leaves }, { batch: BATCH, probe: false })
-    await askAs(services, { identity: ANYONE, isSafe: false, leaves }, { batch: BATCH, probe: true })
-    await askAs(services, { identity: ANYONE, isSafe: false, leaves }, { batch: BATCH, probe: null })
+    await askAs(services, { identity: ANYONE, isSafe: false, transport: 'SSE', leaves }, { batch: BATCH, probe: false })
+    await askAs(services, { identity: ANYONE, isSafe: true, transport: 'SSE', leaves }, { batch: BATCH, probe: true })
+    await askAs(services, { identity: ANYONE, isSafe: true, transport: 'SSE', leaves }, { batch: BATCH, probe: false })
+    await askAs(services, { identity: ANYONE, isSafe: false, transport: 'SSE', leaves }, { batch: BATCH, probe: true })
+    await askAs(services, { identity: ANYONE, isSafe: false, transport: 'SSE', leaves }, { batch: BATCH, probe: null })
     expect(services.runs.plans.map(({ call }) => call.probing)).toEqual([
       'DECLINED',
       'NOT_BY_GET',
@@ -103,7 +103,7 @@ describe('planBatch', () => {
     gone.abort()
     const { errors } = await askAs(
       services,
-      { identity: ANYONE, isSafe: false, leaves: () => gone.signal },
+      { identity: ANYONE, isSafe: false, transport: 'SSE', leaves: () => gone.signal },
       { batch: BATCH },
     )
     expect(services.runs.plans[0]?.call.signal.aborted).toBe(true)

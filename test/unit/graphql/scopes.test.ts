@@ -54,7 +54,7 @@ function documentOf(operation: string, name: string): string {
 /** Whether a token with these scopes is told that it does not open the field. */
 async function isForbidden(operation: string, name: string, scopes: readonly Scope[]): Promise<boolean> {
   const identity = { space: 'x', scopes: new Set(scopes) }
-  const caller = { identity, isSafe: false, leaves: () => new AbortController().signal }
+  const caller = { identity, isSafe: false, transport: 'SSE' as const, leaves: () => new AbortController().signal }
   const contextValue = createContext(testServices(), caller)
   const source = documentOf(operation, name)
   const result =

@@ -38,6 +38,23 @@ describe('openStream', () => {
     expect(await returned).toEqual({ done: true, value: undefined })
   })
 
+  it('tells of its beginning and its end, once each, however it ends', async () => {
+    for (const end of ['return', 'throw'] as const) {
+      const told: string[] = []
+      const streaming = () => {
+        told.push('begins')
+        return () => void told.push('ends')
+      }
+      const stream = openStream({ ...sources(), streaming }, changes)
+      expect(told).toEqual([])
+      void stream.next()
+      expect(told).toEqual(['begins'])
+      if (end === 'throw') await stream.throw?.(new Error('gone')).catch(() => {})
+      await stream.return?.()
+      expect(told).toEqual(['begins', 'ends'])
+    }
+  })
+
   it('ends at once while it sleeps', async () => {
     const { bus, clock } = sources()
     const stream = openStream({ bus, clock }, async function* (scope) {

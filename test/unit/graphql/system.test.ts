@@ -8,6 +8,7 @@ describe('Query.system', () => {
     services.runs.engineLoad = {
       queuedTasks: 5,
       runningTasks: 2,
+      runs: { QUEUED: 1, RUNNING: 1, PAUSED: 0 },
       oldestQueuedMs: 12.5,
       storageTrouble: null,
       lanes: [

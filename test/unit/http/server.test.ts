@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import { connect } from 'node:net'
 import { serverAudits } from 'graphql-http'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -11,10 +12,17 @@ import { until } from '../../support/until.js'
 let services: TestServices
 let server: HttpServer
 let url: string
+/** Requests that were counted, as route and status. */
+const ended: string[] = []
 
 async function start(options: Partial<HttpServerOptions> = {}): Promise<void> {
   services = testServices()
-  server = createHttpServer({ services, introspection: true, origins: [], readiness: () => [], ...options })
+  ended.length = 0
+  const metrics = {
+    answer: async (res: ServerResponse) => void res.end('scraped'),
+    requestEnded: (...request: unknown[]) => void ended.push(request.join(' ')),
+  }
+  server = createHttpServer({ services, introspection: true, origins: [], readiness: () => [], metrics, ...options })
   url = (await server.listen(0, '127.0.0.1')).url
 }
 
@@ -67,6 +75,21 @@ describe('the routes', () => {
     const page = await response.text()
     expect(page).toContain('Heddle 1.2.3')
     for (const [, path] of page.matchAll(/href="([^"]+)"/g)) expect((await fetch(url + path)).status).not.toBe(404)
+  })
+
+  it('count what was answered, by a route that has no part of a client’s own', async () => {
+    for (const path of [
+      '/health',
+      '/metrics',
+      '/',
+      '/graphql?query={functions{name}}',
+      `/blobs/${'0'.repeat(64)}`,
+      '/x/y',
+    ])
+      await (await fetch(url + path)).text()
+    await until(() => ended.length === 6)
+    expect(ended).toEqual(['/health 200', '/metrics 200', '/ 200', '/graphql 200', '/blobs 404', ' 404'])
+    expect((await fetch(`${url}/metrics`, { method: 'POST' })).status).toBe(405)
   })
 
   it('answer with JSON where nothing is', async () => {

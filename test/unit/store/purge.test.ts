@@ -34,8 +34,10 @@ describe('a run that is deleted', () => {
       world.stage(run, index, text)
     world.commit(run, rows, { ends: true })
     world.db.prepare(`INSERT INTO "Label" VALUES ('a', 'b', ?)`).run(run.id)
-    world.db.prepare(`INSERT INTO "RunSketch" VALUES (?, x'00', x'00')`).run(run.id)
-    world.db.prepare(`INSERT INTO "StageSketch" VALUES (?, 0, x'00', x'00'), (?, 1, x'00', x'00')`).run(run.id, run.id)
+    world.db.prepare(`INSERT INTO "RunSketch" VALUES (?, x'00', x'00', x'00')`).run(run.id)
+    world.db
+      .prepare(`INSERT INTO "StageSketch" VALUES (?, 0, x'00', x'00', NULL), (?, 1, x'00', x'00', NULL)`)
+      .run(run.id, run.id)
     world.db.prepare(`INSERT INTO "RunError" VALUES (?, 'TIMEOUT', 1, 1, 'late')`).run(run.id)
     const addBlock = world.db.prepare(`INSERT INTO "SourceBlock" VALUES (?, ?, 1, '[1]')`)
     for (let first = 0; first < 70; first += 1) addBlock.run(run.id, first)

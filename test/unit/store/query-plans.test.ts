@@ -145,6 +145,8 @@ describe('plans of tasks', () => {
       bulk.handedOver({ runId, stage: 0, link: { to: 'COMPUTE', from: '', givesDetail: false } }, [1, 20_000])
       bulk.times(runId, null, 'serviceMs')
       bulk.times(runId, 0, 'queueWaitMs')
+      bulk.phaseTimes(runId, null)
+      bulk.phaseTimes(runId, 0)
       bulk.outputs(runId, 0, 10)
       bulk.lastTasks(runId, 0, 100)
     })

@@ -102,7 +102,7 @@ export class Committer {
     if (sketches) this.#putSketch.run(runId, sketches.service, sketches.queueWait, sketches.phases)
     for (const { stage, service, queueWait, phases } of stageSketches)
       this.#putStageSketch.run(runId, stage, service, queueWait, phases)
-    return !isFinalRunStatus(state.status) || this.#parts.finish(runId, state.lastTaskSequence)
+    return state.finishedAt === null || this.#parts.finish(runId, state.lastTaskSequence)
   }
 
   #writeBlock(run: { runId: number; totalTasks: number }, block: TaskBlock, errors: Map<string, ErrorTally>): void {

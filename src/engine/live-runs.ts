@@ -9,6 +9,7 @@ import type { FunctionCatalog } from '../functions/function.js'
 import type { LanePool } from '../lanes/lane.js'
 import type { SourceFile, Store } from '../store/store.js'
 import type { Comparisons } from './comparisons.js'
+import type { EngineLoad, UnfinishedStatus } from './engine.js'
 import { RunExecution } from './execution.js'
 import type { GrantNotes } from './grant-notes.js'
 import type { EngineObserver } from './observer.js'
@@ -191,4 +192,10 @@ export class LiveRuns {
     for (const stage of execution.stages) this.options.scheduler.remove(stage)
     this.options.onEnded(execution.record)
   }
+}
+
+export function countStatuses(statuses: readonly RunStatus[]): EngineLoad['runs'] {
+  const counts = { QUEUED: 0, RUNNING: 0, PAUSED: 0 }
+  for (const status of statuses) if (status in counts) counts[status as UnfinishedStatus] += 1
+  return counts
 }

@@ -9,7 +9,7 @@ import type { Diagnostic } from '../domain/diagnostic.js'
 import type { ByPhase } from '../domain/fetch-phases.js'
 import type { ComparisonKey, RunKey } from '../domain/ids.js'
 import type { BatchPlan } from '../domain/plan.js'
-import type { RunRecord, RunStatus } from '../domain/run.js'
+import type { RunRecord } from '../domain/run.js'
 import type { StrategyCost } from '../domain/strategy-cost.js'
 import type { InFlightTask } from '../domain/task.js'
 import type { LaneTimeline } from '../domain/timeline.js'
@@ -41,7 +41,6 @@ import type {
   RetryInput,
   RunsOutcome,
   RunView,
-  UnfinishedStatus,
 } from './engine.js'
 import { FetchBudget } from './fetch-budget.js'
 import { GrantNotes } from './grant-notes.js'
@@ -49,7 +48,7 @@ import { type HostStatus, Hosts } from './hosts.js'
 import { LaunchChecks } from './launch.js'
 import { Launches } from './launches.js'
 import type { LaunchLimits } from './limits.js'
-import { LiveRuns } from './live-runs.js'
+import { countStatuses, LiveRuns } from './live-runs.js'
 import { ManyRuns } from './many-runs.js'
 import type { EngineObserver } from './observer.js'
 import { Planner } from './planning.js'
@@ -458,10 +457,4 @@ async function within<T>(clock: Clock, limitMs: number, promise: Promise<T>): Pr
   } finally {
     cancel()
   }
-}
-
-function countStatuses(statuses: readonly RunStatus[]): EngineLoad['runs'] {
-  const counts = { QUEUED: 0, RUNNING: 0, PAUSED: 0 }
-  for (const status of statuses) if (status in counts) counts[status as UnfinishedStatus] += 1
-  return counts
 }

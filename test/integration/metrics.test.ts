@@ -137,6 +137,8 @@ describe('/metrics', () => {
     expect(counted('/blobs', '404')).toBe(1)
     expect(counted('other', '404')).toBe(2)
     expect(counted('/metrics', '200')).toBeGreaterThan(0)
+    // The socket of the test before.
+    expect(sampleValue(families, 'heddle_http_requests_total', { route: '/graphql', status: '101' })).toBe(1)
     const routes = new Set(families.get('heddle_http_requests_total')?.samples.map(({ labels }) => labels.route))
     for (const route of routes) expect(['/', '/graphql', '/health', '/blobs', '/metrics', 'other']).toContain(route)
   })

@@ -44,7 +44,9 @@ import type {
   PageRequest,
   RunFilter,
   RunOrder,
+  RunPart,
   RunSketches,
+  ServiceSample,
   SourceFile,
   Store,
   StoredBody,
@@ -362,6 +364,10 @@ export class PrismaStore implements Store {
 
   times(runId: number, stage: number | null, column: TimeColumn): Promise<Float64Array> {
     return this.#searching.call('times', runId, stage, column)
+  }
+
+  serviceSample(runId: number, part: RunPart, max: number): Promise<ServiceSample> {
+    return this.#searching.call('serviceSample', runId, part, max)
   }
 
   async sketches(runId: number, stage: number | null): Promise<RunSketches | null> {

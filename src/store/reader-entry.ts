@@ -14,9 +14,21 @@ import { BulkReads } from './bulk.js'
 import { ComparisonRows } from './comparisons.js'
 import { openReader } from './database.js'
 import { RunLists } from './run-lists.js'
+import { ServiceSamples } from './service-samples.js'
 import { SettledItems } from './settled-items.js'
 import { FileItems } from './source-files.js'
-import type { HandedOver, Page, PageRequest, RunFilter, RunOrder, TaskFilter, TaskOrder, TimeColumn } from './store.js'
+import type {
+  HandedOver,
+  Page,
+  PageRequest,
+  RunFilter,
+  RunOrder,
+  RunPart,
+  ServiceSample,
+  TaskFilter,
+  TaskOrder,
+  TimeColumn,
+} from './store.js'
 import { TaskLists } from './task-lists.js'
 import { serve } from './thread.js'
 import { Timelines } from './timelines.js'
@@ -37,6 +49,7 @@ export interface ReaderMethods {
   succeededIndexes(runId: number, stage: number, total: number): Uint32Array
   handedOver(place: { runId: number; stage: number; link: StageLink }, indexes: readonly number[]): HandedOver[]
   times(runId: number, stage: number | null, column: TimeColumn): Float64Array
+  serviceSample(runId: number, part: RunPart, max: number): ServiceSample
   lastTasks(runId: number, stage: number, limit: number): LastTask[]
   outputs(runId: number, from: number, to: number): (string | null)[]
   /** Takes turns with other questions. */
@@ -50,6 +63,7 @@ const tasks = new TaskLists(db)
 const runs = new RunLists(db)
 const comparisons = new ComparisonRows(db)
 const bulk = new BulkReads(db)
+const samples = new ServiceSamples(db)
 const settled = new SettledItems(db)
 const timelines = new Timelines(db)
 const files = new FileItems(db)
@@ -66,6 +80,7 @@ serve<ReaderMethods>({
   succeededIndexes: (runId, stage, total) => bulk.succeededIndexes(runId, stage, total),
   handedOver: (place, indexes) => bulk.handedOver(place, indexes),
   times: (runId, stage, column) => bulk.times(runId, stage, column),
+  serviceSample: (runId, part, max) => samples.read(runId, part, max),
   lastTasks: (runId, stage, limit) => bulk.lastTasks(runId, stage, limit),
   outputs: (runId, from, to) => bulk.outputs(runId, from, to),
   timeline: (runId, maxSpans) => timelines.read(runId, maxSpans),

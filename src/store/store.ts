@@ -207,6 +207,24 @@ export interface HandedOver {
 
 export type TimeColumn = 'serviceMs' | 'queueWaitMs'
 
+/** All of a run, where both are null. */
+export interface RunPart {
+  stage: number | null
+  host: string | null
+}
+
+/** Service times of SUCCEEDED and FAILED tasks that had an attempt. */
+export interface ServiceSample {
+  /** Ascending, in milliseconds. */
+  timesMs: Float64Array
+  /** How many of these tasks failed. */
+  failed: number
+  /** Whether these are all that there are; else a sample, even over the order of the commits. */
+  isWhole: boolean
+  /** What the whole run fetched from, in order, the first ten. */
+  hosts: string[]
+}
+
 /** What writes rejects with a StorageError where nothing can be written now, whatever it is: the disk is full, the database is locked. */
 export interface Store {
   /** Writes a launch down, or finds the one that its idempotency key names; atomic between simultaneous launches. */
@@ -300,6 +318,8 @@ export interface Store {
   ): Promise<HandedOver[]>
   /** The times of all SUCCEEDED and FAILED tasks that had an attempt, unsorted; stage null: of all stages. */
   times(runId: number, stage: number | null, column: TimeColumn): Promise<Float64Array>
+  /** Of a run, or of a part of it, `max` at most: the same ones whenever it is asked, as long as no more are committed. */
+  serviceSample(runId: number, part: RunPart, max: number): Promise<ServiceSample>
   /** Of a run, or of a stage of a pipeline. */
   sketches(runId: number, stage: number | null): Promise<RunSketches | null>
   /** What ran when, of all that has been committed: see TimelineFold. Empty where nothing has. */

@@ -17,6 +17,7 @@ import type {
   HostStatus,
   LaunchOutcome,
   PlanCall,
+  RunComparison,
   RunsOutcome,
   RunView,
 } from '../../src/engine/engine.js'
@@ -237,6 +238,7 @@ export class FakeRuns {
   }
 
   hosts: HostStatus[] = []
+  runComparison: RunComparison | null = null
 
   readonly engine: Engine = {
     launchFetch: this.#launch,
@@ -295,6 +297,10 @@ export class FakeRuns {
       this.calls.distribution += 1
       const values = this.#held(run.record.key).tasks.map((task) => task[column] ?? 0)
       return distributionFromValues(Float64Array.from(values).sort())
+    },
+    compareRuns: async (...args) => {
+      this.asked.push({ name: 'compareRuns', args })
+      return this.runComparison
     },
     timeline: async ({ record }, maxSpans) => {
       this.askedSpans.push(maxSpans)

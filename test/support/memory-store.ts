@@ -29,6 +29,8 @@ import type {
   PageRequest,
   RunFilter,
   RunOrder,
+  RunPart,
+  ServiceSample,
   SourceFile,
   Store,
   TaskBlock,
@@ -76,6 +78,7 @@ type Served =
   | 'succeededIndexes'
   | 'handedOver'
   | 'times'
+  | 'serviceSample'
   | 'sketches'
   | 'lastTasks'
   | 'outputs'
@@ -179,6 +182,7 @@ export class MemoryStore {
       succeededIndexes: (runId, stage, total) => this.succeededIndexes(runId, stage, total),
       handedOver: (place, indexes) => this.handedOver(place, indexes),
       times: (runId, stage, column) => this.times(runId, stage, column),
+      serviceSample: async (runId, part, max) => this.serviceSample(runId, part, max),
       timeline: async (runId, maxSpans) => this.timeline(runId, maxSpans),
       lastTasks: async (runId, stage, limit) => this.lastTasks(runId, stage, limit),
       sketches: async (runId) => this.sketchesOf.get(runId) ?? null,
@@ -482,6 +486,24 @@ export class MemoryStore {
       this.rows.get(runId)!.filter((row) => isAsked(row) && row.status !== 'CANCELLED' && row.attempts > 0),
       (row) => row[column] ?? Number.NaN,
     )
+  }
+
+  serviceSample(runId: number, { stage, host }: RunPart, max: number): ServiceSample {
+    const all = this.rows.get(runId)!
+    const timed = all.filter(
+      (row) =>
+        (stage === null || row.stage === stage) &&
+        (host === null || row.fetch?.host === host) &&
+        row.status !== 'CANCELLED' &&
+        row.attempts > 0,
+    )
+    const taken = timed.slice(0, max)
+    return {
+      timesMs: Float64Array.from(taken, ({ serviceMs }) => serviceMs).sort(),
+      failed: taken.filter(({ status }) => status === 'FAILED').length,
+      isWhole: timed.length <= max,
+      hosts: [...new Set(all.flatMap(({ fetch }) => fetch?.host ?? []))].sort(),
+    }
   }
 
   outputs(runId: number, total: number): (string | null)[] {

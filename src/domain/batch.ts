@@ -1,5 +1,6 @@
 /** What a client submits, checked and with its defaults filled in: the part of a run that never changes. */
 
+import type { Budget } from './budget.js'
 import type { StageKind, Strategy } from './strategy.js'
 
 /** A strategy that a launch may ask for. */
@@ -136,6 +137,8 @@ export interface BatchSpec {
   retry: RetryPolicy
   /** For one attempt of one task; null: none, but see stageTimeoutMs. */
   timeoutMs: number | null
+  /** Left out where none was given, as by launches older than it: the hash of such an input stays what it was. */
+  budget?: Budget
   source: Source
   stages: StageSpec[]
 }

@@ -9,10 +9,14 @@ import { wilcoxonRankSum } from 'simple-statistics'
 export function rankSumP(a: readonly number[], b: readonly number[]): number {
   const [n, m] = [a.length, b.length]
   if (n === 0 || m === 0) return 1
-  const above = wilcoxonRankSum([...a], [...b]) - (n * (n + 1)) / 2
-  const fewest = Math.ceil(Math.min(above, n * m - above))
+  return exactRankP(wilcoxonRankSum([...a], [...b]) - (n * (n + 1)) / 2, n, m)
+}
+
+/** The same where it is known in how many pairs the value of one sample, whichever, is above. Takes min(n, m)² · max(n, m) steps. */
+export function exactRankP(pairsAbove: number, n: number, m: number): number {
+  const fewest = Math.ceil(Math.min(pairsAbove, n * m - pairsAbove))
   let [extreme, all] = [0, 0]
-  waysOf(n, m).forEach((ways, pairs) => {
+  waysOf(Math.min(n, m), Math.max(n, m)).forEach((ways, pairs) => {
     if (pairs <= fewest) extreme += ways
     // The other half is the mirror image of this one; in the middle they meet.
     all += 2 * pairs === n * m ? ways : 2 * ways

@@ -5,9 +5,8 @@ import type { AskedStrategy } from './batch.js'
 import { type ComparedRun, comparisonRows, type MeasuredRun, measuredRuns } from './comparison.js'
 import { leastRankSumP, rankSumP } from './rank-test.js'
 import { isFinalRunStatus } from './run.js'
+import { ALPHA, listed, shownP, shownRatio } from './wording.js'
 
-/** Below it a difference is taken for more than chance: one in twenty, as is usual. */
-const ALPHA = 0.05
 /** What takes no time at all has no ratio. */
 const CLOCK_STEP_MS = 0.001
 
@@ -179,18 +178,4 @@ function runsOf(group: readonly Pick<Entrant, 'wallsMs'>[]): string {
   const counts = group.map(({ wallsMs }) => wallsMs.length)
   const isEven = counts.every((count) => count === counts[0])
   return isEven ? `${counted(counts[0]!, 'run')} each` : `${listed(counts.map(String))} runs`
-}
-
-function listed(words: readonly string[]): string {
-  return words.length < 2 ? words.join() : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`
-}
-
-/** More digits where it is the last ones that tell. */
-function shownRatio(ratio: number): string {
-  return String(Number(ratio.toPrecision(ratio < 1.01 ? 4 : 3)))
-}
-
-function shownP(p: number): string {
-  if (p < 0.001) return 'p < 0.001'
-  return `p = ${Number(p.toFixed(p < 0.1 ? 3 : 2))}`
 }

@@ -1,6 +1,7 @@
 /** Checks that every launch shares: each adds its problems at the place of the value and answers with the checked value. */
 
 import type { AskedStrategy, FetchOptions, FetchRequest, Header, Label, RetryPolicy } from '../domain/batch.js'
+import { BUDGET_LIMITS, type Budget } from '../domain/budget.js'
 import type { Path, Problems } from '../domain/problems.js'
 import { checkHeaders, checkRequest, checkUrl, type RequestInput, shown } from '../domain/requests.js'
 import type { Strategy } from '../domain/strategy.js'
@@ -77,6 +78,28 @@ export class Checker {
     return this.whole(value, path, [1, MAX_TIMEOUT_MS])
   }
 
+  budget(budget: LaunchOptionsInput['budget'], path: Path): Budget | null {
+    if (!budget) return null
+    const checked: Budget = {
+      wallMs: this.#limitMs(budget.wallMs, [...path, 'wallMs']),
+      serviceP95Ms: this.#limitMs(budget.serviceP95Ms, [...path, 'serviceP95Ms']),
+      failureRate: this.#number(budget.failureRate, [...path, 'failureRate'], {
+        isRight: (rate) => rate >= 0 && rate <= 1,
+        expected: 'a number from 0 to 1',
+      }),
+    }
+    const isEmpty = BUDGET_LIMITS.every((name) => checked[name] === null)
+    if (isEmpty) this.invalid(path, budget, `a budget with at least one of ${BUDGET_LIMITS.join(', ')}`)
+    return checked
+  }
+
+  #limitMs(value: number | null | undefined, path: Path): number | null {
+    return this.#number(value, path, {
+      isRight: (ms) => ms > 0 && Number.isFinite(ms),
+      expected: 'a number of milliseconds, more than 0',
+    })
+  }
+
   fetchOptions(fetch: FetchOptionsInput | null | undefined, path: Path): FetchOptions {
     fetch?.okStatuses?.forEach((status, at) => {
       this.whole(status, [...path, 'okStatuses', at], [100, 599])
@@ -114,10 +137,19 @@ export class Checker {
   }
 
   #hostRate(value: number | null | undefined, path: Path): number | null {
+    return this.#number(value, path, {
+      isRight: (rate) => rate > 0 && rate <= MAX_HOST_RATE,
+      expected: `a number of requests a second, more than 0 and at most ${MAX_HOST_RATE}`,
+    })
+  }
+
+  #number(
+    value: number | null | undefined,
+    path: Path,
+    { isRight, expected }: { isRight(value: number): boolean; expected: string },
+  ): number | null {
     if (value === null || value === undefined) return null
-    if (!(value > 0 && value <= MAX_HOST_RATE)) {
-      this.invalid(path, value, `a number of requests a second, more than 0 and at most ${MAX_HOST_RATE}`)
-    }
+    if (!isRight(value)) this.invalid(path, value, expected)
     return value
   }
 

@@ -8,6 +8,7 @@ import type { ComparisonKey, RunKey } from '../domain/ids.js'
 import type { BatchPlan } from '../domain/plan.js'
 import type { UserError } from '../domain/problems.js'
 import type { Progress, RunRecord } from '../domain/run.js'
+import type { TimesComparison } from '../domain/run-comparison.js'
 import type { StorageTrouble } from '../domain/storage.js'
 import type { Strategy } from '../domain/strategy.js'
 import type { StrategyCost } from '../domain/strategy-cost.js'
@@ -16,7 +17,7 @@ import type { LaneTimeline } from '../domain/timeline.js'
 import type { Distribution } from '../domain/timing.js'
 import type { UploadedFile } from '../domain/upload.js'
 import type { LaneStatus } from '../lanes/lane.js'
-import type { RunFilter } from '../store/store.js'
+import type { RunFilter, RunPart } from '../store/store.js'
 import type { HostStatus } from './hosts.js'
 
 export type { HostStatus } from './hosts.js'
@@ -30,6 +31,12 @@ export interface RetryInput {
   unsafe?: Maybe<boolean>
 }
 
+export interface BudgetInput {
+  wallMs?: Maybe<number>
+  serviceP95Ms?: Maybe<number>
+  failureRate?: Maybe<number>
+}
+
 /** As a client sends them, before any check: the shapes of schema.graphql. */
 export interface LaunchOptionsInput {
   name?: Maybe<string>
@@ -41,6 +48,7 @@ export interface LaunchOptionsInput {
   failFast?: Maybe<boolean>
   retry?: Maybe<RetryInput>
   timeoutMs?: Maybe<number>
+  budget?: Maybe<BudgetInput>
   idempotencyKey?: Maybe<string>
 }
 
@@ -167,6 +175,16 @@ export interface RunsOutcome {
   userErrors: UserError[]
 }
 
+/** Two runs beside each other. */
+export interface RunComparison extends TimesComparison {
+  baseline: RunView
+  candidate: RunView
+  /** Those whose times were compared. */
+  baselineTasks: number
+  candidateTasks: number
+  verdict: string
+}
+
 export interface PruneOutcome {
   deletedCount: number
   userErrors: UserError[]
@@ -216,6 +234,8 @@ export interface Engine {
    * figures are kept for that were launched before phases were kept.
    */
   phases(run: RunView, stage: number | null): Promise<ByPhase<Distribution> | null>
+  /** By the service times of what they have had committed; null where one of them is not there, or has no timed task in that part. */
+  compareRuns(baseline: RunKey, candidate: RunKey, part: RunPart): Promise<RunComparison | null>
   /** Lane by lane, what ran when, of all that has been committed: in `maxSpans` spans at most, but one a lane at least. */
   timeline(run: RunView, maxSpans: number): Promise<LaneTimeline[]>
   /** What held the run back, as far as it has come. */

@@ -110,6 +110,7 @@ export class LaunchChecks {
     const path = [...inputPath, 'options']
     const strategy = check.strategy(options.strategy, [...path, 'strategy']) ?? 'AUTO'
     const timeoutMs = check.timeoutMs(options.timeoutMs, [...path, 'timeoutMs'])
+    const budget = check.budget(options.budget, [...path, 'budget'])
     const spec: BatchSpec = {
       kind,
       name: check.text(options.name, [...path, 'name']),
@@ -121,6 +122,7 @@ export class LaunchChecks {
       failFast: options.failFast ?? false,
       retry: check.retry(options.retry, [...path, 'retry']),
       timeoutMs: timeoutMs ?? (kind === 'FETCH' ? FETCH_TIMEOUT_MS : null),
+      ...(budget && { budget }),
       source,
       stages,
     }

@@ -18,7 +18,7 @@ import type { EventBus } from '../events/bus.js'
 import type { FunctionCatalog } from '../functions/function.js'
 import type { LanePool } from '../lanes/lane.js'
 import type { NoteFile } from '../store/notes.js'
-import type { RunFilter, Store, TimeColumn } from '../store/store.js'
+import type { RunFilter, RunPart, Store, TimeColumn } from '../store/store.js'
 import { Admission } from './admission.js'
 import { Comparisons } from './comparisons.js'
 import { Controls } from './control.js'
@@ -39,6 +39,7 @@ import type {
   PlanCall,
   PruneOutcome,
   RetryInput,
+  RunComparison,
   RunsOutcome,
   RunView,
 } from './engine.js'
@@ -57,6 +58,7 @@ import { QueueLimit } from './queue-limit.js'
 import { Recorder } from './recorder.js'
 import { Retention } from './retention.js'
 import { Retries } from './retries.js'
+import { compareRuns } from './run-comparison.js'
 import { Scheduler } from './scheduler.js'
 import { CANCEL_GRACE_MS } from './session.js'
 import { NOTHING_RECOVERED } from './stage-items.js'
@@ -401,6 +403,11 @@ export class Runs implements Engine {
 
   phases(run: RunView, stage: number | null): Promise<ByPhase<Distribution> | null> {
     return this.#views.phases(run, stage, this.#live.get(run.record.key))
+  }
+
+  async compareRuns(baseline: RunKey, candidate: RunKey, part: RunPart): Promise<RunComparison | null> {
+    const [one, other] = await Promise.all([this.run(baseline), this.run(candidate)])
+    return one && other && compareRuns(this.options.store, { baseline: one, candidate: other }, part)
   }
 
   timeline(run: RunView, maxSpans: number): Promise<LaneTimeline[]> {

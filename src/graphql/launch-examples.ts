@@ -6,12 +6,13 @@ export const LAUNCH_EXAMPLES: readonly Example[] = [
   {
     query: `# Launch a compute batch in worker threads:
 # the sums of the squares below 10, 20 and 30 million.
+# It will be judged by its budget: see Run.budget.
 mutation LaunchCompute {
   launchComputeBatch(
     input: {
       function: "sumOfSquares"
       source: { inputs: [10000000, 20000000, 30000000] }
-      options: { name: "three sums", strategy: THREADS }
+      options: { name: "three sums", strategy: THREADS, budget: { wallMs: 5000, failureRate: 0 } }
     }
   ) {
     run {

@@ -25,6 +25,20 @@ export const RetryInput = builder.inputType('RetryInput', {
   }),
 })
 
+const BudgetInput = builder.inputType('BudgetInput', {
+  description:
+    'Limits that a run is judged by when it has ended: it passes or it fails them, and the work is done either way. At least one; a figure that is the limit itself has kept it.',
+  fields: (t) => ({
+    wallMs: t.float({ description: 'The longest that RunTimings.wallMs may be, in milliseconds, more than 0.' }),
+    serviceP95Ms: t.float({
+      description: 'The longest that the 95th percentile of service times may be, in milliseconds, more than 0.',
+    }),
+    failureRate: t.float({
+      description: 'The largest share of its SUCCEEDED and FAILED tasks that may be FAILED. 0 to 1.',
+    }),
+  }),
+})
+
 export const LaunchOptionsInput = builder.inputType('LaunchOptionsInput', {
   description: 'What every launch takes.',
   fields: (t) => ({
@@ -56,6 +70,11 @@ export const LaunchOptionsInput = builder.inputType('LaunchOptionsInput', {
     timeoutMs: t.int({
       description:
         "For one attempt of one task, from its start to its body's end, in milliseconds. 30,000 for fetches if left out, none for computes.",
+    }),
+    budget: t.field({
+      type: BudgetInput,
+      description:
+        'What the run is judged by: see Run.budget. A run of retryRun, and each run of a comparison, has the same one.',
     }),
     idempotencyKey: t.string({
       description:

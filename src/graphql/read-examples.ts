@@ -158,6 +158,15 @@ query ReadRun($id: ID!) {
       }
     }
     reduction
+    budget {
+      passed
+      checks {
+        name
+        limit
+        actual
+        passed
+      }
+    }
   }
 }
 `,
@@ -295,6 +304,23 @@ query ReadNode($id: ID!) {
 }
 `,
     variables: { id: RUN_ID },
+  },
+  {
+    query: `# Did one run's tasks take longer than another's, by more than chance?
+# Fill in the ids of two runs.
+query CompareRuns($baseline: ID!, $candidate: ID!) {
+  compareRuns(baseline: $baseline, candidate: $candidate) {
+    verdict
+    ratio
+    ratioLow
+    ratioHigh
+    pValue
+    baselineTasks
+    candidateTasks
+  }
+}
+`,
+    variables: { baseline: RUN_ID, candidate: RUN_ID },
   },
   {
     query: `# The hosts that runs fetch from: what each bears now, and which of them asked to be left alone.

@@ -7,7 +7,7 @@ import { maskHeaders, maskUrl } from '../domain/secrets.js'
 export function requestOf(spec: BatchSpec): Json {
   const { source, stages, kind, ...options } = spec
   const work = kind === 'PIPELINE' ? { stages: stages.map(pipelineStageOf) } : Object.assign({}, ...stages.map(stageOf))
-  return { source: sourceOf(source), ...work, options: toJson(options) }
+  return { source: sourceOf(source), ...work, options: toJson({ ...LATER_BATCH_OPTIONS, ...options }) }
 }
 
 function sourceOf(source: Source): Json {
@@ -29,6 +29,8 @@ function sourceOf(source: Source): Json {
   }
 }
 
+/** Left out where there is none. */
+const LATER_BATCH_OPTIONS = { budget: null }
 /** Of launches that are older than these options. */
 const LATER_OPTIONS = { perHostConcurrency: null, perHostRate: null, dedupe: false }
 

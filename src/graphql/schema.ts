@@ -1,6 +1,7 @@
 /** The schema: the nouns register themselves when they are imported; nothing else happens here. */
 
 import './body.js'
+import './budget.js'
 import './comparison.js'
 import './comparisons.js'
 import './control.js'
@@ -17,6 +18,7 @@ import './phases.js'
 import './plan.js'
 import './retries.js'
 import './run.js'
+import './run-comparison.js'
 import './runs.js'
 import './scalars.js'
 import './subscriptions.js'

@@ -47,7 +47,9 @@ import type {
   PageRequest,
   RunFilter,
   RunOrder,
+  RunPart,
   RunSketches,
+  ServiceSample,
   SourceFile,
   Store,
   StoredBody,
@@ -379,6 +381,10 @@ export class PrismaStore implements Store {
 
   phaseTimes(runId: number, stage: number | null): Promise<ByPhase<Float64Array>> {
     return this.#searching.call('phaseTimes', runId, stage)
+  }
+
+  serviceSample(runId: number, part: RunPart, max: number): Promise<ServiceSample> {
+    return this.#searching.call('serviceSample', runId, part, max)
   }
 
   async sketches(runId: number, stage: number | null): Promise<RunSketches | null> {

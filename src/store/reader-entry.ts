@@ -17,6 +17,7 @@ import { ComparisonRows } from './comparisons.js'
 import { openReader } from './database.js'
 import { OwedParts } from './owed-parts.js'
 import { RunLists } from './run-lists.js'
+import { ServiceSamples } from './service-samples.js'
 import { SettledItems } from './settled-items.js'
 import { FileItems } from './source-files.js'
 import type {
@@ -25,6 +26,8 @@ import type {
   PageRequest,
   RunFilter,
   RunOrder,
+  RunPart,
+  ServiceSample,
   TaskFilter,
   TaskOrder,
   TimeColumn,
@@ -52,6 +55,7 @@ export interface ReaderMethods {
   handedOver(place: { runId: number; stage: number; link: StageLink }, indexes: readonly number[]): HandedOver[]
   times(runId: number, stage: number | null, column: TimeColumn): Float64Array
   phaseTimes(runId: number, stage: number | null): ByPhase<Float64Array>
+  serviceSample(runId: number, part: RunPart, max: number): ServiceSample
   lastTasks(runId: number, stage: number, limit: number): LastTask[]
   outputs(runId: number, from: number, to: number): (string | null)[]
   /** Takes turns with other questions. */
@@ -69,6 +73,7 @@ const tasks = new TaskLists(db)
 const runs = new RunLists(db)
 const comparisons = new ComparisonRows(db)
 const bulk = new BulkReads(db)
+const samples = new ServiceSamples(db)
 const settled = new SettledItems(db)
 const timelines = new Timelines(db)
 const histories = new TimingHistories(db)
@@ -88,6 +93,7 @@ serve<ReaderMethods>({
   handedOver: (place, indexes) => bulk.handedOver(place, indexes),
   times: (runId, stage, column) => bulk.times(runId, stage, column),
   phaseTimes: (runId, stage) => bulk.phaseTimes(runId, stage),
+  serviceSample: (runId, part, max) => samples.read(runId, part, max),
   lastTasks: (runId, stage, limit) => bulk.lastTasks(runId, stage, limit),
   outputs: (runId, from, to) => bulk.outputs(runId, from, to),
   timeline: (runId, maxSpans) => timelines.read(runId, maxSpans),

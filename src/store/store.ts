@@ -219,6 +219,24 @@ export interface TimingHistoryQuery {
 
 export type TimeColumn = 'serviceMs' | 'queueWaitMs'
 
+/** All of a run, where both are null. */
+export interface RunPart {
+  stage: number | null
+  host: string | null
+}
+
+/** Service times of SUCCEEDED and FAILED tasks that had an attempt. */
+export interface ServiceSample {
+  /** Ascending, in milliseconds. */
+  timesMs: Float64Array
+  /** How many of these tasks failed. */
+  failed: number
+  /** Whether these are all that there are; else a sample, even over the order of the commits. */
+  isWhole: boolean
+  /** What the whole run fetched from, in order, the first ten. */
+  hosts: string[]
+}
+
 /** What writes rejects with a StorageError where nothing can be written now, whatever it is: the disk is full, the database is locked. */
 export interface Store {
   /** Writes a launch down, or finds the one that its idempotency key names; atomic between simultaneous launches. */
@@ -314,6 +332,8 @@ export interface Store {
   times(runId: number, stage: number | null, column: TimeColumn): Promise<Float64Array>
   /** The same of the phases of those that are fetches: what is null is left out. */
   phaseTimes(runId: number, stage: number | null): Promise<ByPhase<Float64Array>>
+  /** Of a run, or of a part of it, `max` at most: the same ones whenever it is asked, as long as no more are committed. */
+  serviceSample(runId: number, part: RunPart, max: number): Promise<ServiceSample>
   /** Of a run, or of a stage of a pipeline. */
   sketches(runId: number, stage: number | null): Promise<RunSketches | null>
   /**

@@ -110,6 +110,8 @@ describe.each(stores)('store %s', (_name, create) => {
       expect((await store.errors(run.id, 5)).map(({ code, count }) => [code, count])).toEqual([['TIMEOUT', 1]])
       expect([...(await store.times(run.id, null, 'serviceMs'))]).toEqual([4])
       expect(await store.times(run.id, null, 'queueWaitMs')).toHaveLength(1)
+      const all = { stage: null, host: null }
+      expect((await store.serviceSample(run.id, all, 10)).timesMs).toHaveLength(1)
     })
 
     it('orders by index, then by stage', async () => {
@@ -341,6 +343,34 @@ describe.each(stores)('store %s', (_name, create) => {
         ])
       }
       expect((await store.phaseTimes(run.id, 1)).download).toHaveLength(0)
+    })
+
+    it('gives the service times of a run, of a stage and of a host to compare', async () => {
+      const run = await launch()
+      const elsewhere = { ...fetchDetail, host: 'z.example' }
+      await store.commit([
+        commitOf(run, [
+          block(
+            [
+              { index: 0, serviceMs: 5, fetch: fetchDetail },
+              { index: 1, serviceMs: 2, fetch: elsewhere, outcome: Outcome.FAILED, error: timeout },
+              { index: 2, serviceMs: 3, fetch: elsewhere, outcome: Outcome.CANCELLED },
+            ],
+            { firstSequence: 1 },
+          ),
+          block([{ index: 0, serviceMs: 4 }], { firstSequence: 4, stage: 1 }),
+        ]),
+      ])
+      const hosts = [fetchDetail.host, elsewhere.host].sort()
+      const sample = async (stage: number | null, host: string | null, max = 10) => {
+        const { timesMs, ...rest } = await store.serviceSample(run.id, { stage, host }, max)
+        return { ...rest, timesMs: [...timesMs] }
+      }
+      expect(await sample(null, null)).toEqual({ timesMs: [2, 4, 5], failed: 1, isWhole: true, hosts })
+      expect(await sample(0, null)).toEqual({ timesMs: [2, 5], failed: 1, isWhole: true, hosts })
+      expect(await sample(0, fetchDetail.host)).toEqual({ timesMs: [5], failed: 0, isWhole: true, hosts })
+      expect(await sample(3, null)).toEqual({ timesMs: [], failed: 0, isWhole: true, hosts })
+      expect(await sample(null, null, 2)).toMatchObject({ timesMs: { length: 2 }, isWhole: false })
     })
 
     it('gives the outputs of the last stage by index', async () => {

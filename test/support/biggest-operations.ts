@@ -19,7 +19,7 @@ const OWN: Overrides = {
 }
 const TASK = everythingOf(schema, 'Task', OWN)
 const RUN = everythingOf(schema, 'Run', OWN)
-const PLAIN_RUN = everythingOf(schema, 'Run', { ...OWN, 'Run.timings': '', 'Run.stages': '' })
+const PLAIN_RUN = everythingOf(schema, 'Run', { ...OWN, 'Run.timings': '', 'Run.budget': '', 'Run.stages': '' })
 
 export const BIGGEST: readonly (readonly [name: string, query: string])[] = [
   [

@@ -19,6 +19,7 @@ import type {
   HostStatus,
   LaunchOutcome,
   PlanCall,
+  RunComparison,
   RunsOutcome,
   RunView,
 } from '../../src/engine/engine.js'
@@ -257,6 +258,7 @@ export class FakeRuns {
   }
 
   hosts: HostStatus[] = []
+  runComparison: RunComparison | null = null
 
   readonly engine: Engine = {
     launchFetch: this.#launch,
@@ -322,6 +324,10 @@ export class FakeRuns {
       return byPhase((phase) =>
         distributionFromValues(Float64Array.from(fetches.flatMap((fetch) => fetch[`${phase}Ms`] ?? [])).sort()),
       )
+    },
+    compareRuns: async (...args) => {
+      this.asked.push({ name: 'compareRuns', args })
+      return this.runComparison
     },
     timeline: async ({ record }, maxSpans) => {
       this.askedSpans.push(maxSpans)

@@ -30,6 +30,8 @@ import type {
   PageRequest,
   RunFilter,
   RunOrder,
+  RunPart,
+  ServiceSample,
   SourceFile,
   Store,
   TaskBlock,
@@ -78,6 +80,7 @@ type Served =
   | 'handedOver'
   | 'times'
   | 'phaseTimes'
+  | 'serviceSample'
   | 'sketches'
   | 'lastTasks'
   | 'outputs'
@@ -182,6 +185,7 @@ export class MemoryStore {
       handedOver: (place, indexes) => this.handedOver(place, indexes),
       times: (runId, stage, column) => this.times(runId, stage, column),
       phaseTimes: async (runId, stage) => this.#phaseTimes(runId, stage),
+      serviceSample: async (runId, part, max) => this.serviceSample(runId, part, max),
       timeline: async (runId, maxSpans) => this.timeline(runId, maxSpans),
       lastTasks: async (runId, stage, limit) => this.lastTasks(runId, stage, limit),
       sketches: async (runId) => this.sketchesOf.get(runId) ?? null,
@@ -493,6 +497,24 @@ export class MemoryStore {
       status !== 'CANCELLED' && attempts > 0 && fetch ? [fetch] : [],
     )
     return byPhase((phase) => Float64Array.from(fetches.flatMap((fetch) => fetch[`${phase}Ms`] ?? [])))
+  }
+
+  serviceSample(runId: number, { stage, host }: RunPart, max: number): ServiceSample {
+    const all = this.rows.get(runId)!
+    const timed = all.filter(
+      (row) =>
+        (stage === null || row.stage === stage) &&
+        (host === null || row.fetch?.host === host) &&
+        row.status !== 'CANCELLED' &&
+        row.attempts > 0,
+    )
+    const taken = timed.slice(0, max)
+    return {
+      timesMs: Float64Array.from(taken, ({ serviceMs }) => serviceMs).sort(),
+      failed: taken.filter(({ status }) => status === 'FAILED').length,
+      isWhole: timed.length <= max,
+      hosts: [...new Set(all.flatMap(({ fetch }) => fetch?.host ?? []))].sort(),
+    }
   }
 
   outputs(runId: number, total: number): (string | null)[] {

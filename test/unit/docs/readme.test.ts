@@ -31,6 +31,7 @@ describe('the pages', () => {
     'SECURITY.md',
     'docs/access.md',
     'docs/architecture.md',
+    'docs/comparing-runs.md',
     'docs/comparison.md',
     'docs/diagnostics.md',
     'docs/durability.md',

@@ -126,6 +126,13 @@ describe('checkComparison', () => {
     )
   })
 
+  it('judges each run by the budget of the batch', () => {
+    const budget = { wallMs: 100, failureRate: 0 }
+    const specs = specsOf({ compute: { ...compute.compute!, options: { budget } } }, ['SEQUENTIAL', 'THREADS'])
+    const expected = { wallMs: 100, serviceP95Ms: null, failureRate: 0 }
+    expect(specs.map((spec) => spec.budget)).toEqual([expected, expected])
+  })
+
   it('tells inputs apart that would be run otherwise, or otherwise often', () => {
     const named = { compute: { ...compute.compute!, options: { name: 'a' } } }
     const hashes = [

@@ -14,6 +14,8 @@ const limits = { maxInlineItems: 5, maxItems: 1000, maxLanes: 4, maxQueuedTasks:
 const checkFetch = (input: LaunchFetchInput) => new LaunchChecks(limits, functions).fetch(input)
 const checkCompute = (input: LaunchComputeInput) => new LaunchChecks(limits, functions).compute(input)
 
+const SQUARES: LaunchComputeInput = { function: 'square', source: { inputs: [1, 2] } }
+
 /** Code and place of each problem. */
 function problemsOf({ userErrors }: ReturnType<typeof checkFetch>): string[] {
   return userErrors?.map(({ code, field }) => `${code} ${field?.join('.') ?? '-'}`) ?? []
@@ -140,6 +142,45 @@ describe('LaunchChecks.fetch', () => {
     expect(problemsOf(checkFetch({ source, options: { idempotencyKey } }))).toEqual([
       'INVALID input.options.idempotencyKey',
     ])
+  })
+
+  it('takes a budget with what it leaves open', () => {
+    const budgetOf = (budget: object) => checkCompute({ ...SQUARES, options: { budget } }).launch?.spec.budget
+    const open = { wallMs: null, serviceP95Ms: null, failureRate: null }
+    expect(budgetOf({ wallMs: 0.5 })).toEqual({ ...open, wallMs: 0.5 })
+    expect(budgetOf({ serviceP95Ms: 1e300, failureRate: 0 })).toEqual({ ...open, serviceP95Ms: 1e300, failureRate: 0 })
+    expect(budgetOf({ failureRate: 1 })).toEqual({ ...open, failureRate: 1 })
+    expect(checkCompute(SQUARES).launch?.spec).not.toHaveProperty('budget')
+  })
+
+  it.each<[object, Record<string, string>]>([
+    [{}, { '': '{} is not a budget with at least one of wallMs, serviceP95Ms, failureRate' }],
+    [
+      { wallMs: null },
+      { '': '{"wallMs":null} is not a budget with at least one of wallMs, serviceP95Ms, failureRate' },
+    ],
+    [
+      { wallMs: 0, serviceP95Ms: -1, failureRate: 1.01 },
+      {
+        '.wallMs': '0 is not a number of milliseconds, more than 0',
+        '.serviceP95Ms': '-1 is not a number of milliseconds, more than 0',
+        '.failureRate': '1.01 is not a number from 0 to 1',
+      },
+    ],
+    [
+      { wallMs: Number.POSITIVE_INFINITY, failureRate: -0.1 },
+      {
+        '.wallMs': 'Infinity is not a number of milliseconds, more than 0',
+        '.failureRate': '-0.1 is not a number from 0 to 1',
+      },
+    ],
+    [{ serviceP95Ms: Number.NaN }, { '.serviceP95Ms': 'NaN is not a number of milliseconds, more than 0' }],
+  ])('takes no budget that is none: %j', (budget, expected) => {
+    const { userErrors } = checkCompute({ ...SQUARES, options: { budget } })
+    const found = Object.fromEntries(
+      userErrors?.map(({ field, message }) => [field?.join('.').replace('input.options.budget', ''), message]) ?? [],
+    )
+    expect(found).toEqual(expected)
   })
 
   it('tells all problems at once, each at its place', () => {
@@ -285,11 +326,18 @@ describe('LaunchChecks.compute', () => {
   it('gives equal inputs equal hashes, whatever the order of their keys and what was left to the defaults', () => {
     const hash = (input: LaunchComputeInput) => checkCompute(input).launch?.inputHash
     const plain = hash({ function: 'square', source: { inputs: [1, 2] } })
+    // Keys of launches long ago are compared with it.
+    expect(plain).toBe('84f6dbd395149f1b684cfcdfa053ddf141cdf5cd1e220a2cf4efbf78cd6f6a65')
     expect(hash({ source: { inputs: [1, 2] }, function: 'square', options: { strategy: 'AUTO', priority: 0 } })).toBe(
       plain,
     )
     expect(hash({ function: 'square', source: { inputs: [1, 2] }, options: { idempotencyKey: 'k' } })).toBe(plain)
     expect(hash({ function: 'square', source: { inputs: [2, 1] } })).not.toBe(plain)
+    expect(hash({ function: 'square', source: { inputs: [1, 2] }, options: { budget: null } })).toBe(plain)
+    const budgeted = (wallMs: number) =>
+      hash({ function: 'square', source: { inputs: [1, 2] }, options: { budget: { wallMs } } })
+    expect(new Set([plain, budgeted(1), budgeted(2)]).size).toBe(3)
+    expect(budgeted(2)).toBe(budgeted(2))
     expect(hash({ function: 'square', source: { inputs: [1, 2] }, options: { lanes: 1 } })).not.toBe(plain)
   })
 })

@@ -68,7 +68,13 @@ const among =
 describe('a retry', () => {
   it('is a run of the items that did not succeed, under their indexes, with the options of the first one', async () => {
     const world = new Retrying({ maxInFlight: 100 })
-    const options = { name: 'pages', labels: [{ name: 'a', value: 'b' }], priority: 3, idempotencyKey: 'k' }
+    const options = {
+      name: 'pages',
+      labels: [{ name: 'a', value: 'b' }],
+      priority: 3,
+      idempotencyKey: 'k',
+      budget: { wallMs: 5 },
+    }
     const key = await world.fetch({ items: 15, options })
     await world.finish(key, among(2, 3, 7, 11, 14))
     const first = await world.view(key)
@@ -77,6 +83,7 @@ describe('a retry', () => {
     const { record, progress } = await world.view(retry)
     expect(record.retryOf).toBe(first.record.id)
     expect(record.spec).toEqual(first.record.spec)
+    expect(record.spec.budget).toEqual({ wallMs: 5, serviceP95Ms: null, failureRate: null })
     expect(progress).toMatchObject({ total: 5, running: 5, queued: 0, done: 0 })
     // No more than the items.
     expect(record.concurrency).toBe(5)

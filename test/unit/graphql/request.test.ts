@@ -35,8 +35,14 @@ describe('requestOf', () => {
         failFast: false,
         retry: { maxAttempts: 3, backoffMs: 200, maxBackoffMs: 10_000, unsafe: false },
         timeoutMs: null,
+        budget: null,
       },
     })
+  })
+
+  it('tells the budget with what it leaves open', () => {
+    const budget = { wallMs: 1000, serviceP95Ms: null, failureRate: 0 }
+    expect(requestOf(batchSpec({ budget }))).toMatchObject({ options: { budget } })
   })
 
   it('tells a launch that is older than an option as one without it', () => {

@@ -93,7 +93,7 @@ describe('what a mutation answers with', () => {
   const OPEN: Readonly<Record<string, readonly string[]>> = {
     Run: [
       'id kind status name labels priority strategy effectiveStrategy concurrency lanes function',
-      'progress timings stages createdAt startedAt finishedAt',
+      'progress timings budget stages createdAt startedAt finishedAt',
     ],
     Stage: ['index kind name effectiveStrategy concurrency lanes progress timings'],
     Comparison: ['id name status strategies rounds runs rows verdict createdAt'],

@@ -13,6 +13,7 @@ import { drained, PartRows } from '../../../src/store/part-rows.js'
 import { Purger } from '../../../src/store/purge.js'
 import { RetryWriter, toRetryLaunch } from '../../../src/store/retry-launches.js'
 import { RunLists } from '../../../src/store/run-lists.js'
+import { ServiceSamples } from '../../../src/store/service-samples.js'
 import { SettledItems } from '../../../src/store/settled-items.js'
 import type { PageRequest, RunFilter, TaskFilter } from '../../../src/store/store.js'
 import { StoredBodies } from '../../../src/store/stored-bodies.js'
@@ -152,6 +153,22 @@ describe('plans of tasks', () => {
     })
     expectIndexed(plans)
     expect(plans.flatMap(sorts)).toEqual([])
+  })
+})
+
+describe('plans of samples', () => {
+  it.each([
+    { stage: null, host: null },
+    { stage: 0, host: null },
+    { stage: null, host: fetchDetail.host },
+    { stage: 1, host: fetchDetail.host },
+  ])('pick rows by their keys, or read the run: %j', (part) => {
+    // Few of many are picked, most are read.
+    for (const max of [10, 10_000]) {
+      const plans = plansOf(() => new ServiceSamples(database.db).read(runId, part, max))
+      expectIndexed(plans)
+      expect(plans.filter(({ sql }) => sql.includes('"Task"')).flatMap(sorts)).toEqual([])
+    }
   })
 })
 

@@ -1,0 +1,137 @@
+import { describe, expect, it } from 'vitest'
+import { type ComparedTasks, compareTimes } from '../../../src/domain/run-comparison.js'
+import { runVerdict } from '../../../src/domain/run-verdict.js'
+import { ascending, Draws } from '../../support/samples.js'
+
+const SETTING = { work: ['square'], hosts: [], strategies: ['THREADS'], concurrency: [2] }
+
+function tasks(timesMs: Float64Array, changes: Partial<ComparedTasks> = {}): ComparedTasks {
+  return { timesMs, failed: 0, isWhole: true, status: 'SUCCEEDED', setting: SETTING, ...changes }
+}
+
+function verdictOf(baseline: ComparedTasks, candidate: ComparedTasks, isSameRun = false): string {
+  return runVerdict({ baseline, candidate, isSameRun }, compareTimes(baseline.timesMs, candidate.timesMs))
+}
+
+/** Times around a median, a hundredth of it apart. */
+const around = (medianMs: number, count: number) =>
+  ascending(Array.from({ length: count }, (_, at) => medianMs * (1 + (at - (count - 1) / 2) / 100)))
+
+const HOLDS =
+  'It holds for these two runs: the tasks of a run share its moment, and what the next runs would take only more runs can tell.'
+
+describe('runVerdict', () => {
+  it('says by how much the candidate took longer, and how sure that is', () => {
+    expect(verdictOf(tasks(around(10, 21)), tasks(around(15, 21)))).toBe(
+      `The candidate's tasks took longer: their median service time is 15 ms where the baseline's is 10 ms, 1.5 times as long (95 % interval 1.41 to 1.59). With 21 tasks each that is more than chance (p < 0.001). ${HOLDS}`,
+    )
+  })
+
+  it('says so of one that took less', () => {
+    expect(verdictOf(tasks(around(10, 21)), tasks(around(5, 25)))).toBe(
+      `The candidate's tasks took less time: their median service time is 5 ms where the baseline's is 10 ms, 0.5 times as long (95 % interval 0.47 to 0.532). With 21 and 25 tasks that is more than chance (p < 0.001). ${HOLDS}`,
+    )
+  })
+
+  it('does not take what it cannot tell apart for equal', () => {
+    expect(verdictOf(tasks(around(10, 20)), tasks(around(10.05, 20)))).toMatch(
+      /^The service times of the two cannot be told apart with 20 tasks each \(p = 0\.\d+\): the candidate's median is 10 ms where the baseline's is 9\.95 ms, 1\.005 times as long \(95 % interval 0\.\d+ to 1\.\d+\)\. That does not show that they are equal\.$/,
+    )
+  })
+
+  it('does not go by the interval alone', () => {
+    // The middle is farther up, and nothing else.
+    const withMiddle = (ms: number) =>
+      ascending([...Array(35).keys(), ...Array<number>(30).fill(100 + ms), ...around(300, 35)])
+    const [baseline, candidate] = [withMiddle(0), withMiddle(5)]
+    const said = verdictOf(tasks(baseline), tasks(candidate))
+    expect(said).toContain('cannot be told apart with 100 tasks each')
+    expect(said).toContain('That the interval leaves out 1 is not enough to tell')
+  })
+
+  it('tells that ranks differ where medians do not', () => {
+    const baseline = ascending([...Array<number>(40).fill(10), ...around(5, 30)])
+    const candidate = ascending([...Array<number>(40).fill(10), ...around(20, 30)])
+    expect(verdictOf(tasks(baseline), tasks(candidate))).toBe(
+      `The service times differ by more than chance with 70 tasks each (p < 0.001), but their medians cannot be told apart: the candidate's is 10 ms where the baseline's is 10 ms, 1 times as long (95 % interval 1 to 1.81), and in 83.7 % of all pairs its task took longer. ${HOLDS}`,
+    )
+  })
+
+  it('calls neither faster where medians and ranks say the opposite', () => {
+    // The candidate's middle is a little lower, and its longer half far longer.
+    const baseline = ascending([...Array<number>(160).fill(8), ...Array<number>(240).fill(10)])
+    const candidate = ascending([...Array<number>(240).fill(9), ...Array<number>(160).fill(90)])
+    expect(verdictOf(tasks(baseline), tasks(candidate))).toContain('and neither run is simply the faster one')
+  })
+
+  it.each([
+    [1, 1, '1 task each', 'p = 1'],
+    [3, 3, '3 tasks each', 'p = 0.1'],
+    [2, 5, '2 and 5 tasks', 'p = 0.095'],
+    [1, 38, '1 and 38 tasks', 'p = 0.051'],
+  ])('says what too few tasks could tell at most: %i and %i', (n, m, tasksSaid, least) => {
+    const said = verdictOf(tasks(around(10, n)), tasks(around(100, m)))
+    expect(said).toContain(
+      `${tasksSaid} are too few to tell a difference from chance: whatever they took, ${least} would be the least.`,
+    )
+    expect(said).not.toContain('more than chance')
+  })
+
+  it('takes four each for enough', () => {
+    expect(verdictOf(tasks(around(10, 4)), tasks(around(100, 4)))).toContain('more than chance (p = 0.029)')
+    expect(verdictOf(tasks(around(10, 1)), tasks(around(100, 39)))).toContain('more than chance (p = 0.05)')
+  })
+
+  it('has nothing to tell apart in one run', () => {
+    const run = tasks(around(10, 50), { failed: 2 })
+    expect(verdictOf(run, run, true)).toBe(
+      'Both are the same run: there is nothing to tell apart. Failed tasks are among them, 2 of the run: to fail may take less or more time than to succeed.',
+    )
+  })
+
+  it.each<[string, Partial<ComparedTasks>, Partial<ComparedTasks>]>([
+    [
+      'Of the baseline and the candidate an even sample of at most 10,000 tasks was compared.',
+      { isWhole: false },
+      { isWhole: false },
+    ],
+    ['Of the candidate an even sample', {}, { isWhole: false }],
+    ['This is so far: the candidate is RUNNING.', {}, { status: 'RUNNING' }],
+    [
+      'This is so far: the baseline is PAUSED and the candidate is RUNNING.',
+      { status: 'PAUSED' },
+      { status: 'RUNNING' },
+    ],
+    ['Cancelled before its end: the baseline.', { status: 'CANCELLED' }, {}],
+    ['Failed tasks are among them, 3 of the baseline and 1 of the candidate: to fail', { failed: 3 }, { failed: 1 }],
+    ['The runs differ in what they do (square and cube).', {}, { setting: { ...SETTING, work: ['cube'] } }],
+    [
+      'The runs differ in strategy (THREADS and ASYNC) and how many tasks are in flight at most (2 and 16).',
+      {},
+      { setting: { ...SETTING, strategies: ['ASYNC'], concurrency: [16] } },
+    ],
+    [
+      'The runs differ in their hosts (a.example, b.example, … and a.example).',
+      { setting: { ...SETTING, hosts: ['a.example', 'b.example', 'c.example', 'd.example'] } },
+      { setting: { ...SETTING, hosts: ['a.example'] } },
+    ],
+  ])('says what else there is to know: %s', (caveat, baseline, candidate) => {
+    expect(verdictOf(tasks(around(10, 9), baseline), tasks(around(10, 9), candidate))).toContain(` ${caveat}`)
+  })
+
+  it('takes what is not known yet for no difference', () => {
+    const started = tasks(around(10, 9))
+    const queued = tasks(around(10, 9), { setting: { ...SETTING, strategies: [], concurrency: [] } })
+    expect(verdictOf(started, queued)).not.toContain('differ in')
+    expect(verdictOf(started, started)).not.toContain('differ in')
+  })
+
+  it('never says NaN, whatever the times', () => {
+    const draws = new Draws(21)
+    for (const count of [1, 2, 5, 40, 500]) {
+      for (const other of [draws.times(count), ascending(Array<number>(count).fill(0))]) {
+        expect(verdictOf(tasks(draws.times(count)), tasks(other))).not.toMatch(/NaN|Infinity|undefined/)
+      }
+    }
+  })
+})

@@ -7,12 +7,14 @@ import { workerData } from 'node:worker_threads'
 import type { Json } from '../domain/batch.js'
 import type { ComparedRun } from '../domain/comparison.js'
 import type { LastTask } from '../domain/diagnostic.js'
+import type { ExportedRun, ExportFormat } from '../domain/exports/export.js'
 import type { StageLink } from '../domain/hand-over.js'
 import type { TaskRecord } from '../domain/task.js'
 import type { LaneTimeline } from '../domain/timeline.js'
 import { BulkReads } from './bulk.js'
 import { ComparisonRows } from './comparisons.js'
 import { openReader } from './database.js'
+import { ExportReads } from './export-reads.js'
 import { RunLists } from './run-lists.js'
 import { SettledItems } from './settled-items.js'
 import { FileItems } from './source-files.js'
@@ -20,6 +22,13 @@ import type { HandedOver, Page, PageRequest, RunFilter, RunOrder, TaskFilter, Ta
 import { TaskLists } from './task-lists.js'
 import { serve } from './thread.js'
 import { Timelines } from './timelines.js'
+
+/** What the thread is started with. */
+export interface ReaderData {
+  databasePath: string
+  /** The folder of the files of file sources. */
+  uploadsDir: string
+}
 
 /** What the main thread may ask. */
 export interface ReaderMethods {
@@ -43,9 +52,14 @@ export interface ReaderMethods {
   timeline(runId: number, maxSpans: number): Promise<LaneTimeline[]>
   /** Items of a file: see FileItems. */
   lines(folder: string, runId: number, indexes: readonly number[]): Json[]
+  /** See ExportReads. */
+  openExport(run: ExportedRun, format: ExportFormat): number
+  readExport(file: number): Promise<Uint8Array | null>
+  closeExport(file: number): void
 }
 
-const db = openReader(workerData as string)
+const { databasePath, uploadsDir } = workerData as ReaderData
+const db = openReader(databasePath)
 const tasks = new TaskLists(db)
 const runs = new RunLists(db)
 const comparisons = new ComparisonRows(db)
@@ -53,6 +67,7 @@ const bulk = new BulkReads(db)
 const settled = new SettledItems(db)
 const timelines = new Timelines(db)
 const files = new FileItems(db)
+const exports = new ExportReads(db, uploadsDir)
 
 serve<ReaderMethods>({
   ready: () => {},
@@ -70,4 +85,7 @@ serve<ReaderMethods>({
   outputs: (runId, from, to) => bulk.outputs(runId, from, to),
   timeline: (runId, maxSpans) => timelines.read(runId, maxSpans),
   lines: (folder, runId, indexes) => files.read(folder, runId, indexes),
+  openExport: (run, format) => exports.open(run, format),
+  readExport: (file) => exports.read(file),
+  closeExport: (file) => exports.close(file),
 })

@@ -68,7 +68,12 @@ const MAX_TITLE_CHARS = 80
 export function fileNameOf({ spec, createdAt }: ExportedRun, format: ExportFormat): string {
   const fit = titleOf(spec).replace(UNFIT, ' ').replace(/\s+/g, ' ').trim()
   // By characters: none is cut in half. A leading dot would hide the file.
-  const title = [...fit].slice(0, MAX_TITLE_CHARS).join('').replace(/^\.+/, '').trim() || 'run'
+  const title =
+    [...fit]
+      .slice(0, MAX_TITLE_CHARS)
+      .join('')
+      .replace(/^[.\s]+/, '')
+      .trim() || 'run'
   const [day = '', time = ''] = createdAt.toISOString().split('T')
   return `${title} ${day} ${time.slice(0, 8).replaceAll(':', '')}.${FILES[format].ending}`
 }

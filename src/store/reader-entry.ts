@@ -14,7 +14,7 @@ import type { LaneTimeline } from '../domain/timeline.js'
 import { BulkReads } from './bulk.js'
 import { ComparisonRows } from './comparisons.js'
 import { openReader } from './database.js'
-import { ExportReads } from './export-reads.js'
+import type { ExportReads } from './export-reads.js'
 import { RunLists } from './run-lists.js'
 import { SettledItems } from './settled-items.js'
 import { FileItems } from './source-files.js'
@@ -53,9 +53,9 @@ export interface ReaderMethods {
   /** Items of a file: see FileItems. */
   lines(folder: string, runId: number, indexes: readonly number[]): Json[]
   /** See ExportReads. */
-  openExport(run: ExportedRun, format: ExportFormat): number
+  openExport(run: ExportedRun, format: ExportFormat): Promise<number>
   readExport(file: number): Promise<Uint8Array | null>
-  closeExport(file: number): void
+  closeExport(file: number): Promise<void>
 }
 
 const { databasePath, uploadsDir } = workerData as ReaderData
@@ -67,7 +67,14 @@ const bulk = new BulkReads(db)
 const settled = new SettledItems(db)
 const timelines = new Timelines(db)
 const files = new FileItems(db)
-const exports = new ExportReads(db, uploadsDir)
+
+/** The formats and their libraries are for the one thread that exports: the others start without them. */
+let exports: Promise<ExportReads> | null = null
+
+function exporting(): Promise<ExportReads> {
+  exports ??= import('./export-reads.js').then(({ ExportReads }) => new ExportReads(db, uploadsDir))
+  return exports
+}
 
 serve<ReaderMethods>({
   ready: () => {},
@@ -85,7 +92,7 @@ serve<ReaderMethods>({
   outputs: (runId, from, to) => bulk.outputs(runId, from, to),
   timeline: (runId, maxSpans) => timelines.read(runId, maxSpans),
   lines: (folder, runId, indexes) => files.read(folder, runId, indexes),
-  openExport: (run, format) => exports.open(run, format),
-  readExport: (file) => exports.read(file),
-  closeExport: (file) => exports.close(file),
+  openExport: async (run, format) => (await exporting()).open(run, format),
+  readExport: async (file) => (await exporting()).read(file),
+  closeExport: async (file) => (await exporting()).close(file),
 })

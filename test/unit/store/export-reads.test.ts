@@ -2,7 +2,7 @@ import { tmpdir } from 'node:os'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ExportedRun, ExportFormat } from '../../../src/domain/exports/export.js'
 import { ExportReads } from '../../../src/store/export-reads.js'
-import { block, newRun, type TestDatabase, testDatabase } from '../../support/store.js'
+import { block, listOf, newRun, type TestDatabase, testDatabase } from '../../support/store.js'
 
 const LONG = 'x'.repeat(900_000)
 
@@ -92,6 +92,28 @@ describe('an export that is read piece by piece', () => {
     exports.close(file)
     exports.close(file)
     expect(await exports.read(file)).toBeNull()
+  })
+
+  it('has the items that its run shares with others of a comparison', async () => {
+    const id = database.insertRun()
+    const key = 'c'.repeat(32)
+    const at = database.db
+      .prepare(`INSERT INTO "Comparison" ("key", "createdAt", "strategies", "rounds") VALUES (?, 0, '[]', 1)`)
+      .run(key)
+    database.db.prepare('UPDATE "Run" SET "comparisonId" = ? WHERE "id" = ?').run(at.lastInsertRowid, id)
+    database.db
+      .prepare('INSERT INTO "ComparisonBlock" VALUES (?, 0, 2, ?)')
+      .run(at.lastInsertRowid, '["first","second"]')
+    commitTo(id, { from: 0, count: 2, output: '1' })
+    const run = { ...listOf(['', '']), id, createdAt: new Date(0), startedAt: null }
+    const pieces = await piecesOf(exports.open(run, 'NDJSON'))
+    expect(
+      pieces
+        .join('')
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => JSON.parse(line).input),
+    ).toEqual(['first', 'second'])
   })
 
   it('is as good as any beside others', async () => {

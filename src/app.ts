@@ -7,10 +7,12 @@ import { systemClock } from './clock.js'
 import type { Config } from './config.js'
 import type { ItemCounter } from './counting/counter.js'
 import { createItemCounter } from './counting/threads.js'
+import { ExportLinks } from './domain/export-links.js'
 import { TROUBLE_MESSAGES } from './domain/storage.js'
 import { Runs } from './engine/runs.js'
 import { MemoryEventBus } from './events/memory.js'
 import { createDestinationPolicy } from './fetching/destination.js'
+import { linkKey, passingLinkKey } from './files/link-key.js'
 import { Uploads } from './files/uploads.js'
 import { BUILTINS } from './functions/builtins/index.js'
 import { createRegistry, type FunctionRegistry } from './functions/registry.js'
@@ -121,6 +123,17 @@ function ownHosts({ allowHosts }: Config): (host: string) => boolean {
   return (host) => policy.names(host.replace(/:\d+$/, ''))
 }
 
+/** Without tokens there is nothing to sign. */
+function openLinks({ tokens, dataDir }: Config, log: Log): ExportLinks {
+  if (tokens.length === 0) return new ExportLinks(passingLinkKey())
+  try {
+    return new ExportLinks(linkKey(join(dataDir, 'heddle.links')))
+  } catch (error) {
+    log.warn({ err: error }, 'the key of links cannot be kept: links to exports end with this start of the server')
+    return new ExportLinks(passingLinkKey())
+  }
+}
+
 async function loadFunctions(config: Config, log: Log): Promise<FunctionRegistry> {
   const { registry, problems } = await createRegistry({ builtins: BUILTINS, directory: config.functionsDir })
   for (const problem of problems)
@@ -171,6 +184,7 @@ async function serve({ config, log, functions, store, lanes, counter }: Parts): 
     store,
     bus,
     functions: functions.list(),
+    links: openLinks(config, log),
     clock: systemClock,
     vitals,
     log,

@@ -2,7 +2,7 @@
 
 /** What a token can open. A scope contains no other. */
 export const Scope = {
-  /** Queries but planBatch, subscriptions, stored bodies, and the pages. */
+  /** Queries but planBatch, subscriptions, stored bodies, exports, and the pages. */
   READ: 'read',
   /** Launching, planning, cancelling, pausing, resuming, retrying. */
   LAUNCH: 'launch',

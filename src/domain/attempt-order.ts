@@ -15,7 +15,7 @@ interface OpenPiece {
   at: number
 }
 
-/** Attempts given out between two turns: a millisecond or two. */
+/** Attempts given out between two turns: a millisecond or two where little is done with each. */
 const TURN_ATTEMPTS = 16_384
 
 /**
@@ -25,6 +25,7 @@ const TURN_ATTEMPTS = 16_384
 export function* inOrder(
   pieces: readonly AttemptPiece[],
   take: (attempts: AttemptColumns, from: number, to: number) => void,
+  turnAttempts = TURN_ATTEMPTS,
 ): Generator<void> {
   const closed = pieces.toSorted((a, b) => b.firstStartMs - a.firstStartMs)
   const open: OpenPiece[] = []
@@ -37,7 +38,7 @@ export function* inOrder(
     take(attempts, at, first.at)
     if (first.at === attempts.count) open.splice(open.indexOf(first), 1)
     taken += first.at - at
-    if (taken < TURN_ATTEMPTS) continue
+    if (taken < turnAttempts) continue
     taken = 0
     yield
   }

@@ -96,3 +96,20 @@ export function isTooDeep(text: string): boolean {
   }
   return false
 }
+
+/** Only texts with such digits can hold numbers that doubles do not. */
+const MAY_BE_INEXACT = /\d{16}|[eE]\+?\d{3}/
+/** Strings, to pass over what is in them, and numbers. */
+const STRING_OR_NUMBER = /"(?:[^"\\]+|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g
+
+/** A JSON text that every reader reads alike: numbers that doubles do not hold, whole ones from 2^53 on and those past all doubles, are decimal strings. */
+export function exactText(text: string): string {
+  if (!MAY_BE_INEXACT.test(text)) return text
+  return text.replace(STRING_OR_NUMBER, (token) => (isInexact(token) ? `"${token}"` : token))
+}
+
+function isInexact(token: string): boolean {
+  if (token.startsWith('"')) return false
+  const number = Number(token)
+  return !Number.isFinite(number) || (/^-?\d+$/.test(token) && !Number.isSafeInteger(number))
+}

@@ -66,6 +66,14 @@ export interface TaskRecord {
   fetch: FetchDetail | null
 }
 
+/** Each attempt, the last one included. The row itself is the history of a task that took one. */
+export function attemptsOf(task: Omit<TaskRecord, 'sequence' | 'output'>): Attempt[] {
+  if (task.history !== null) return task.history
+  const { attempts, startedMs, serviceMs, lane, error } = task
+  if (startedMs === null || serviceMs === null || lane === null) return []
+  return [{ number: attempts, startedMs, serviceMs, lane, error }]
+}
+
 /** A task in service now. */
 export interface InFlightTask {
   stage: number

@@ -1,11 +1,12 @@
 /** What the API shows of a run: its stored record, or the live one where it is under way, and the figures made of it. */
 
 import type { Clock } from '../clock.js'
-import { compactInput, isUnsendable, type Json } from '../domain/batch.js'
+import { compactInput, type Json } from '../domain/batch.js'
 import type { ByPhase } from '../domain/fetch-phases.js'
-import { linkAfter, readHandedOver } from '../domain/hand-over.js'
+import { linkAfter } from '../domain/hand-over.js'
 import { createReducer, type ReductionState } from '../domain/reduction.js'
 import { doneOf, isFinalRunStatus, type Progress, type RunRecord, type StageState, stageStates } from '../domain/run.js'
+import { toldInput, toldItem } from '../domain/shown-input.js'
 import { LogSketch } from '../domain/sketch.js'
 import type { LaneTimeline } from '../domain/timeline.js'
 import { type Distribution, distributionFromSketch, distributionFromValues, EXACT_LIMIT } from '../domain/timing.js'
@@ -142,7 +143,7 @@ export class Views {
   #lines(runId: number, indexes: readonly number[]): Promise<Map<number, Json>> {
     return inParts(indexes, async (left) => {
       const items = await this.store.items(runId, left)
-      return Array.from(items, ([index, item]) => [index, isUnsendable(item) ? item.url : item])
+      return Array.from(items, ([index, item]) => [index, toldItem(item)])
     })
   }
 }
@@ -167,11 +168,6 @@ async function inParts(
     for (const [index, input] of found) inputs.set(index, input)
   }
   return inputs
-}
-
-function toldInput(text: string): Json {
-  const read = readHandedOver(text)
-  return read.problem === null ? read.input : null
 }
 
 interface LiveFigures {

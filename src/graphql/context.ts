@@ -2,6 +2,7 @@
 
 import type { Clock } from '../clock.js'
 import { ANYONE, type Identity, type Scope } from '../domain/access.js'
+import type { ExportLinks } from '../domain/export-links.js'
 import type { Engine } from '../engine/engine.js'
 import type { EventBus } from '../events/bus.js'
 import type { FunctionInfo } from '../functions/function.js'
@@ -30,6 +31,7 @@ export type StoreReads = Pick<
   | 'errors'
   | 'body'
   | 'bodyBeginning'
+  | 'exportRun'
 >
 
 /** How the server itself is. */
@@ -48,6 +50,7 @@ export interface ApiServices {
   readonly store: StoreReads
   readonly bus: EventBus
   readonly functions: readonly FunctionInfo[]
+  readonly links: ExportLinks
   readonly clock: Clock
   readonly vitals: Vitals
   readonly log: Log

@@ -405,4 +405,17 @@ query TimingHistory {
 `,
     variables: null,
   },
+  {
+    query: `# Files of all that a run did: for a spreadsheet, for programs, and for https://ui.perfetto.dev.
+# Paths on this server; with tokens they are links that expire.
+query Exports($id: ID!) {
+  run(id: $id) {
+    csv: exportUrl(format: CSV)
+    ndjson: exportUrl(format: NDJSON)
+    trace: exportUrl(format: TRACE)
+  }
+}
+`,
+    variables: { id: RUN_ID },
+  },
 ]

@@ -1,10 +1,10 @@
 /** Tasks: one item in one stage, once it has ended. */
 
 import type { TaskError } from '../domain/errors.js'
-import { linkAfter } from '../domain/hand-over.js'
 import { taskId } from '../domain/ids.js'
-import { maskFetchInput, maskUrl } from '../domain/secrets.js'
-import type { Attempt, FetchDetail } from '../domain/task.js'
+import { maskUrl } from '../domain/secrets.js'
+import { shownInput } from '../domain/shown-input.js'
+import { type Attempt, attemptsOf, type FetchDetail } from '../domain/task.js'
 import { builder } from './builder.js'
 import { listOf } from './cost.js'
 import { readOutput, reserveJson } from './output.js'
@@ -153,7 +153,7 @@ builder.objectFields(TaskType, (t) => ({
     type: [AttemptType],
     complexity: listOf(TYPICAL_ATTEMPTS),
     description: 'Each attempt with its own times and error, the last one included.',
-    resolve: historyOf,
+    resolve: ({ record }) => attemptsOf(record),
   }),
   lane: t.string({
     nullable: true,
@@ -191,21 +191,9 @@ builder.objectFields(TaskType, (t) => ({
   }),
 }))
 
-/** The row itself is the history of a task that took one attempt. */
-function historyOf({ record }: TaskNode): Attempt[] {
-  if (record.history !== null) return record.history
-  const { attempts, startedMs, serviceMs, lane, error } = record
-  if (startedMs === null || serviceMs === null || lane === null) return []
-  return [{ number: attempts, startedMs, serviceMs, lane, error }]
-}
-
 /** The input of an item in a stage, secrets masked. */
 export async function inputOf(inputs: InputBatch, place: { stage: number; index: number }, answer: object) {
   const input = await inputs.at(place)
   reserveJson(answer, inputs.lengthOf(place, input))
-  const { spec } = inputs.run.record
-  const isRequest = spec.stages[place.stage]?.kind === 'FETCH'
-  // What is told of a fetch has its URL.
-  const isDetail = place.stage > 0 && linkAfter(spec, place.stage - 1)?.givesDetail === true
-  return isRequest || isDetail ? maskFetchInput(input) : input
+  return shownInput(inputs.run.record.spec, place.stage, input)
 }

@@ -48,7 +48,7 @@ export class Origins {
       // A page that may call may call in its own way: clients add headers to tell their version, or to be asked about.
       'access-control-allow-headers':
         headers['access-control-request-headers'] ?? 'accept, authorization, content-type',
-      'access-control-expose-headers': 'retry-after, content-range, etag',
+      'access-control-expose-headers': 'retry-after, content-disposition, content-range, etag',
       'access-control-max-age': '600',
       vary: 'Origin, Access-Control-Request-Headers',
     }

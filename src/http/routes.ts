@@ -2,8 +2,10 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Identity, Scope } from '../domain/access.js'
+import type { SignedLink } from '../domain/export-links.js'
 import type { ApiServices } from '../graphql/context.js'
 import { answerBlob, BLOBS_PATH } from './blobs.js'
+import { Exports, RUNS_PATH, signedLinkOf } from './exports.js'
 import { answerHealth, answerReady, type Readiness } from './health.js'
 import { answerHome } from './home.js'
 import type { Metrics } from './metrics.js'
@@ -19,6 +21,8 @@ export interface Route {
   methods: readonly string[] | null
   /** Whether the request is answered with a page of ours, whatever else is there. */
   opensPage(req: IncomingMessage): boolean
+  /** A link that may open it to whoever has no token; left out where there are none such. */
+  linkOf?(req: IncomingMessage): SignedLink | null
 }
 
 export interface RouteSettings {
@@ -71,7 +75,19 @@ export function createRoutes(settings: RouteSettings): (path: string) => Route |
     methods: READING,
     opensPage: never,
   }
-  return (path) => (path.startsWith(BLOBS_PATH) ? blobs : routes.get(path))
+  const exports = new Exports(services)
+  const files: Route = {
+    handle: (req, res) => exports.answer(req, res),
+    audience: Scope.READ,
+    methods: READING,
+    // A link to a file may stand anywhere: whoever follows it saves the file, and the page that it stands on learns nothing.
+    opensPage: isReading,
+    linkOf: signedLinkOf,
+  }
+  return (path) => {
+    if (path.startsWith(RUNS_PATH)) return files
+    return path.startsWith(BLOBS_PATH) ? blobs : routes.get(path)
+  }
 }
 
 function isReading({ method }: IncomingMessage): boolean {

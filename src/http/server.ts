@@ -87,7 +87,7 @@ class ApiServer implements HttpServer {
     this.#clock = services.clock
     // Each stream listens to it, and removes its listener at its end.
     setMaxListeners(0, this.#closing.signal)
-    this.#access = new Access({ tokens, origins, rateLimit })
+    this.#access = new Access({ tokens, origins, rateLimit, links: services.links, clock: this.#clock })
     this.#multipart = uploads ? new MultipartRequests(uploads, MAX_BODY_BYTES) : null
     const operationsOptions = {
       services,
@@ -175,7 +175,8 @@ class ApiServer implements HttpServer {
     const route = this.#routeOf(pathOf(req))
     // Who may not come in is not told what there is.
     const isOpen = route?.audience === 'ANYONE'
-    const identity = isOpen ? ANYONE : await this.#access.admit(req, res, route?.opensPage(req) === true)
+    const entrance = { opensPage: route?.opensPage(req) === true, link: route?.linkOf?.(req) ?? null }
+    const identity = isOpen ? ANYONE : await this.#access.admit(req, res, entrance)
     if (identity === null) return
     const refusal = route === undefined ? NOTHING_HERE : refusalOf(route, req, identity)
     if (refusal !== null) {

@@ -1,7 +1,7 @@
 /** Finds out whose request it is, by the token that it carries. */
 
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { type AccessToken, ANYONE, type Identity } from '../domain/access.js'
+import { type AccessToken, ANYONE, type Identity, type Scope } from '../domain/access.js'
 
 interface KnownToken {
   digest: Buffer
@@ -21,6 +21,11 @@ export class Tokens {
 
   get required(): boolean {
     return this.#known.length > 0
+  }
+
+  /** Of the tokens that open this scope. */
+  spacesWith(scope: Scope): string[] {
+    return this.#known.flatMap(({ identity }) => (identity.scopes.has(scope) ? [identity.space] : []))
   }
 
   /** `authorization`: as the header has it, with the scheme. Null: nobody whom we know. */

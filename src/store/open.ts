@@ -51,7 +51,8 @@ export async function createStore(options: StoreOptions): Promise<Store> {
       uploadsDir: options.uploadsDir,
     })
     opened.push(() => writer.close())
-    const reader = new Reader('store-reader', options.readerEntry, path)
+    const reading = { databasePath: path, uploadsDir: options.uploadsDir }
+    const reader = new Reader('store-reader', options.readerEntry, reading)
     opened.push(() => reader.close())
     await reader.thread.call('ready')
     const db = openReader(path)
@@ -63,7 +64,8 @@ export async function createStore(options: StoreOptions): Promise<Store> {
       prisma,
       writer,
       reader,
-      lines: new Reader('store-lines', options.readerEntry, path),
+      lines: new Reader('store-lines', options.readerEntry, reading),
+      exports: new Reader('store-exports', options.readerEntry, reading),
       db,
       bodies: new StoredBodies(db, bodiesDir),
       locks: [folder, lock],

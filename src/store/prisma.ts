@@ -8,6 +8,7 @@ import type Database from 'better-sqlite3'
 import type { Json } from '../domain/batch.js'
 import type { ComparedRun, ComparisonRecord } from '../domain/comparison.js'
 import type { LastTask } from '../domain/diagnostic.js'
+import type { ExportedRun, ExportFormat } from '../domain/exports/export.js'
 import type { ByPhase } from '../domain/fetch-phases.js'
 import type { StageLink } from '../domain/hand-over.js'
 import type { ComparisonKey, RunKey } from '../domain/ids.js'
@@ -19,6 +20,7 @@ import { type TimingPoint, toTimingPoint } from '../domain/timing-history.js'
 import { toComparisonLaunch } from './comparison-launches.js'
 import { ComparisonRows } from './comparisons.js'
 import type { Lock } from './database.js'
+import { readExport } from './exports.js'
 import type { PrismaClient } from './generated/client.js'
 import { findEarlier, insertRun, runsOf } from './launches.js'
 import { LogSync, syncLog } from './log-sync.js'
@@ -77,6 +79,8 @@ export interface StoreParts {
   reader: Reader
   /** Reads the lines of files, and what the stages of a pipeline take over again: neither shall wait for a search. */
   lines: Reader
+  /** Reads exports, which are long. */
+  exports: Reader
   db: Database.Database
   bodies: StoredBodies
   /** Released in this order. */
@@ -423,17 +427,22 @@ export class PrismaStore implements Store {
     return outputs
   }
 
+  exportRun(run: ExportedRun, format: ExportFormat): AsyncGenerator<Uint8Array, void> {
+    return readExport(this.#parts.exports, run, format)
+  }
+
   close(): Promise<void> {
     this.#closed ??= this.#close()
     return this.#closed
   }
 
   async #close(): Promise<void> {
-    const { prisma, writer, reader, lines, db, locks } = this.#parts
+    const { prisma, writer, reader, lines, exports, db, locks } = this.#parts
     try {
       await writer.exclusive(async () => {
         await reader.close()
         await lines.close()
+        await exports.close()
         await prisma.$disconnect()
         db.close()
       })

@@ -7,6 +7,7 @@ import { workerData } from 'node:worker_threads'
 import type { Json } from '../domain/batch.js'
 import type { ComparedRun } from '../domain/comparison.js'
 import type { LastTask } from '../domain/diagnostic.js'
+import type { ExportedRun, ExportFormat } from '../domain/exports/export.js'
 import type { ByPhase } from '../domain/fetch-phases.js'
 import type { StageLink } from '../domain/hand-over.js'
 import type { TaskRecord } from '../domain/task.js'
@@ -15,6 +16,7 @@ import type { TimingSums } from '../domain/timing-history.js'
 import { BulkReads } from './bulk.js'
 import { ComparisonRows } from './comparisons.js'
 import { openReader } from './database.js'
+import type { ExportReads } from './export-reads.js'
 import { OwedParts } from './owed-parts.js'
 import { RunLists } from './run-lists.js'
 import { ServiceSamples } from './service-samples.js'
@@ -37,6 +39,13 @@ import { TaskLists } from './task-lists.js'
 import { serve } from './thread.js'
 import { Timelines } from './timelines.js'
 import { TimingHistories } from './timing-histories.js'
+
+/** What the thread is started with. */
+export interface ReaderData {
+  databasePath: string
+  /** The folder of the files of file sources. */
+  uploadsDir: string
+}
 
 /** What the main thread may ask. */
 export interface ReaderMethods {
@@ -66,9 +75,14 @@ export interface ReaderMethods {
   owedParts(afterId: number): Promise<{ runId: number; parts: Uint8Array } | null>
   /** Items of a file: see FileItems. */
   lines(folder: string, runId: number, indexes: readonly number[]): Json[]
+  /** See ExportReads. */
+  openExport(run: ExportedRun, format: ExportFormat): Promise<number>
+  readExport(file: number): Promise<Uint8Array | null>
+  closeExport(file: number): Promise<void>
 }
 
-const db = openReader(workerData as string)
+const { databasePath, uploadsDir } = workerData as ReaderData
+const db = openReader(databasePath)
 const tasks = new TaskLists(db)
 const runs = new RunLists(db)
 const comparisons = new ComparisonRows(db)
@@ -79,6 +93,14 @@ const timelines = new Timelines(db)
 const histories = new TimingHistories(db)
 const owed = new OwedParts(db)
 const files = new FileItems(db)
+
+/** The formats and their libraries are for the one thread that exports: the others start without them. */
+let exports: Promise<ExportReads> | null = null
+
+function exporting(): Promise<ExportReads> {
+  exports ??= import('./export-reads.js').then(({ ExportReads }) => new ExportReads(db, uploadsDir))
+  return exports
+}
 
 serve<ReaderMethods>({
   ready: () => {},
@@ -100,4 +122,7 @@ serve<ReaderMethods>({
   timingHistory: (query) => histories.read(query),
   owedParts: (afterId) => owed.next(afterId),
   lines: (folder, runId, indexes) => files.read(folder, runId, indexes),
+  openExport: async (run, format) => (await exporting()).open(run, format),
+  readExport: async (file) => (await exporting()).read(file),
+  closeExport: async (file) => (await exporting()).close(file),
 })

@@ -1,6 +1,6 @@
 /** The main thread's side of the threads that read. */
 
-import type { ReaderMethods } from './reader-entry.js'
+import type { ReaderData, ReaderMethods } from './reader-entry.js'
 import { StoreThread } from './thread.js'
 
 /** A thread that reads, from the first question on; a new one where it has died. */
@@ -11,7 +11,7 @@ export class Reader {
   constructor(
     private readonly name: string,
     private readonly entry: URL,
-    private readonly path: string,
+    private readonly data: ReaderData,
   ) {}
 
   get thread(): StoreThread<ReaderMethods> {
@@ -26,6 +26,6 @@ export class Reader {
 
   #start(): StoreThread<ReaderMethods> {
     if (this.#isClosed) throw new Error('the store is closed')
-    return new StoreThread<ReaderMethods>(this.entry, { name: this.name, data: this.path })
+    return new StoreThread<ReaderMethods>(this.entry, { name: this.name, data: this.data })
   }
 }

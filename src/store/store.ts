@@ -6,6 +6,7 @@
 import type { AskedStrategy, BatchSpec, Json, RunKind } from '../domain/batch.js'
 import type { ComparedRun, ComparisonRecord } from '../domain/comparison.js'
 import type { LastTask } from '../domain/diagnostic.js'
+import type { ExportedRun, ExportFormat } from '../domain/exports/export.js'
 import type { ByPhase } from '../domain/fetch-phases.js'
 import type { StageLink } from '../domain/hand-over.js'
 import type { ComparisonKey, RunKey } from '../domain/ids.js'
@@ -350,6 +351,12 @@ export interface Store {
    * more have been read; where it throws, no more are, and this rejects.
    */
   outputs(runId: number, total: number, onRead?: (characters: number) => void): Promise<(string | null)[]>
+
+  /**
+   * A file of all tasks that had ended when its first piece was asked for: UTF-8, in pieces of some hundred kilobytes. Rejects where not
+   * all of it can be had, as when the run is deleted meanwhile. Whoever takes no more of it calls `return`.
+   */
+  exportRun(run: ExportedRun, format: ExportFormat): AsyncGenerator<Uint8Array, void>
 
   /** The file of a file source; null for a run of any other. */
   sourceFile(runId: number): Promise<SourceFile | null>

@@ -224,7 +224,7 @@ function statusCondition(statuses: readonly string[]): string {
 }
 
 /** The lanes of the runs read lately. Numbers are given once: what is known stays true. */
-class LaneNames {
+export class LaneNames {
   readonly #runs = new Map<number, string[]>()
   readonly #queries: Queries
 

@@ -124,9 +124,10 @@ export function serve<M extends Methods<M>>(methods: M): void {
   })
 }
 
-/** Large results are arrays of numbers: they are handed over, not copied. */
+/** Large results are arrays of numbers, or bytes that have a buffer to themselves: they are handed over, not copied. */
 function transferable(value: unknown): ArrayBuffer[] {
   if (value instanceof Float64Array || value instanceof Uint32Array) return [value.buffer as ArrayBuffer]
+  if (value instanceof Uint8Array && value.byteLength === value.buffer.byteLength) return [value.buffer as ArrayBuffer]
   return []
 }
 

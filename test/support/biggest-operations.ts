@@ -15,6 +15,7 @@ const OWN: Overrides = {
   'Run.retries': '',
   'Run.retryOf': 'retryOf { id }',
   'Run.comparison': 'comparison { id }',
+  'Run.exportUrl': { args: '(format: CSV)' },
   'Distribution.percentile': { args: '(p: 0.999)' },
 }
 const TASK = everythingOf(schema, 'Task', OWN)

@@ -1,6 +1,7 @@
 import { type BatchSpec, compactInput, type Json } from '../../src/domain/batch.js'
 import type { ComparisonRecord } from '../../src/domain/comparison.js'
 import type { Diagnostic } from '../../src/domain/diagnostic.js'
+import type { ExportedRun, ExportFormat } from '../../src/domain/exports/export.js'
 import { byPhase } from '../../src/domain/fetch-phases.js'
 import { type RunKey, toComparisonKey, toRunKey } from '../../src/domain/ids.js'
 import type { BatchPlan } from '../../src/domain/plan.js'
@@ -350,7 +351,11 @@ export class FakeRuns {
     },
   }
 
+  /** What every export is. */
+  exported: (run: ExportedRun, format: ExportFormat) => AsyncGenerator<Uint8Array, void> = async function* () {}
+
   readonly store: StoreReads = {
+    exportRun: (run, format) => this.exported(run, format),
     run: async (key) => this.#runs.get(key)?.record ?? null,
     runById: async (id) => [...this.#runs.values()].find(({ record }) => record.id === id)?.record ?? null,
     retriesOf: async (runId) =>

@@ -1,3 +1,4 @@
+import { ExportLinks } from '../../src/domain/export-links.js'
 import type { FunctionInfo } from '../../src/functions/function.js'
 import type { ApiServices } from '../../src/graphql/context.js'
 import { Subscribers } from '../../src/graphql/subscribers.js'
@@ -31,6 +32,7 @@ export function testServices(): TestServices {
     store: runs.store,
     bus: runs.bus,
     functions: [SQUARE],
+    links: new ExportLinks(new Uint8Array(32)),
     clock: new ManualClock(),
     subscribers: new Subscribers(),
     vitals: { version: '1.2.3', host: 'here', cores: 4, uptimeMs: () => 1000, eventLoopDelayP99Ms: () => 1.5 },

@@ -22,7 +22,7 @@ const RULES: Rules = {
     files: ['domain'],
     functions: ['domain', 'clock', 'log'],
     fetching: ['domain', 'clock', 'log'],
-    store: ['domain', 'clock', 'log', 'files'],
+    store: ['domain', 'clock', 'log', 'files', 'version'],
     events: ['domain', 'clock', 'log'],
     lanes: ['domain', 'clock', 'log', 'files', 'functions', 'fetching'],
     counting: ['domain', 'clock', 'log', 'files', 'functions'],

@@ -8,6 +8,7 @@ import { IndexSet } from '../../../src/domain/indexset.js'
 import { BlobFiles } from '../../../src/store/blobs.js'
 import { BulkReads } from '../../../src/store/bulk.js'
 import { ComparisonRows } from '../../../src/store/comparisons.js'
+import { ExportReads } from '../../../src/store/export-reads.js'
 import { OwedParts } from '../../../src/store/owed-parts.js'
 import { drained, PartRows } from '../../../src/store/part-rows.js'
 import { Purger } from '../../../src/store/purge.js'
@@ -20,7 +21,7 @@ import { StoredBodies } from '../../../src/store/stored-bodies.js'
 import { TaskLists } from '../../../src/store/task-lists.js'
 import { Timelines } from '../../../src/store/timelines.js'
 import { TimingHistories } from '../../../src/store/timing-histories.js'
-import { block, fetchDetail, newRun, type TestDatabase, testDatabase } from '../../support/store.js'
+import { block, fetchDetail, listOf, newRun, type TestDatabase, testDatabase } from '../../support/store.js'
 
 let database: TestDatabase
 let asked: string[] = []
@@ -192,6 +193,26 @@ describe('plans of timelines', () => {
       expect(plans.flatMap(({ steps }) => steps).filter((step) => step.includes('startedMs'))).toEqual([])
       for (const { sql, steps } of plans.filter((plan) => plan.sql.includes('AttemptSegment')))
         expect({ sql, scans: steps.filter((step) => step.startsWith('SCAN')) }).toEqual({ sql, scans: [] })
+    }
+  })
+})
+
+describe('plans of exports', () => {
+  it.each(['CSV', 'TRACE'] as const)('%s walks along indexes, and sorts nothing', async (format) => {
+    const exports = new ExportReads(database.db, tmpdir())
+    const list = database.insertRun(listOf(['a', 'b']))
+    database.commit(list, [block([{ index: 0 }, { index: 1 }], { firstSequence: 1 })])
+    for (const id of [runId, list]) {
+      const { key, spec } = id === list ? listOf(['a', 'b']) : newRun()
+      asked = []
+      const file = exports.open({ id, key, spec, createdAt: new Date(0), startedAt: new Date(0) }, format)
+      while ((await exports.read(file)) !== null) {
+        // Read to its end.
+      }
+      const plans = plansFor([...new Set(asked.filter((sql) => sql.startsWith('SELECT')))])
+      expect(plans.length).toBeGreaterThan(2)
+      expectIndexed(plans)
+      expect(plans.flatMap(sorts)).toEqual([])
     }
   })
 })

@@ -120,6 +120,13 @@ describe('an export', () => {
     expect(response.headers.get('content-type')).toBe('text/csv; charset=utf-8')
   })
 
+  it('is an empty file where there is nothing in it', async () => {
+    holds(0)
+    await start()
+    const response = await fetch(url + path('ndjson'))
+    expect([response.status, await response.text(), closed]).toEqual([200, '', 1])
+  })
+
   it('is not there for other methods', async () => {
     await start()
     for (const method of ['POST', 'PUT', 'DELETE']) {

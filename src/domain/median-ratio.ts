@@ -51,7 +51,8 @@ function medianRank(n: number): number {
   return Math.ceil(n / 2)
 }
 
-function measurable(ms: number): number {
+/** What the clocks tell of a time that is shorter than they can measure. */
+export function measurable(ms: number): number {
   return Math.max(CLOCK_STEP_MS, ms)
 }
 

@@ -1,7 +1,7 @@
 /** Two runs, by the service times of their tasks: how they differ, and whether by more than chance. */
 
 import { mannWhitney } from './mann-whitney.js'
-import { medianRatio } from './median-ratio.js'
+import { measurable, medianRatio } from './median-ratio.js'
 import type { RunStatus } from './run.js'
 
 /** Tasks of one run that are compared at most. */
@@ -49,8 +49,9 @@ export interface TimesComparison {
 
 /** Both ascending, and with a value at least. */
 export function compareTimes(baseline: Float64Array, candidate: Float64Array): TimesComparison {
-  const { firstMs, secondMs, ratio, low, high } = medianRatio(baseline, candidate)
-  const { p, secondAbove } = mannWhitney(baseline, candidate)
+  const [before, after] = [baseline.map(toNanosecond), candidate.map(toNanosecond)]
+  const { firstMs, secondMs, ratio, low, high } = medianRatio(before, after)
+  const { p, secondAbove } = mannWhitney(before.map(measurable), after.map(measurable))
   return {
     baselineMedianMs: firstMs,
     candidateMedianMs: secondMs,
@@ -60,4 +61,9 @@ export function compareTimes(baseline: Float64Array, candidate: Float64Array): T
     pValue: p,
     candidateLonger: secondAbove,
   }
+}
+
+/** Times are differences of two readings of a clock: equal ones differ in their last digits, and ranks would tell those apart. */
+function toNanosecond(ms: number): number {
+  return Math.round(ms * 1e6) / 1e6
 }

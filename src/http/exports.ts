@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { create as contentDisposition } from 'content-disposition'
 import type { LinkedExport, SignedLink } from '../domain/export-links.js'
-import { contentTypeOf, type ExportedRun, fileNameOf, formatOfEnding, hasFetches } from '../domain/exports/export.js'
+import { contentTypeOf, type ExportedRun, fileNameOf, formatOfEnding, hasFetches, plainName } from '../domain/exports/export.js'
 import { parseRunId } from '../domain/ids.js'
 import type { ApiServices } from '../graphql/context.js'
 import { answerError } from './answers.js'
@@ -113,10 +113,11 @@ async function* withFirst(
 }
 
 function headersOf(run: ExportedRun, { format }: LinkedExport): Record<string, string> {
+  const name = fileNameOf(run, format)
   return {
     ...HEADERS,
     'content-type': contentTypeOf(format),
-    'content-disposition': contentDisposition(fileNameOf(run, format)),
+    'content-disposition': contentDisposition(name, { fallback: plainName(name) }),
   }
 }
 

@@ -78,6 +78,14 @@ export function fileNameOf({ spec, createdAt }: ExportedRun, format: ExportForma
   return `${title} ${day} ${time.slice(0, 8).replaceAll(':', '')}.${FILES[format].ending}`
 }
 
+/** The name for programs that know ASCII alone: letters lose their accents, and all else is an underscore. */
+export function plainName(name: string): string {
+  return name
+    .normalize('NFKD')
+    .replace(/\p{M}/gu, '')
+    .replace(/[^ -~]/gu, '_')
+}
+
 /** The instant that is so far from the run's start; null where there is none. */
 export function instantOf({ startedAt }: Pick<ExportedRun, 'startedAt'>, afterMs: number | null): string | null {
   return startedAt === null || afterMs === null ? null : new Date(startedAt.getTime() + afterMs).toISOString()

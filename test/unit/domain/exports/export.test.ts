@@ -5,6 +5,7 @@ import {
   fileNameOf,
   formatOfEnding,
   instantOf,
+  plainName,
   titleOf,
 } from '../../../../src/domain/exports/export.js'
 import { exportedRun, FETCHING, PIPELINE } from '../../../support/exported.js'
@@ -32,6 +33,11 @@ describe('the name of a file', () => {
     ['😀'.repeat(100), '😀'.repeat(80)],
   ])('makes of %j what every file system takes', (name, expected) => {
     expect(named(name)).toBe(expected)
+  })
+
+  it('has a form in ASCII', () => {
+    expect(plainName('nächtlich Ångström 夜 😀 2023.csv')).toBe('nachtlich Angstrom _ _ 2023.csv')
+    expect(plainName('plain 1.csv')).toBe('plain 1.csv')
   })
 })
 

@@ -4,7 +4,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { create as contentDisposition } from 'content-disposition'
 import type { LinkedExport, SignedLink } from '../domain/export-links.js'
-import { contentTypeOf, type ExportedRun, fileNameOf, formatOfEnding, hasFetches, plainName } from '../domain/exports/export.js'
+import {
+  contentTypeOf,
+  type ExportedRun,
+  fileNameOf,
+  formatOfEnding,
+  hasFetches,
+  plainName,
+} from '../domain/exports/export.js'
 import { parseRunId } from '../domain/ids.js'
 import type { ApiServices } from '../graphql/context.js'
 import { answerError } from './answers.js'

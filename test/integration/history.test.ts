@@ -110,6 +110,7 @@ async function documentOf(name: string): Promise<Record<string, unknown>> {
     'Run.comparison': 'comparison { id }',
     'Run.retryOf': 'retryOf { id }',
     'Run.retries': 'retries { id }',
+    'Run.exportUrl': 'exportUrl(format: NDJSON)',
     'Run.tasks': '',
     'Task.run': 'run { id }',
     'Distribution.percentile': 'percentile(p: 0.333) p1: percentile(p: 1)',

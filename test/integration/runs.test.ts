@@ -191,6 +191,7 @@ describe('what was asked', () => {
           failFast: false,
           retry: { maxAttempts: 3, backoffMs: 200, maxBackoffMs: 10000, unsafe: false },
           timeoutMs: 30000,
+          budget: null,
         },
       },
     })
@@ -210,6 +211,7 @@ describe('what was asked', () => {
       failFast: true,
       retry: { maxAttempts: 2, backoffMs: 1, maxBackoffMs: 5, unsafe: true },
       timeoutMs: 60_000,
+      budget: { wallMs: 60_000, serviceP95Ms: null, failureRate: 0.5 },
     }
     const launch = api.launchCompute({
       function: 'countPrimes',

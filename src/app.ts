@@ -83,6 +83,9 @@ export async function startApp(config: Config, log: Log, files: AppFiles = BUILT
     readerEntry: files.readerEntry,
     migrationsDir: files.migrationsDir,
     uploadsDir: uploadsDir(config),
+    onPartsFailure: (run, error) => {
+      log.warn({ run, err: error }, 'what an ended run took cannot be added up: the history lacks it')
+    },
   })
   const lanes = createLanePool({
     entry: files.laneEntry,

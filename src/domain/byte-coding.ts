@@ -5,36 +5,52 @@
 
 const encoder = new TextEncoder()
 const DOUBLE_BYTES = 8
+/** 53 bits. */
+const MAX_VARINT_BYTES = 8
+
+const FIRST_BYTES = 256
 
 export class ByteWriter {
-  readonly #bytes: number[] = []
+  #bytes = new Uint8Array(FIRST_BYTES)
+  #size = 0
 
   varint(value: number): void {
+    this.#makeRoom(MAX_VARINT_BYTES)
     let left = value
     while (left >= 0x80) {
-      this.#bytes.push((left % 0x80) | 0x80)
+      this.#bytes[this.#size++] = (left % 0x80) | 0x80
       left = Math.floor(left / 0x80)
     }
-    this.#bytes.push(left)
+    this.#bytes[this.#size++] = left
   }
 
   double(value: number): void {
-    const bytes = new Uint8Array(DOUBLE_BYTES)
-    new DataView(bytes.buffer).setFloat64(0, value, true)
-    for (const byte of bytes) this.#bytes.push(byte)
+    this.#makeRoom(DOUBLE_BYTES)
+    new DataView(this.#bytes.buffer).setFloat64(this.#size, value, true)
+    this.#size += DOUBLE_BYTES
   }
 
   piece(bytes: Uint8Array): void {
     this.varint(bytes.length)
-    for (const byte of bytes) this.#bytes.push(byte)
+    this.#makeRoom(bytes.length)
+    this.#bytes.set(bytes, this.#size)
+    this.#size += bytes.length
   }
 
   text(text: string): void {
     this.piece(encoder.encode(text))
   }
 
+  /** A copy. */
   bytes(): Uint8Array {
-    return Uint8Array.from(this.#bytes)
+    return this.#bytes.slice(0, this.#size)
+  }
+
+  #makeRoom(bytes: number): void {
+    if (this.#size + bytes <= this.#bytes.length) return
+    const grown = new Uint8Array(Math.max(2 * this.#bytes.length, this.#size + bytes))
+    grown.set(this.#bytes)
+    this.#bytes = grown
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { shown } from '../domain/requests.js'
 import { MAX_POINTS, TimeBucket, TimingGroup, type TimingPoint } from '../domain/timing-history.js'
+import { MAX_INT } from '../engine/limits.js'
 import type { TimingHistoryQuery } from '../store/store.js'
 import { builder } from './builder.js'
 import { listOf, STUDY } from './cost.js'
@@ -116,6 +117,12 @@ builder.queryField('timingHistory', (t) =>
     },
     resolve: async (_root, args, { store }) => {
       const points = await store.timingHistory(historyQuery(args))
+      const large = points?.find(({ tasks }) => tasks > MAX_INT)
+      if (large) {
+        throw badUserInput(
+          `timingHistory: the ${args.bucket} from ${large.bucketStart.toISOString()} on has ${large.tasks} tasks, and counts end at ${MAX_INT}: take a shorter bucket, or groups`,
+        )
+      }
       if (points !== null) return points
       throw badUserInput(
         `timingHistory: by ${args.bucket} and ${args.groupBy} there are more than ${MAX_POINTS} points: take a longer bucket, or a filter that finds fewer runs`,

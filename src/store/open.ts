@@ -27,6 +27,8 @@ export interface StoreOptions {
   readerEntry: URL
   /** The folder of the files of file sources. */
   uploadsDir: string
+  /** What an ended run took could not be added up: it is missing in the history. */
+  onPartsFailure?(runId: number, error: unknown): void
 }
 
 /**
@@ -69,6 +71,7 @@ export async function createStore(options: StoreOptions): Promise<Store> {
       db,
       bodies: new StoredBodies(db, bodiesDir),
       locks: [folder, lock],
+      onPartsFailure: (runId, error) => options.onPartsFailure?.(runId, error),
       uploadsDir: options.uploadsDir,
     })
   } catch (error) {

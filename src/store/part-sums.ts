@@ -41,12 +41,13 @@ export class PartSums {
 
   /** Its rows have been written, or are in this transaction. */
   add(runId: number, block: TaskBlock): void {
-    const run = this.#take(runId) ?? this.#begin(runId)
-    // Others have written to it: it is read from its rows in the end.
-    if (run.lastSequence !== block.firstSequence - 1) return
-    for (const { host, ...figures } of sumsOf(block))
-      run.parts.at({ stage: block.stage, function: run.functions[block.stage] ?? null, host }).add(figures)
-    run.lastSequence += block.columns.count - (block.dropped?.size ?? 0)
+    const run = this.#take(runId) ?? this.#begin(runId, block.firstSequence)
+    // What is not there from the first row on is read from the rows in the end.
+    if (run.lastSequence === block.firstSequence - 1) {
+      for (const { host, ...figures } of sumsOf(block))
+        run.parts.at({ stage: block.stage, function: run.functions[block.stage] ?? null, host }).add(figures)
+      run.lastSequence += block.columns.count - (block.dropped?.size ?? 0)
+    }
     this.#keep(runId, run)
   }
 
@@ -68,8 +69,9 @@ export class PartSums {
     return lastSequence > MAX_ROWS_AT_ONCE ? null : drained(this.#rows.read(runId))
   }
 
-  #begin(runId: number): OpenRun {
-    return { parts: new TimedParts(), functions: this.#rows.functionsOf(runId), lastSequence: 0 }
+  #begin(runId: number, firstSequence: number): OpenRun {
+    const functions = firstSequence === 1 ? this.#rows.functionsOf(runId) : []
+    return { parts: new TimedParts(), functions, lastSequence: 0 }
   }
 
   #take(runId: number): OpenRun | undefined {

@@ -1,14 +1,23 @@
 /** Has the parts made that runs owe, one run after the other, while the server does other things. */
 
+import { TimedParts } from '../domain/timed-parts.js'
+
+const NO_PARTS = new TimedParts().pack()
+
 export interface PartsFillerOptions {
-  /** The next one after this id; null where there is none. */
-  next(afterId: number): Promise<{ runId: number; parts: Uint8Array } | null>
+  /** The next run that owes them, after this id; null where there is none. */
+  next(afterId: number): Promise<number | null>
+  /** Makes its parts from its rows. */
+  make(runId: number): Promise<Uint8Array>
   put(runId: number, parts: Uint8Array): Promise<void>
+  /** They could not be made: the run is passed over, until it is asked for again. */
+  onFailure(runId: number, error: unknown): void
 }
 
 export class PartsFiller {
   #isFilling = false
   #isAskedAgain = false
+  #isClosed = false
 
   constructor(private readonly options: PartsFillerOptions) {}
 
@@ -18,15 +27,33 @@ export class PartsFiller {
     if (!this.#isFilling) void this.#fill()
   }
 
+  /** Of one run, before it is deleted: without them where they cannot be made. Rejects where nothing can be written. */
+  async settle(runId: number): Promise<void> {
+    await this.options.put(runId, (await this.#make(runId)) ?? NO_PARTS)
+  }
+
+  close(): void {
+    this.#isClosed = true
+  }
+
+  async #make(runId: number): Promise<Uint8Array | null> {
+    try {
+      return await this.options.make(runId)
+    } catch (error) {
+      if (!this.#isClosed) this.options.onFailure(runId, error)
+      return null
+    }
+  }
+
   async #fill(): Promise<void> {
     this.#isFilling = true
     try {
-      while (this.#isAskedAgain) {
+      while (this.#isAskedAgain && !this.#isClosed) {
         this.#isAskedAgain = false
         await this.#fillAll()
       }
     } catch {
-      // The store is closed, or the disk is full: nothing is lost.
+      // The store is closed, or the disk is full: they are still owed.
     } finally {
       this.#isFilling = false
     }
@@ -34,6 +61,9 @@ export class PartsFiller {
 
   async #fillAll(): Promise<void> {
     const { next, put } = this.options
-    for (let owed = await next(0); owed !== null; owed = await next(owed.runId)) await put(owed.runId, owed.parts)
+    for (let runId = await next(0); runId !== null && !this.#isClosed; runId = await next(runId)) {
+      const parts = await this.#make(runId)
+      if (parts !== null) await put(runId, parts)
+    }
   }
 }

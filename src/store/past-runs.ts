@@ -7,23 +7,26 @@ import { createHash } from 'node:crypto'
 import type Database from 'better-sqlite3'
 import { MAX_PART_HOSTS, TimedParts } from '../domain/timed-parts.js'
 import { DAY_MS } from '../domain/timing-history.js'
-import { drained, PartRows } from './part-rows.js'
-import type { RunFilter } from './store.js'
+
+const NONE = '[]'
+/** What is merged of runs that are alike. */
+const MERGED = ['runs', 'firstCreatedAt', 'lastCreatedAt', 'wallMs', 'parts'] as const
+const COLUMNS = ['day', 'key', 'kind', 'status', 'strategy', 'name', 'functions', 'hosts', 'labels', ...MERGED] as const
 
 /** Rows of a day. Runs beyond them are kept without what makes them many: their name, labels and hosts. */
 const MAX_ROWS_A_DAY = 1_000
 
-/** What runs that are alike have in common. */
-export interface PastRunsOf {
+/** What runs that are alike have in common. Lists are JSON, in order. */
+interface PastRunsOf {
   kind: string
   status: string
   strategy: string
   name: string | null
-  /** As all lists here, in order. */
-  functions: string[]
+  functions: string
   /** MAX_PART_HOSTS at most. */
-  hosts: string[]
-  labels: [name: string, value: string][]
+  hosts: string
+  /** [name, value] each. */
+  labels: string
 }
 
 interface EndedRun {
@@ -46,7 +49,6 @@ interface PastRow {
 }
 
 export class PastRuns {
-  readonly #rows: PartRows
   readonly #run: Database.Statement<[number], EndedRun>
   readonly #functions: Database.Statement<[number], string>
   readonly #hosts: Database.Statement<[number], string>
@@ -56,7 +58,6 @@ export class PastRuns {
   readonly #put: Database.Statement
 
   constructor(db: Database.Database) {
-    this.#rows = new PartRows(db)
     this.#run = db.prepare(
       `SELECT r."kind", r."status", r."strategy", r."name", r."createdAt", r."finishedAt", r."durationMs", p."parts"
        FROM "Run" AS r LEFT JOIN "RunParts" AS p ON p."runId" = r."id" WHERE r."id" = ?`,
@@ -79,14 +80,12 @@ export class PastRuns {
     )
     this.#countOfDay = db.prepare<[number], number>('SELECT count(*) FROM "PastRuns" WHERE "day" = ?').pluck()
     this.#put = db.prepare(
-      `INSERT INTO "PastRuns" ("day", "key", "of", "runs", "firstCreatedAt", "lastCreatedAt", "wallMs", "parts")
-       VALUES (@day, @key, @of, @runs, @firstCreatedAt, @lastCreatedAt, @wallMs, @parts)
-       ON CONFLICT DO UPDATE SET "runs" = excluded."runs", "firstCreatedAt" = excluded."firstCreatedAt",
-         "lastCreatedAt" = excluded."lastCreatedAt", "wallMs" = excluded."wallMs", "parts" = excluded."parts"`,
+      `INSERT INTO "PastRuns" (${quoted(COLUMNS)}) VALUES (${COLUMNS.map((column) => `@${column}`).join()})
+       ON CONFLICT DO UPDATE SET ${MERGED.map((column) => `"${column}" = excluded."${column}"`).join()}`,
     )
   }
 
-  /** An ended run whose rows are still there, in the transaction that deletes it. */
+  /** An ended run that is still there, in the transaction that deletes it. Where its parts are owed it is but a run that was. */
   add(runId: number): void {
     const run = this.#run.get(runId)
     if (run === undefined) return
@@ -94,11 +93,11 @@ export class PastRuns {
     const { of, key, past } = this.#placeOf(day, this.#of(runId, run))
     const parts = new TimedParts()
     if (past) parts.mergePacked(past.parts)
-    parts.mergePacked(run.parts ?? drained(this.#rows.read(runId)).pack())
+    if (run.parts) parts.mergePacked(run.parts)
     this.#put.run({
       day,
       key,
-      of,
+      ...of,
       runs: 1 + (past?.runs ?? 0),
       firstCreatedAt: Math.min(run.createdAt, past?.firstCreatedAt ?? run.createdAt),
       lastCreatedAt: Math.max(run.createdAt, past?.lastCreatedAt ?? run.createdAt),
@@ -113,37 +112,21 @@ export class PastRuns {
       status,
       strategy,
       name,
-      functions: this.#functions.all(runId),
-      hosts: this.#hosts.all(runId).sort(),
-      labels: this.#labels.all(runId),
+      functions: JSON.stringify(this.#functions.all(runId)),
+      hosts: JSON.stringify(this.#hosts.all(runId).sort()),
+      labels: JSON.stringify(this.#labels.all(runId)),
     }
   }
 
-  #placeOf(day: number, runs: PastRunsOf): { of: string; key: Uint8Array; past: PastRow | undefined } {
-    const of = JSON.stringify(runs)
-    const key = createHash('sha256').update(of).digest()
+  #placeOf(day: number, of: PastRunsOf): { of: PastRunsOf; key: Uint8Array; past: PastRow | undefined } {
+    const key = createHash('sha256').update(JSON.stringify(of)).digest()
     const past = this.#past.get(day, key)
-    const isPlain = runs.name === null && runs.labels.length === 0 && runs.hosts.length === 0
+    const isPlain = of.name === null && of.labels === NONE && of.hosts === NONE
     if (past !== undefined || isPlain || this.#countOfDay.get(day)! < MAX_ROWS_A_DAY) return { of, key, past }
-    return this.#placeOf(day, { ...runs, name: null, labels: [], hosts: [] })
+    return this.#placeOf(day, { ...of, name: null, labels: NONE, hosts: NONE })
   }
 }
 
-/** Whether a filter on runs finds these. Of times of creation it finds those that all of them were created in. */
-export function matches(
-  { kind, status, strategy, name, function: called, host, labels, createdAfter, createdBefore }: RunFilter,
-  runs: PastRunsOf & { firstCreatedAt: number; lastCreatedAt: number },
-): boolean {
-  const isAmong = (allowed: readonly string[] | undefined, value: string) => allowed?.includes(value) ?? true
-  return (
-    isAmong(kind, runs.kind) &&
-    isAmong(status, runs.status) &&
-    isAmong(strategy, runs.strategy) &&
-    (name === undefined || name === runs.name) &&
-    (called === undefined || runs.functions.includes(called)) &&
-    (host === undefined || runs.hosts.includes(host)) &&
-    (labels ?? []).every((asked) => runs.labels.some(([own, value]) => own === asked.name && value === asked.value)) &&
-    (createdAfter === undefined || runs.firstCreatedAt >= createdAfter.getTime()) &&
-    (createdBefore === undefined || runs.lastCreatedAt < createdBefore.getTime())
-  )
+function quoted(columns: readonly string[]): string {
+  return columns.map((column) => `"${column}"`).join()
 }

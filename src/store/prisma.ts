@@ -75,6 +75,8 @@ export interface StoreParts {
   path: string
   prisma: PrismaClient
   writer: Writer
+  /** What a run took could not be added up for the history. */
+  onPartsFailure(runId: number, error: unknown): void
   /** Searches. */
   reader: Reader
   /** Reads the lines of files, and what the stages of a pipeline take over again: neither shall wait for a search. */
@@ -108,8 +110,10 @@ export class PrismaStore implements Store {
     this.#files = new SourceFileRows(parts.db)
     this.#log = new LogSync(() => syncLog(parts.path))
     this.#filler = new PartsFiller({
-      next: (afterId) => this.#searching.call('owedParts', afterId),
+      next: (afterId) => this.#searching.call('nextOwed', afterId),
+      make: (runId) => this.#searching.call('makeParts', runId),
       put: (runId, bytes) => parts.writer.putParts(runId, bytes),
+      onFailure: parts.onPartsFailure,
     })
     this.#filler.fill()
   }
@@ -216,12 +220,18 @@ export class PrismaStore implements Store {
     })
   }
 
-  deleteRun(runId: number): Promise<boolean> {
+  async deleteRun(runId: number): Promise<boolean> {
+    if (await this.#searching.call('isOwed', runId)) await this.#filler.settle(runId)
     return this.#writing(() => this.#parts.writer.deleteRun(runId))
   }
 
-  deleteFinished(before: Date, max: number): Promise<DeletedRun[]> {
-    return this.#writing(() => this.#parts.writer.deleteFinished(before, max))
+  async deleteFinished(before: Date, max: number): Promise<DeletedRun[]> {
+    const deleted = await this.#writing(() => this.#parts.writer.deleteFinished(before, max))
+    const owed = deleted.length > 0 ? null : await this.#searching.call('owedBefore', before.getTime())
+    if (owed === null) return deleted
+    // Those that owe their parts come last, one by one.
+    await this.#filler.settle(owed)
+    return this.deleteFinished(before, max)
   }
 
   async deletedRuns(): Promise<number[]> {
@@ -437,6 +447,7 @@ export class PrismaStore implements Store {
   }
 
   async #close(): Promise<void> {
+    this.#filler.close()
     const { prisma, writer, reader, lines, exports, db, locks } = this.#parts
     try {
       await writer.exclusive(async () => {

@@ -71,7 +71,9 @@ export class Purger {
     )
     this.#deleteRun = db.prepare('DELETE FROM "Run" WHERE "id" = ?')
     this.#finished = db.prepare(
-      `SELECT "id", "key" FROM "Run" INDEXED BY "Run_finishedAt_idx" WHERE "finishedAt" < ? ORDER BY "finishedAt" LIMIT ?`,
+      `SELECT "id", "key" FROM "Run" AS r INDEXED BY "Run_finishedAt_idx" WHERE "finishedAt" < ?
+         AND NOT EXISTS (SELECT 1 FROM "RunParts" AS p WHERE p."runId" = r."id" AND p."parts" IS NULL)
+       ORDER BY "finishedAt" LIMIT ?`,
     )
     this.#comparisonOf = db.prepare<[number], number | null>('SELECT "comparisonId" FROM "Run" WHERE "id" = ?').pluck()
     this.#deleteComparison = db.prepare(
@@ -122,7 +124,7 @@ export class Purger {
     return this.#inTransaction(() => this.#takeAway(runId))
   }
 
-  /** See Store. */
+  /** See Store. Runs that owe their parts are passed over. */
   deleteFinished(beforeMs: number, max: number): DeletedRun[] {
     return this.#inTransaction(() => {
       const deleted: DeletedRun[] = []

@@ -71,8 +71,11 @@ export interface ReaderMethods {
   timeline(runId: number, maxSpans: number): Promise<LaneTimeline[]>
   /** The same. */
   timingHistory(query: TimingHistoryQuery): Promise<TimingSums[] | null>
-  /** The next run whose parts are owed, after this id; it takes turns, too. */
-  owedParts(afterId: number): Promise<{ runId: number; parts: Uint8Array } | null>
+  /** See OwedParts. */
+  nextOwed(afterId: number): number | null
+  owedBefore(beforeMs: number): number | null
+  isOwed(runId: number): boolean
+  makeParts(runId: number): Promise<Uint8Array>
   /** Items of a file: see FileItems. */
   lines(folder: string, runId: number, indexes: readonly number[]): Json[]
   /** See ExportReads. */
@@ -120,7 +123,10 @@ serve<ReaderMethods>({
   outputs: (runId, from, to) => bulk.outputs(runId, from, to),
   timeline: (runId, maxSpans) => timelines.read(runId, maxSpans),
   timingHistory: (query) => histories.read(query),
-  owedParts: (afterId) => owed.next(afterId),
+  nextOwed: (afterId) => owed.next(afterId),
+  owedBefore: (beforeMs) => owed.endedBefore(beforeMs),
+  isOwed: (runId) => owed.isOwed(runId),
+  makeParts: (runId) => owed.make(runId),
   lines: (folder, runId, indexes) => files.read(folder, runId, indexes),
   openExport: async (run, format) => (await exporting()).open(run, format),
   readExport: async (file) => (await exporting()).read(file),

@@ -1,5 +1,6 @@
 /** Filters on runs as SQL, and the indexes that lead to what they find. */
 
+import { DAY_MS } from '../domain/timing-history.js'
 import type { Access, Params } from './query.js'
 import type { RunFilter } from './store.js'
 
@@ -33,6 +34,44 @@ export function partsConditions(filter: RunFilter): Conditions {
   addValues(conditions, 'p', { kind, strategy })
   addSides(conditions, filter, PARTS)
   return conditions
+}
+
+/**
+ * Deleted runs are `p`, those together that were alike. By when they were launched they are found where all of them were. There is no way
+ * but along the days.
+ */
+export function pastConditions({
+  kind,
+  status,
+  strategy,
+  name,
+  function: called,
+  host,
+  labels,
+  createdAfter,
+  createdBefore,
+}: RunFilter): Omit<Conditions, 'ways'> {
+  const conditions: Conditions = { where: [], params: {}, ways: [] }
+  const { where, params } = conditions
+  addValues(conditions, 'p', { kind, status, strategy, name })
+  const add = (condition: string, values: Params) => {
+    where.push(condition)
+    Object.assign(params, values)
+  }
+  const among = (column: string, match: string) => `EXISTS (SELECT 1 FROM json_each(p."${column}") AS j WHERE ${match})`
+  if (called !== undefined) add(among('functions', 'j."value" = @function'), { function: called })
+  if (host !== undefined) add(among('hosts', 'j."value" = @host'), { host })
+  labels?.forEach((label, at) => {
+    const match = `j."value" ->> 0 = @labelName${at} AND j."value" ->> 1 = @labelValue${at}`
+    add(among('labels', match), { [`labelName${at}`]: label.name, [`labelValue${at}`]: label.value })
+  })
+  // No run ended before it was launched: days before that are passed over by the key.
+  if (createdAfter)
+    add(`p."day" > @createdAfter - ${DAY_MS} AND p."firstCreatedAt" >= @createdAfter`, {
+      createdAfter: createdAfter.getTime(),
+    })
+  if (createdBefore) add('p."lastCreatedAt" < @createdBefore', { createdBefore: createdBefore.getTime() })
+  return { where, params }
 }
 
 /** What a filter is about, as a table beside it is joined to it. */

@@ -86,4 +86,16 @@ describe('timingHistory', () => {
       'timingHistory: by MINUTE and NONE there are more than 2000 points: take a longer bucket, or a filter that finds fewer runs',
     ])
   })
+
+  it('says what to do where there are more tasks than a count can tell', async () => {
+    const service = distributionFromValues(Float64Array.of(1))
+    services.runs.history = [
+      { bucketStart: new Date(0), group: null, runs: 2_200, tasks: 2 ** 31, failed: 0, service, throughput: 1 },
+    ]
+    const { messages, codes } = await execute(services, '{ timingHistory(bucket: WEEK) { tasks } }')
+    expect(codes).toEqual(['BAD_USER_INPUT'])
+    expect(messages).toEqual([
+      'timingHistory: the WEEK from 1970-01-01T00:00:00.000Z on has 2147483648 tasks, and counts end at 2147483647: take a shorter bucket, or groups',
+    ])
+  })
 })

@@ -48,10 +48,11 @@ describe('parts that are owed', () => {
     expect(tasksIn(partsOf(small)!)).toBe(15)
     expect(partsOf(long)).toBeNull()
 
-    const owed = await new OwedParts(database.db).next(0)
-    expect(owed?.runId).toBe(long)
-    expect(tasksIn(owed!.parts)).toBe(100_006)
-    expect(await new OwedParts(database.db).next(long)).toBeNull()
+    const owed = new OwedParts(database.db)
+    expect([owed.next(0), owed.next(long)]).toEqual([long, null])
+    expect([owed.isOwed(small), owed.isOwed(long)]).toEqual([false, true])
+    expect([owed.endedBefore(0), owed.endedBefore(1)]).toEqual([null, long])
+    expect(tasksIn(await owed.make(long))).toBe(100_006)
   })
 
   it('are kept up with the rows of a run that ends in the same writer', () => {
@@ -63,13 +64,15 @@ describe('parts that are owed', () => {
 })
 
 describe('the filler', () => {
-  it('has all made, and those that come meanwhile', async () => {
-    const owed = [1, 2]
+  /** Runs that owe their parts; `spoilt`: whose cannot be made. */
+  const world = (owed: number[], spoilt: number[] = []) => {
     const put: number[] = []
+    const failed: number[] = []
     const filler = new PartsFiller({
-      next: async (after) => {
-        const runId = owed.find((id) => id > after)
-        return runId === undefined ? null : { runId, parts: new Uint8Array() }
+      next: async (after) => owed.find((id) => id > after) ?? null,
+      make: async (runId) => {
+        if (spoilt.includes(runId)) throw new Error('the rows cannot be read')
+        return Uint8Array.of(runId)
       },
       put: async (runId) => {
         put.push(runId)
@@ -79,28 +82,32 @@ describe('the filler', () => {
           filler.fill()
         }
       },
+      onFailure: (runId) => failed.push(runId),
     })
+    return { filler, owed, put, failed }
+  }
+
+  it('has all made, and those that come meanwhile', async () => {
+    const { filler, owed, put } = world([1, 2])
     filler.fill()
     await until(() => owed.length === 0)
     expect(put).toEqual([1, 2, 0.5])
   })
 
-  it('tries again when it is asked to, where one could not be made', async () => {
-    let failures = 1
-    const put: number[] = []
-    const filler = new PartsFiller({
-      next: async (after) => (after < 1 && put.length === 0 ? { runId: 1, parts: new Uint8Array() } : null),
-      put: async (runId) => {
-        if (failures-- > 0) throw new Error('the disk is full')
-        put.push(runId)
-      },
-    })
+  it('passes over what cannot be made, and tells of it', async () => {
+    const { filler, put, failed } = world([2, 3, 4], [3])
     filler.fill()
-    await until(() => failures === 0)
-    expect(put).toEqual([])
-    await until(() => {
-      filler.fill()
-      return put.length === 1
-    })
+    await until(() => put.length === 2)
+    expect({ put, failed }).toEqual({ put: [2, 4], failed: [3] })
+    await filler.settle(3)
+    expect({ put, failed }).toEqual({ put: [2, 4, 3], failed: [3, 3] })
+  })
+
+  it('makes no more when it is closed, and tells of nothing', async () => {
+    const { filler, put, failed } = world([2, 3], [3])
+    filler.close()
+    filler.fill()
+    await filler.settle(3)
+    expect({ put, failed }).toEqual({ put: [3], failed: [] })
   })
 })

@@ -1,4 +1,7 @@
-/** Parts of runs that are yet to be made: of those that ended before there were any, and of large ones that the server was ended in. Runs in the reader's thread. */
+/**
+ * Parts of runs that are yet to be made: of those that ended before there were any, and of large ones that the server was ended in. They
+ * are made in the reader's thread.
+ */
 
 import type Database from 'better-sqlite3'
 import { PartRows } from './part-rows.js'

@@ -24,6 +24,7 @@ import { readExport } from './exports.js'
 import type { PrismaClient } from './generated/client.js'
 import { findEarlier, insertRun, runsOf } from './launches.js'
 import { LogSync, syncLog } from './log-sync.js'
+import { OwedParts } from './owed-parts.js'
 import { PartsFiller } from './parts-filler.js'
 import type { Reader } from './reader.js'
 import type { ReaderMethods } from './reader-entry.js'
@@ -98,6 +99,7 @@ export class PrismaStore implements Store {
   readonly #blocks: SourceBlocks
   readonly #files: SourceFileRows
   readonly #log: LogSync
+  readonly #owed: OwedParts
   readonly #filler: PartsFiller
   #closed: Promise<void> | null = null
 
@@ -109,6 +111,7 @@ export class PrismaStore implements Store {
     this.#blocks = new SourceBlocks((runId, index) => this.#blockAt(runId, index))
     this.#files = new SourceFileRows(parts.db)
     this.#log = new LogSync(() => syncLog(parts.path))
+    this.#owed = new OwedParts(parts.db)
     this.#filler = new PartsFiller({
       next: (afterId) => this.#searching.call('nextOwed', afterId),
       make: (runId) => this.#searching.call('makeParts', runId),
@@ -221,13 +224,13 @@ export class PrismaStore implements Store {
   }
 
   async deleteRun(runId: number): Promise<boolean> {
-    if (await this.#searching.call('isOwed', runId)) await this.#filler.settle(runId)
+    if (this.#owed.isOwed(runId)) await this.#filler.settle(runId)
     return this.#writing(() => this.#parts.writer.deleteRun(runId))
   }
 
   async deleteFinished(before: Date, max: number): Promise<DeletedRun[]> {
     const deleted = await this.#writing(() => this.#parts.writer.deleteFinished(before, max))
-    const owed = deleted.length > 0 ? null : await this.#searching.call('owedBefore', before.getTime())
+    const owed = deleted.length > 0 ? null : this.#owed.endedBefore(before.getTime())
     if (owed === null) return deleted
     // Those that owe their parts come last, one by one.
     await this.#filler.settle(owed)

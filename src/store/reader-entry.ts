@@ -73,8 +73,6 @@ export interface ReaderMethods {
   timingHistory(query: TimingHistoryQuery): Promise<TimingSums[] | null>
   /** See OwedParts. */
   nextOwed(afterId: number): number | null
-  owedBefore(beforeMs: number): number | null
-  isOwed(runId: number): boolean
   makeParts(runId: number): Promise<Uint8Array>
   /** Items of a file: see FileItems. */
   lines(folder: string, runId: number, indexes: readonly number[]): Json[]
@@ -124,8 +122,6 @@ serve<ReaderMethods>({
   timeline: (runId, maxSpans) => timelines.read(runId, maxSpans),
   timingHistory: (query) => histories.read(query),
   nextOwed: (afterId) => owed.next(afterId),
-  owedBefore: (beforeMs) => owed.endedBefore(beforeMs),
-  isOwed: (runId) => owed.isOwed(runId),
   makeParts: (runId) => owed.make(runId),
   lines: (folder, runId, indexes) => files.read(folder, runId, indexes),
   openExport: async (run, format) => (await exporting()).open(run, format),

@@ -77,6 +77,16 @@ function charsOf({ output, handedOver }: Answer): number {
   return (output?.length ?? 0) + (handedOver?.length ?? 0) + CHARS_OF_A_DETAIL
 }
 
+/** The time of the request is that of the task which sent it. */
+const NO_TIME = {
+  dnsMs: null,
+  connectMs: null,
+  tlsMs: null,
+  firstByteMs: null,
+  downloadMs: null,
+  reusedConnection: null,
+}
+
 /** Gathers rows of items that were never sent: attempts 0, no times. */
 export class SharedRows {
   readonly #indexes: number[] = []
@@ -99,7 +109,7 @@ export class SharedRows {
     this.#outcomes.push(outcome)
     this.#outputs.add(output)
     this.#handedOver.add(handedOver)
-    this.#fetches.add(fetch)
+    this.#fetches.add(fetch && { ...fetch, ...NO_TIME })
     this.#hasFetch ||= fetch !== null
   }
 

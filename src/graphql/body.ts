@@ -1,7 +1,8 @@
 /** Stored bodies as text. */
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { storesBodies } from '../domain/batch.js'
+import type { StageSpec } from '../domain/batch.js'
+import { storedBodyUrl, storedFetch } from '../domain/stored-body.js'
 import type { FetchDetail } from '../domain/task.js'
 import { decodeText, PiecewiseText } from '../domain/text.js'
 import { AnswerBudget } from './answer-budget.js'
@@ -24,11 +25,8 @@ function reserve(answer: object, bytes: number): void {
   throw badUserInput(`the bodies of one answer are more than ${budget.max} bytes together: ${advice}`)
 }
 
-/** What was fetched, where its body is stored; null elsewhere. */
-function storedFetch({ run, record }: TaskNode): (FetchDetail & { sha256: string }) | null {
-  const { fetch, status, stage } = record
-  if (status !== 'SUCCEEDED' || !fetch?.sha256 || !storesBodies(run.record.spec.stages[stage])) return null
-  return { ...fetch, sha256: fetch.sha256 }
+function stageOf({ run, record }: TaskNode): StageSpec | undefined {
+  return run.record.spec.stages[record.stage]
 }
 
 async function readText(
@@ -36,7 +34,7 @@ async function readText(
   maxBytes: number,
   { store, answer }: Pick<ApiContext, 'store'> & { answer: object },
 ) {
-  const fetch = storedFetch(task)
+  const fetch = storedFetch(task.record, stageOf(task))
   if (fetch === null) return null
   reserve(answer, Math.min(maxBytes, fetch.bytes))
   const body = await store.bodyBeginning(fetch.sha256, maxBytes)
@@ -86,9 +84,6 @@ builder.objectFields(TaskType, (t) => ({
   bodyUrl: t.string({
     nullable: true,
     description: 'Where the server gives the stored body as it is: a path on it. Null where none is stored.',
-    resolve: (task) => {
-      const fetch = storedFetch(task)
-      return fetch && `/blobs/${fetch.sha256}`
-    },
+    resolve: (task) => storedBodyUrl(task.record, stageOf(task)),
   }),
 }))

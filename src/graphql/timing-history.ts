@@ -81,7 +81,8 @@ interface HistoryArgs {
 
 /** Throws BAD_USER_INPUT for a label without its group, and the other way round. */
 function historyQuery({ filter, bucket, groupBy, label }: HistoryArgs): TimingHistoryQuery {
-  if (groupBy === TimingGroup.LABEL && label == null)
+  // No label is called by an empty name.
+  if (groupBy === TimingGroup.LABEL && !label)
     throw badUserInput('label: expected the name of the label that groupBy LABEL groups by')
   if (groupBy !== TimingGroup.LABEL && label != null)
     throw badUserInput(`label: ${shown(label)} names what groupBy LABEL groups by, and groupBy is ${groupBy}`)

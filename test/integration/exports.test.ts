@@ -72,7 +72,8 @@ async function traceOf(id: string): Promise<{ slices: Slice[]; events: Slice[] }
 const TASK = `id run { id } stage index status input output error { code message retryable } attempts
   history { number startedMs serviceMs lane error { code message retryable } }
   lane startedMs queueWaitMs serviceMs cpuMs
-  fetch { url finalUrl status bytes sha256 contentType redirects dnsMs connectMs tlsMs firstByteMs downloadMs reusedConnection }`
+  fetch { url finalUrl status bytes sha256 contentType redirects dnsMs connectMs tlsMs firstByteMs downloadMs reusedConnection }
+  bodyUrl`
 
 /** Each line is what the API says of the task, and when it started. */
 async function expectSameAsApi(id: string): Promise<void> {

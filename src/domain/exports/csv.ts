@@ -112,6 +112,8 @@ export class CsvText implements TaskText {
 function toLines(rows: readonly (readonly Cell[])[]): string {
   return stringify(rows as Cell[][], {
     record_delimiter: '\r\n',
+    // By itself it quotes where it finds the record's delimiter, both characters together.
+    quoted_match: /[\r\n]/,
     escape_formulas: true,
     cast: { boolean: (value) => String(value) },
   })

@@ -104,14 +104,15 @@ export class HarText implements TaskText {
 /** What the phases leave of the attempt's time was waited: for the answer where none came, for a connection elsewhere. */
 function timingsOf(fetch: FetchDetail, serviceMs: number): Phases {
   const { dnsMs, connectMs, tlsMs, firstByteMs, downloadMs, reusedConnection } = fetch
-  const known = (dnsMs ?? 0) + (connectMs ?? 0) + (tlsMs ?? 0) + (firstByteMs ?? 0) + (downloadMs ?? 0)
+  const connectedMs = connectMs === null ? 0 : connectMs + (tlsMs ?? 0)
+  const known = (dnsMs ?? 0) + connectedMs + (firstByteMs ?? 0) + (downloadMs ?? 0)
   const restMs = Math.max(0, serviceMs - known)
   const wasSent = reusedConnection !== null
   const isUnanswered = wasSent && firstByteMs === null
   return {
     blocked: isUnanswered || (wasSent && downloadMs === null) ? 0 : restMs,
     dns: dnsMs ?? -1,
-    connect: connectMs === null ? -1 : connectMs + (tlsMs ?? 0),
+    connect: connectMs === null ? -1 : connectedMs,
     ssl: tlsMs ?? -1,
     send: 0,
     wait: (firstByteMs ?? 0) + (isUnanswered ? restMs : 0),

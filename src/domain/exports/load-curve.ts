@@ -4,12 +4,14 @@
 const STRETCHES = 1_024
 const FIRST_STRETCH_MS = 1 / 64
 
-/** A stretch of time, from `atMs` to where the next one begins. */
+/** Tasks in a stretch of throughput, on the average: with fewer it would jump between none and many. */
+const TASKS_A_STRETCH = 8
+
+/** Of a stretch of time, from `atMs` to where the next one begins. */
 export interface LoadPoint {
   atMs: number
-  /** On the average of the stretch. */
-  inFlight: number
-  endedPerSecond: number
+  /** On the average of the stretch: tasks, or tasks a second. */
+  value: number
 }
 
 export class LoadCurve {
@@ -40,16 +42,33 @@ export class LoadCurve {
     this.#ended[this.#stretchOf(atMs)]! += 1
   }
 
-  /** The last one is the end of all, with nothing in it. */
-  points(): LoadPoint[] {
-    if (this.#endMs === 0) return []
+  /** How much was in service. The last one is the end of all, with nothing in it, as of throughput. */
+  inFlight(): LoadPoint[] {
     this.#settle()
-    const points = Array.from({ length: this.#stretchOf(this.#endMs) + 1 }, (_, at) => ({
-      atMs: at * this.#stretchMs,
-      inFlight: this.#busyMs[at]! / this.#stretchMs,
-      endedPerSecond: (1000 * this.#ended[at]!) / this.#stretchMs,
-    }))
-    return [...points, { atMs: points.length * this.#stretchMs, inFlight: 0, endedPerSecond: 0 }]
+    return this.#points(1, (first) => this.#busyMs[first]! / this.#stretchMs)
+  }
+
+  /** How much ended, in wider stretches where it was little. */
+  throughput(): LoadPoint[] {
+    const ended = this.#ended.reduce((sum, count) => sum + count, 0)
+    const width = Math.ceil((this.#stretches * TASKS_A_STRETCH) / Math.max(ended, TASKS_A_STRETCH))
+    return this.#points(width, (first) => {
+      const own = this.#ended.subarray(first, first + width)
+      return own.reduce((sum, count) => sum + count, 0) / (width * this.#stretchMs * 1e-3)
+    })
+  }
+
+  get #stretches(): number {
+    return this.#endMs === 0 ? 0 : this.#stretchOf(this.#endMs) + 1
+  }
+
+  /** One for each `width` stretches. */
+  #points(width: number, valueAt: (first: number) => number): LoadPoint[] {
+    const count = Math.ceil(this.#stretches / width)
+    if (count === 0) return []
+    const atMs = (at: number) => at * width * this.#stretchMs
+    const points = Array.from({ length: count }, (_, at) => ({ atMs: atMs(at), value: valueAt(at * width) }))
+    return [...points, { atMs: atMs(count), value: 0 }]
   }
 
   #stretchOf(atMs: number): number {

@@ -3,6 +3,7 @@
 import { runId, taskId } from '../ids.js'
 import { exactText } from '../output.js'
 import { maskUrl } from '../secrets.js'
+import { storedBodyUrl } from '../stored-body.js'
 import { attemptsOf, type FetchDetail } from '../task.js'
 import { type ExportedRun, type ExportedTask, instantOf, type TaskText } from './export.js'
 
@@ -48,6 +49,7 @@ export class NdjsonText implements TaskText {
       serviceMs: task.serviceMs,
       cpuMs: task.cpuMs,
       fetch: task.fetch && detailOf(task.fetch),
+      bodyUrl: storedBodyUrl(task, this.#run.spec.stages[stage]),
     }
     // It is stored as JSON, in one line: to read and write it again would cost most of the time.
     const output = task.output === null ? 'null' : exactText(task.output)

@@ -12,7 +12,7 @@ import { runId } from '../ids.js'
 import { maskUrl } from '../secrets.js'
 import { STORED_TASK_STATUS } from '../task.js'
 import { type ExportedRun, titleOf } from './export.js'
-import { LoadCurve } from './load-curve.js'
+import { LoadCurve, type LoadPoint } from './load-curve.js'
 
 /** An attempt, in milliseconds after Run.startedAt. */
 export interface TracedAttempt {
@@ -104,11 +104,11 @@ export class TraceText {
   }
 
   end(): string {
-    const counters = this.#load.points().flatMap(({ atMs, inFlight, endedPerSecond }) => [
-      { ph: 'C', ...PROCESS, ts: 1000 * atMs, name: 'in flight', args: { tasks: rounded(inFlight) } },
-      { ph: 'C', ...PROCESS, ts: 1000 * atMs, name: 'throughput', args: { 'tasks a second': rounded(endedPerSecond) } },
-    ])
-    return `${counters.map((counter) => `,\n${JSON.stringify(counter)}`).join('')}\n]}\n`
+    const counters = [
+      ...this.#load.inFlight().map((point) => counter(point, 'in flight', 'tasks')),
+      ...this.#load.throughput().map((point) => counter(point, 'throughput', 'tasks a second')),
+    ]
+    return `${counters.map((one) => `,\n${JSON.stringify(one)}`).join('')}\n]}\n`
   }
 
   #addLane(name: string, rank: number): LaneTracks {
@@ -148,6 +148,10 @@ function openedText({ name, rank }: LaneTracks, at: number, track: number): stri
   ]
     .map((event) => `,\n${JSON.stringify(event)}`)
     .join('')
+}
+
+function counter({ atMs, value }: LoadPoint, name: string, unit: string) {
+  return { ph: 'C', ...PROCESS, ts: 1000 * atMs, name, args: { [unit]: rounded(value) } }
 }
 
 function argsOf({ index, stage, outcome, number, errorCode, httpStatus, url }: TracedAttempt) {

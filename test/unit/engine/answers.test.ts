@@ -57,8 +57,16 @@ describe('SharedRows', () => {
     ])
     expect([...shared.attempts, ...shared.startedAt, ...shared.serviceMs].every((value) => value === 0)).toBe(true)
     expect([0, 1, 2].map((at) => outputAt(shared.outputs, at))).toEqual(['"ü\u{1f9f5}"', null, '"ü\u{1f9f5}"'])
-    expect(fetchAt(shared.fetches, 2)).toEqual(fetchDetail)
-    expect(fetchAt(shared.fetches, 1)).toEqual({ ...fetchDetail, sha256: null, status: null })
+    const noTime = {
+      dnsMs: null,
+      connectMs: null,
+      tlsMs: null,
+      firstByteMs: null,
+      downloadMs: null,
+      reusedConnection: null,
+    }
+    expect(fetchAt(shared.fetches, 2)).toEqual({ ...fetchDetail, ...noTime })
+    expect(fetchAt(shared.fetches, 1)).toEqual({ ...fetchDetail, ...noTime, sha256: null, status: null })
   })
 
   it('has what the lane has handed over, for everyone who shares the answer', () => {

@@ -70,6 +70,7 @@ describe('timingHistory', () => {
   })
 
   it.each([
+    ['groupBy: LABEL, label: ""', 'label: expected the name of the label that groupBy LABEL groups by'],
     ['groupBy: LABEL', 'label: expected the name of the label that groupBy LABEL groups by'],
     ['label: "team"', 'label: "team" names what groupBy LABEL groups by, and groupBy is NONE'],
     ['groupBy: HOST, label: ""', 'label: "" names what groupBy LABEL groups by, and groupBy is HOST'],

@@ -36,6 +36,7 @@ describe('NDJSON', () => {
       serviceMs: 5,
       cpuMs: null,
       fetch: { ...detail, url: 'https://***@example.com/a?x=1&y=%20z' },
+      bodyUrl: null,
     })
   })
 

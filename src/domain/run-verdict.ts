@@ -13,17 +13,13 @@ interface Pair {
   isSameRun: boolean
 }
 
-/** With so many tasks in all, of both runs together, a difference can be told from chance, however they are shared out. */
-const ENOUGH_TASKS = 40
-
 export function runVerdict(pair: Pair, figures: TimesComparison): string {
   return [...outcomeOf(pair, figures), ...caveatsOf(pair)].join(' ')
 }
 
 function outcomeOf(pair: Pair, figures: TimesComparison): string[] {
   if (pair.isSameRun) return ['Both are the same run: there is nothing to tell apart.']
-  const leastP = leastPOf(pair)
-  if (leastP > ALPHA) return tooFew(pair, figures, leastP)
+  if (isTooFew(pair, figures)) return tooFew(pair, figures)
   const { pValue, ratio, ratioLow, ratioHigh, candidateLonger } = figures
   const isRatioSure = ratioLow > 1 || ratioHigh < 1
   if (pValue > ALPHA) return notToldApart(pair, figures, isRatioSure)
@@ -31,15 +27,19 @@ function outcomeOf(pair: Pair, figures: TimesComparison): string[] {
   return toldApartByRanks(pair, figures, isRatioSure)
 }
 
-/** The least p that so many tasks can have, however far apart their times lie. */
-function leastPOf({ baseline, candidate }: Pair): number {
+/** With so many tasks in all, of both runs together, a difference can be told from chance, however they are shared out. */
+const ENOUGH_TASKS = 40
+
+/** Whether they are, whatever times they took; equal times may make a difference tell with fewer tasks. */
+function isTooFew({ baseline, candidate }: Pair, { leastPValue }: TimesComparison): boolean {
   const [n, m] = [baseline.timesMs.length, candidate.timesMs.length]
-  return n + m >= ENOUGH_TASKS ? 0 : leastRankSumP(n, m)
+  return leastPValue > ALPHA && n + m < ENOUGH_TASKS && leastRankSumP(n, m) > ALPHA
 }
 
-function tooFew(pair: Pair, figures: TimesComparison, leastP: number): string[] {
+function tooFew(pair: Pair, figures: TimesComparison): string[] {
+  const least = `however these times were shared out, ${shownP(figures.leastPValue)} would be the least`
   return [
-    `${tasksOf(pair)} are too few to tell a difference from chance: whatever they took, ${shownP(leastP)} would be the least.`,
+    `${tasksOf(pair)} are too few to tell a difference from chance: ${least}.`,
     `The candidate's median service time is ${ratioOf(figures)}.`,
   ]
 }

@@ -11,6 +11,7 @@ describe('compareTimes', () => {
       ratioLow: 20 / 12,
       ratioHigh: 2.4,
       pValue: 0.1,
+      leastPValue: 0.1,
       candidateLonger: 1,
     })
   })

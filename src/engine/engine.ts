@@ -272,7 +272,7 @@ export interface EngineLoad {
   runningTasks: number
   /** Runs that have not ended. */
   runs: Record<UnfinishedStatus, number>
-  /** The age of the oldest task that waits for a lane; null where none waits. */
+  /** The age of the oldest task that waits for a lane, from the launch of its run on; null where none waits. */
   oldestQueuedMs: number | null
   lanes: LaneStatus[]
   /** Why nothing can be written down now; null where it can. */

@@ -17,7 +17,7 @@ import type { LaneTimeline } from '../domain/timeline.js'
 import type { Distribution } from '../domain/timing.js'
 import type { UploadedFile } from '../domain/upload.js'
 import type { LaneStatus } from '../lanes/lane.js'
-import type { RunFilter, RunPart } from '../store/store.js'
+import type { RunFilter, TaskScope } from '../store/store.js'
 import type { HostStatus } from './hosts.js'
 
 export type { HostStatus } from './hosts.js'
@@ -234,8 +234,8 @@ export interface Engine {
    * figures are kept for that were launched before phases were kept.
    */
   phases(run: RunView, stage: number | null): Promise<ByPhase<Distribution> | null>
-  /** By the service times of what they have had committed; null where one of them is not there, or has no timed task in that part. */
-  compareRuns(baseline: RunKey, candidate: RunKey, part: RunPart): Promise<RunComparison | null>
+  /** By the service times of what they have had committed; null where one of them is not there, or has no timed task in that scope. */
+  compareRuns(baseline: RunKey, candidate: RunKey, scope: TaskScope): Promise<RunComparison | null>
   /** Lane by lane, what ran when, of all that has been committed: in `maxSpans` spans at most, but one a lane at least. */
   timeline(run: RunView, maxSpans: number): Promise<LaneTimeline[]>
   /** What held the run back, as far as it has come. */

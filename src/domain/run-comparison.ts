@@ -1,7 +1,8 @@
 /** Two runs, by the service times of their tasks: how they differ, and whether by more than chance. */
 
+import { measurable } from './clock-step.js'
 import { mannWhitney } from './mann-whitney.js'
-import { measurable, medianRatio } from './median-ratio.js'
+import { medianRatio } from './median-ratio.js'
 import type { RunStatus } from './run.js'
 
 /** Tasks of one run that are compared at most. */

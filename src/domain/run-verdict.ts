@@ -1,6 +1,7 @@
 /** What the comparison of two runs says, in words that claim no more than its figures carry. */
 
 import { counted, shownMs } from './advice.js'
+import { CLOCK_STEP_MS } from './clock-step.js'
 import { leastRankSumP } from './rank-test.js'
 import { isFinalRunStatus } from './run.js'
 import { type ComparedTasks, MAX_COMPARED_TASKS, type RunSetting, type TimesComparison } from './run-comparison.js'
@@ -80,9 +81,14 @@ const ONE_OCCASION =
   'It holds for these two runs: the tasks of a run share its moment, and what the next runs would take only more runs can tell.'
 
 function ratioOf({ baselineMedianMs, candidateMedianMs, ratio, ratioLow, ratioHigh }: TimesComparison): string {
-  const medians = `${shownMs(candidateMedianMs)} where the baseline's is ${shownMs(baselineMedianMs)}`
+  const medians = `${shownTime(candidateMedianMs)} where the baseline's is ${shownTime(baselineMedianMs)}`
   const interval = `95 % interval ${shownRatio(ratioLow)} to ${shownRatio(ratioHigh)}`
   return `${medians}, ${shownRatio(ratio)} times as long (${interval})`
+}
+
+/** What is shorter than clocks can measure is the same whatever it is: its figure would tell of a difference. */
+function shownTime(ms: number): string {
+  return ms < CLOCK_STEP_MS ? `less than ${shownMs(CLOCK_STEP_MS)}` : shownMs(ms)
 }
 
 /** `200 tasks each`, or `200 and 150 tasks`. */

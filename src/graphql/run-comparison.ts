@@ -28,7 +28,7 @@ const RunComparisonType = builder.objectRef<RunComparison>('RunComparison').impl
     }),
     ratio: t.exposeFloat('ratio', {
       description:
-        "candidate's median over baseline's: 1.5 is half as long again. Medians under a microsecond count as one.",
+        "candidate's median over baseline's: 1.5 is half as long again. What is under a quarter of a microsecond counts as that.",
     }),
     ratioLow: t.exposeFloat('ratioLow', {
       description: 'The lower bound of the 95 % interval of ratio, by the bootstrap of these tasks.',

@@ -90,6 +90,17 @@ describe('runVerdict', () => {
     expect(verdictOf(before, after)).toContain('p = 0.057 would be the least')
   })
 
+  it('does not refute itself where times are short', () => {
+    const all = (us: number) => tasks(new Float64Array(200).fill(us / 1_000))
+    expect(verdictOf(all(0.4), all(0.8))).toContain(
+      "took longer: their median service time is 0.8 µs where the baseline's is 0.4 µs, 2 times as long (95 % interval 2 to 2). With 200 tasks each that is more than chance (p < 0.001).",
+    )
+    // What no clock can tell apart is not told as if it differed.
+    expect(verdictOf(all(0.1), all(0.2))).toContain(
+      "cannot be told apart with 200 tasks each (p = 1): the candidate's median is less than 0.25 µs where the baseline's is less than 0.25 µs, 1 times as long",
+    )
+  })
+
   it('has nothing to tell apart in one run', () => {
     const run = tasks(around(10, 50), { failed: 2 })
     expect(verdictOf(run, run, true)).toBe(

@@ -1,6 +1,7 @@
 /** How much larger the median of one sample is than that of another, and how sure that is. */
 
 import { bdtrc, compiled } from 'cephes'
+import { measurable } from './clock-step.js'
 
 // The library is WebAssembly: from here on it answers at once.
 await compiled
@@ -18,8 +19,6 @@ export interface MedianRatio {
 
 /** Of the interval: what lies below it, and what lies above. */
 const TAIL = 0.025
-/** What takes no time at all has no ratio. */
-const CLOCK_STEP_MS = 0.001
 /** The median of a resample lies a standard deviation of √n / 2 ranks around the sample's own: this is eight of them. */
 const RANKS_AROUND = 4
 
@@ -49,11 +48,6 @@ function medianOf(sorted: Float64Array): number {
 /** By nearest rank, as all percentiles here. */
 function medianRank(n: number): number {
   return Math.ceil(n / 2)
-}
-
-/** What the clocks tell of a time that is shorter than they can measure. */
-export function measurable(ms: number): number {
-  return Math.max(CLOCK_STEP_MS, ms)
 }
 
 /** What the median of a resample may be. */

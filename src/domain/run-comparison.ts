@@ -1,7 +1,8 @@
 /** Two runs, by the service times of their tasks: how they differ, and whether by more than chance. */
 
+import { measurable } from './clock-step.js'
 import { mannWhitney } from './mann-whitney.js'
-import { measurable, medianRatio } from './median-ratio.js'
+import { medianRatio } from './median-ratio.js'
 import type { RunStatus } from './run.js'
 
 /** Tasks of one run that are compared at most. */
@@ -43,6 +44,8 @@ export interface TimesComparison {
   ratioHigh: number
   /** Two-sided. */
   pValue: number
+  /** The least pValue that there could be of these times, whichever of them belonged to which run. */
+  leastPValue: number
   /** In how many of all pairs of their tasks that of the candidate took longer, 0 to 1; equal ones count half. */
   candidateLonger: number
 }
@@ -51,7 +54,7 @@ export interface TimesComparison {
 export function compareTimes(baseline: Float64Array, candidate: Float64Array): TimesComparison {
   const [before, after] = [baseline.map(toNanosecond), candidate.map(toNanosecond)]
   const { firstMs, secondMs, ratio, low, high } = medianRatio(before, after)
-  const { p, secondAbove } = mannWhitney(before.map(measurable), after.map(measurable))
+  const { p, leastP, secondAbove } = mannWhitney(before.map(measurable), after.map(measurable))
   return {
     baselineMedianMs: firstMs,
     candidateMedianMs: secondMs,
@@ -59,6 +62,7 @@ export function compareTimes(baseline: Float64Array, candidate: Float64Array): T
     ratioLow: low,
     ratioHigh: high,
     pValue: p,
+    leastPValue: leastP,
     candidateLonger: secondAbove,
   }
 }

@@ -1,6 +1,7 @@
 /** What the comparison of two runs says, in words that claim no more than its figures carry. */
 
 import { counted, shownMs } from './advice.js'
+import { CLOCK_STEP_MS } from './clock-step.js'
 import { leastRankSumP } from './rank-test.js'
 import { isFinalRunStatus } from './run.js'
 import { type ComparedTasks, MAX_COMPARED_TASKS, type RunSetting, type TimesComparison } from './run-comparison.js'
@@ -13,17 +14,13 @@ interface Pair {
   isSameRun: boolean
 }
 
-/** With so many tasks in all, of both runs together, a difference can be told from chance, however they are shared out. */
-const ENOUGH_TASKS = 40
-
 export function runVerdict(pair: Pair, figures: TimesComparison): string {
   return [...outcomeOf(pair, figures), ...caveatsOf(pair)].join(' ')
 }
 
 function outcomeOf(pair: Pair, figures: TimesComparison): string[] {
   if (pair.isSameRun) return ['Both are the same run: there is nothing to tell apart.']
-  const leastP = leastPOf(pair)
-  if (leastP > ALPHA) return tooFew(pair, figures, leastP)
+  if (isTooFew(pair, figures)) return tooFew(pair, figures)
   const { pValue, ratio, ratioLow, ratioHigh, candidateLonger } = figures
   const isRatioSure = ratioLow > 1 || ratioHigh < 1
   if (pValue > ALPHA) return notToldApart(pair, figures, isRatioSure)
@@ -31,15 +28,19 @@ function outcomeOf(pair: Pair, figures: TimesComparison): string[] {
   return toldApartByRanks(pair, figures, isRatioSure)
 }
 
-/** The least p that so many tasks can have, however far apart their times lie. */
-function leastPOf({ baseline, candidate }: Pair): number {
+/** With so many tasks in all, of both runs together, a difference can be told from chance, however they are shared out. */
+const ENOUGH_TASKS = 40
+
+/** Whether they are, whatever times they took; equal times may make a difference tell with fewer tasks. */
+function isTooFew({ baseline, candidate }: Pair, { leastPValue }: TimesComparison): boolean {
   const [n, m] = [baseline.timesMs.length, candidate.timesMs.length]
-  return n + m >= ENOUGH_TASKS ? 0 : leastRankSumP(n, m)
+  return leastPValue > ALPHA && n + m < ENOUGH_TASKS && leastRankSumP(n, m) > ALPHA
 }
 
-function tooFew(pair: Pair, figures: TimesComparison, leastP: number): string[] {
+function tooFew(pair: Pair, figures: TimesComparison): string[] {
+  const least = `however these times were shared out, ${shownP(figures.leastPValue)} would be the least`
   return [
-    `${tasksOf(pair)} are too few to tell a difference from chance: whatever they took, ${shownP(leastP)} would be the least.`,
+    `${tasksOf(pair)} are too few to tell a difference from chance: ${least}.`,
     `The candidate's median service time is ${ratioOf(figures)}.`,
   ]
 }
@@ -80,9 +81,14 @@ const ONE_OCCASION =
   'It holds for these two runs: the tasks of a run share its moment, and what the next runs would take only more runs can tell.'
 
 function ratioOf({ baselineMedianMs, candidateMedianMs, ratio, ratioLow, ratioHigh }: TimesComparison): string {
-  const medians = `${shownMs(candidateMedianMs)} where the baseline's is ${shownMs(baselineMedianMs)}`
+  const medians = `${shownTime(candidateMedianMs)} where the baseline's is ${shownTime(baselineMedianMs)}`
   const interval = `95 % interval ${shownRatio(ratioLow)} to ${shownRatio(ratioHigh)}`
   return `${medians}, ${shownRatio(ratio)} times as long (${interval})`
+}
+
+/** What is shorter than clocks can measure is the same whatever it is: its figure would tell of a difference. */
+function shownTime(ms: number): string {
+  return ms < CLOCK_STEP_MS ? `less than ${shownMs(CLOCK_STEP_MS)}` : shownMs(ms)
 }
 
 /** `200 tasks each`, or `200 and 150 tasks`. */

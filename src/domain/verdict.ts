@@ -2,13 +2,11 @@
 
 import { counted, shownMs } from './advice.js'
 import type { AskedStrategy } from './batch.js'
+import { measurable } from './clock-step.js'
 import { type ComparedRun, comparisonRows, type MeasuredRun, measuredRuns } from './comparison.js'
 import { leastRankSumP, rankSumP } from './rank-test.js'
 import { isFinalRunStatus } from './run.js'
 import { ALPHA, listed, shownP, shownRatio } from './wording.js'
-
-/** What takes no time at all has no ratio. */
-const CLOCK_STEP_MS = 0.001
 
 /** A strategy that has a row. */
 interface Entrant {
@@ -61,7 +59,7 @@ function entrantsOf(
   return comparisonRows(strategies, runs)
     .map(({ strategy, wallMs, speedup }) => ({
       strategy,
-      medianMs: Math.max(CLOCK_STEP_MS, wallMs.percentile(0.5)),
+      medianMs: measurable(wallMs.percentile(0.5)),
       speedup,
       wallsMs: measured.filter((run) => run.strategy === strategy).map((run) => run.wallMs),
     }))

@@ -17,7 +17,7 @@ import type { LaneTimeline } from '../domain/timeline.js'
 import type { Distribution } from '../domain/timing.js'
 import type { UploadedFile } from '../domain/upload.js'
 import type { LaneStatus } from '../lanes/lane.js'
-import type { RunFilter, RunPart } from '../store/store.js'
+import type { RunFilter, TaskScope } from '../store/store.js'
 import type { HostStatus } from './hosts.js'
 
 export type { HostStatus } from './hosts.js'
@@ -234,8 +234,8 @@ export interface Engine {
    * figures are kept for that were launched before phases were kept.
    */
   phases(run: RunView, stage: number | null): Promise<ByPhase<Distribution> | null>
-  /** By the service times of what they have had committed; null where one of them is not there, or has no timed task in that part. */
-  compareRuns(baseline: RunKey, candidate: RunKey, part: RunPart): Promise<RunComparison | null>
+  /** By the service times of what they have had committed; null where one of them is not there, or has no timed task in that scope. */
+  compareRuns(baseline: RunKey, candidate: RunKey, scope: TaskScope): Promise<RunComparison | null>
   /** Lane by lane, what ran when, of all that has been committed: in `maxSpans` spans at most, but one a lane at least. */
   timeline(run: RunView, maxSpans: number): Promise<LaneTimeline[]>
   /** What held the run back, as far as it has come. */
@@ -272,7 +272,7 @@ export interface EngineLoad {
   runningTasks: number
   /** Runs that have not ended. */
   runs: Record<UnfinishedStatus, number>
-  /** The age of the oldest task that waits for a lane; null where none waits. */
+  /** The age of the oldest task that waits for a lane, from the launch of its run on; null where none waits. */
   oldestQueuedMs: number | null
   lanes: LaneStatus[]
   /** Why nothing can be written down now; null where it can. */

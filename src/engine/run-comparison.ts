@@ -3,18 +3,18 @@
 import { type RunRecord, stageStates } from '../domain/run.js'
 import { type ComparedTasks, compareTimes, MAX_COMPARED_TASKS, type RunSetting } from '../domain/run-comparison.js'
 import { runVerdict } from '../domain/run-verdict.js'
-import type { RunPart, Store } from '../store/store.js'
+import type { Store, TaskScope } from '../store/store.js'
 import type { RunComparison, RunView } from './engine.js'
 
-/** Null where one of them has no timed task in that part. */
+/** Null where one of them has no timed task in that scope. */
 export async function compareRuns(
   store: Pick<Store, 'serviceSample'>,
   { baseline, candidate }: { baseline: RunView; candidate: RunView },
-  part: RunPart,
+  scope: TaskScope,
 ): Promise<RunComparison | null> {
   const isSameRun = baseline.record.id === candidate.record.id
-  const first = await tasksOf(store, baseline.record, part)
-  const second = isSameRun ? first : await tasksOf(store, candidate.record, part)
+  const first = await tasksOf(store, baseline.record, scope)
+  const second = isSameRun ? first : await tasksOf(store, candidate.record, scope)
   if (first.timesMs.length === 0 || second.timesMs.length === 0) return null
   const figures = compareTimes(first.timesMs, second.timesMs)
   return {
@@ -27,14 +27,18 @@ export async function compareRuns(
   }
 }
 
-async function tasksOf(store: Pick<Store, 'serviceSample'>, record: RunRecord, part: RunPart): Promise<ComparedTasks> {
-  const { hosts, ...sample } = await store.serviceSample(record.id, part, MAX_COMPARED_TASKS)
-  const setting = settingOf(record, part)
-  return { ...sample, status: record.status, setting: { ...setting, hosts: part.host === null ? hosts : [] } }
+async function tasksOf(
+  store: Pick<Store, 'serviceSample'>,
+  record: RunRecord,
+  scope: TaskScope,
+): Promise<ComparedTasks> {
+  const { hosts, ...sample } = await store.serviceSample(record.id, scope, MAX_COMPARED_TASKS)
+  const setting = settingOf(record, scope)
+  return { ...sample, status: record.status, setting: { ...setting, hosts: scope.host === null ? hosts : [] } }
 }
 
 /** Of the stage that is compared, else of all. */
-function settingOf(record: RunRecord, { stage }: RunPart): Omit<RunSetting, 'hosts'> {
+function settingOf(record: RunRecord, { stage }: TaskScope): Omit<RunSetting, 'hosts'> {
   const isMeant = (_: unknown, at: number) => stage === null || at === stage
   const states = stageStates(record).filter(isMeant)
   return {

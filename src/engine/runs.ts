@@ -18,7 +18,7 @@ import type { EventBus } from '../events/bus.js'
 import type { FunctionCatalog } from '../functions/function.js'
 import type { LanePool } from '../lanes/lane.js'
 import type { NoteFile } from '../store/notes.js'
-import type { RunFilter, RunPart, Store, TimeColumn } from '../store/store.js'
+import type { RunFilter, Store, TaskScope, TimeColumn } from '../store/store.js'
 import { Admission } from './admission.js'
 import { Comparisons } from './comparisons.js'
 import { Controls } from './control.js'
@@ -405,9 +405,9 @@ export class Runs implements Engine {
     return this.#views.phases(run, stage, this.#live.get(run.record.key))
   }
 
-  async compareRuns(baseline: RunKey, candidate: RunKey, part: RunPart): Promise<RunComparison | null> {
+  async compareRuns(baseline: RunKey, candidate: RunKey, scope: TaskScope): Promise<RunComparison | null> {
     const [one, other] = await Promise.all([this.run(baseline), this.run(candidate)])
-    return one && other && compareRuns(this.options.store, { baseline: one, candidate: other }, part)
+    return one && other && compareRuns(this.options.store, { baseline: one, candidate: other }, scope)
   }
 
   timeline(run: RunView, maxSpans: number): Promise<LaneTimeline[]> {

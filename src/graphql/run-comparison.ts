@@ -28,7 +28,7 @@ const RunComparisonType = builder.objectRef<RunComparison>('RunComparison').impl
     }),
     ratio: t.exposeFloat('ratio', {
       description:
-        "candidate's median over baseline's: 1.5 is half as long again. Medians under a microsecond count as one.",
+        "candidate's median over baseline's: 1.5 is half as long again. What is under a quarter of a microsecond counts as that.",
     }),
     ratioLow: t.exposeFloat('ratioLow', {
       description: 'The lower bound of the 95 % interval of ratio, by the bootstrap of these tasks.',
@@ -36,7 +36,7 @@ const RunComparisonType = builder.objectRef<RunComparison>('RunComparison').impl
     ratioHigh: t.exposeFloat('ratioHigh', { description: 'Its upper bound.' }),
     pValue: t.exposeFloat('pValue', {
       description:
-        'Two-sided Mann-Whitney U: how likely ranks that lie as far apart, or farther, would be if both came from one distribution. With corrections for ties and continuity; exact of few tasks without ties. 0 where it is less than 1e-307.',
+        'Two-sided Mann-Whitney U: how likely ranks that lie as far apart, or farther, would be if both came from one distribution. Exact of few tasks, with corrections for ties and continuity of many. 0 where it is less than 1e-307.',
     }),
     verdict: t.exposeString('verdict', {
       description:

@@ -74,7 +74,8 @@ const SystemType = builder.objectRef<SystemNode>('System').implement({
     runningTasks: t.int({ description: 'Tasks in service now.', resolve: ({ load }) => load.runningTasks }),
     oldestQueuedMs: t.float({
       nullable: true,
-      description: 'The age of the oldest task that waits for a lane, in milliseconds; null where none waits.',
+      description:
+        'The age of the oldest task that waits for a lane, from the launch of its run on, in milliseconds; null where none waits.',
       resolve: ({ load }) => load.oldestQueuedMs,
     }),
     storageTrouble: t.field({

@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { create as contentDisposition } from 'content-disposition'
+import type { Identity } from '../domain/access.js'
 import type { LinkedExport, SignedLink } from '../domain/export-links.js'
 import {
   contentTypeOf,
@@ -20,6 +21,8 @@ export const RUNS_PATH = '/runs/'
 
 /** Each has some pieces in memory, and they share one thread. */
 const MAX_AT_A_TIME = 16
+/** Of one token and its links: slow readers, or a link that has got about, leave the others room. Without tokens there is nobody to tell apart. */
+const MAX_OF_A_TOKEN = MAX_AT_A_TIME / 2
 const BUSY_RETRY_MS = 2_000
 
 const HEADERS = {
@@ -62,13 +65,15 @@ export function signedLinkOf(req: IncomingMessage): SignedLink | null {
 export class Exports {
   readonly #services: Pick<ApiServices, 'engine' | 'store'>
   #underWay = 0
+  /** Of each token that has some under way, by the space of its identity. */
+  readonly #ofTokens = new Map<string, number>()
 
   constructor(services: Pick<ApiServices, 'engine' | 'store'>) {
     this.#services = services
   }
 
   /** Rejects with what went wrong at the server; where the file has begun, its connection is cut: it must not look whole. */
-  async answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  async answer(req: IncomingMessage, res: ServerResponse, { space }: Pick<Identity, 'space'>): Promise<void> {
     const target = targetOf(req)
     if (target === null)
       return answerMissing(res, 'Nothing is here: expected /runs/<id>/export.<csv|ndjson|har|trace.json>')
@@ -82,18 +87,41 @@ export class Exports {
     }
     const headers = headersOf(run.record, target)
     if (req.method === 'HEAD') res.writeHead(200, headers).end()
-    else await this.#send(res, { headers, ...target, record: run.record })
+    else await this.#inTurn(res, space, () => this.#send(res, { headers, ...target, record: run.record }))
+  }
+
+  /** Refuses what is one too many. */
+  async #inTurn(res: ServerResponse, space: string, send: () => Promise<void>): Promise<void> {
+    const message = this.#fullness(space)
+    if (message !== null) return answerError(res, 429, { code: 'RATE_LIMITED', message, retryAfterMs: BUSY_RETRY_MS })
+    this.#count(space, 1)
+    try {
+      await send()
+    } finally {
+      this.#count(space, -1)
+    }
+  }
+
+  /** Why no more can be under way; null where they can. */
+  #fullness(space: string): string | null {
+    if (space !== '' && (this.#ofTokens.get(space) ?? 0) >= MAX_OF_A_TOKEN) {
+      return `${MAX_OF_A_TOKEN} exports of this token and its links are under way, which is as many as it can have`
+    }
+    if (this.#underWay < MAX_AT_A_TIME) return null
+    return `${MAX_AT_A_TIME} exports are under way, which is as many as there can be`
+  }
+
+  #count(space: string, by: 1 | -1): void {
+    this.#underWay += by
+    const ofToken = (this.#ofTokens.get(space) ?? 0) + by
+    if (ofToken === 0) this.#ofTokens.delete(space)
+    else this.#ofTokens.set(space, ofToken)
   }
 
   async #send(
     res: ServerResponse,
     { record, format, headers }: { record: ExportedRun; headers: Record<string, string> } & LinkedExport,
   ): Promise<void> {
-    if (this.#underWay >= MAX_AT_A_TIME) {
-      const message = `${MAX_AT_A_TIME} exports are under way, which is as many as there can be`
-      return answerError(res, 429, { code: 'RATE_LIMITED', message, retryAfterMs: BUSY_RETRY_MS })
-    }
-    this.#underWay += 1
     const pieces = this.#services.store.exportRun(record, format)
     try {
       // What cannot be read at all is still answered with an error.
@@ -105,7 +133,6 @@ export class Exports {
       if (!isGone(error)) throw error
     } finally {
       await pieces.return()
-      this.#underWay -= 1
     }
   }
 }

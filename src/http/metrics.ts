@@ -77,7 +77,7 @@ export class Metrics {
       gauge.set(load().queuedTasks)
     })
     this.#gauge('heddle_running_tasks', 'Tasks in service.', [], (gauge) => gauge.set(load().runningTasks))
-    const age = 'Age of the oldest task that waits for a lane; 0 where none waits.'
+    const age = 'Age of the oldest task that waits for a lane, from the launch of its run on; 0 where none waits.'
     this.#gauge('heddle_oldest_queued_seconds', age, [], (gauge) => gauge.set((load().oldestQueuedMs ?? 0) / 1000))
     this.#gauge('heddle_lanes', 'Lanes that are alive, by strategy and state.', ['strategy', 'state'], (gauge) => {
       for (const [kind, strategy] of Object.entries(STRATEGY_OF_KIND)) {

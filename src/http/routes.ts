@@ -77,7 +77,7 @@ export function createRoutes(settings: RouteSettings): (path: string) => Route |
   }
   const exports = new Exports(services)
   const files: Route = {
-    handle: (req, res) => exports.answer(req, res),
+    handle: (req, res, identity) => exports.answer(req, res, identity),
     audience: Scope.READ,
     methods: READING,
     // A link to a file may stand anywhere: whoever follows it saves the file, and the page that it stands on learns nothing.

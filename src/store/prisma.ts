@@ -50,7 +50,6 @@ import type {
   PageRequest,
   RunFilter,
   RunOrder,
-  RunPart,
   RunSketches,
   ServiceSample,
   SourceFile,
@@ -58,6 +57,7 @@ import type {
   StoredBody,
   TaskFilter,
   TaskOrder,
+  TaskScope,
   TimeColumn,
   TimingHistoryQuery,
 } from './store.js'
@@ -400,8 +400,8 @@ export class PrismaStore implements Store {
     return this.#searching.call('phaseTimes', runId, stage)
   }
 
-  serviceSample(runId: number, part: RunPart, max: number): Promise<ServiceSample> {
-    return this.#searching.call('serviceSample', runId, part, max)
+  serviceSample(runId: number, scope: TaskScope, max: number): Promise<ServiceSample> {
+    return this.#searching.call('serviceSample', runId, scope, max)
   }
 
   async sketches(runId: number, stage: number | null): Promise<RunSketches | null> {

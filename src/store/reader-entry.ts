@@ -28,10 +28,10 @@ import type {
   PageRequest,
   RunFilter,
   RunOrder,
-  RunPart,
   ServiceSample,
   TaskFilter,
   TaskOrder,
+  TaskScope,
   TimeColumn,
   TimingHistoryQuery,
 } from './store.js'
@@ -64,7 +64,7 @@ export interface ReaderMethods {
   handedOver(place: { runId: number; stage: number; link: StageLink }, indexes: readonly number[]): HandedOver[]
   times(runId: number, stage: number | null, column: TimeColumn): Float64Array
   phaseTimes(runId: number, stage: number | null): ByPhase<Float64Array>
-  serviceSample(runId: number, part: RunPart, max: number): ServiceSample
+  serviceSample(runId: number, scope: TaskScope, max: number): ServiceSample
   lastTasks(runId: number, stage: number, limit: number): LastTask[]
   outputs(runId: number, from: number, to: number): (string | null)[]
   /** Takes turns with other questions. */

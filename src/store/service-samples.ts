@@ -1,7 +1,7 @@
 /** Service times of a run to compare with those of another: all of them, or of many an even sample. Runs in the reader's thread. */
 
 import type Database from 'better-sqlite3'
-import type { RunPart, ServiceSample } from './store.js'
+import type { ServiceSample, TaskScope } from './store.js'
 
 /** To pick a row costs as much as to go past so many of them. */
 const ROWS_PASSED_PER_PICK = 20
@@ -22,8 +22,8 @@ export class ServiceSamples {
   constructor(private readonly db: Database.Database) {}
 
   /** See Store.serviceSample. */
-  read(runId: number, part: RunPart, max: number): ServiceSample {
-    const { rows, isWhole } = new PartReader(this.db, runId, part).sample(max)
+  read(runId: number, scope: TaskScope, max: number): ServiceSample {
+    const { rows, isWhole } = new ScopeReader(this.db, runId, scope).sample(max)
     const timesMs = Float64Array.from(rows, ([serviceMs]) => serviceMs).sort()
     const failed = rows.filter(([, status]) => status > 0).length
     return { timesMs, failed, isWhole, hosts: this.#hosts(runId) }
@@ -38,7 +38,7 @@ export class ServiceSamples {
 }
 
 /** Reads of the tasks of one run, or of a stage or a host of it. */
-class PartReader {
+class ScopeReader {
   readonly #last: number
   readonly #conditions: string
   readonly #params: Record<string, number | string>
@@ -46,13 +46,13 @@ class PartReader {
   constructor(
     private readonly db: Database.Database,
     runId: number,
-    private readonly part: RunPart,
+    private readonly scope: TaskScope,
   ) {
     const last = db.prepare<[number], number | null>('SELECT max("sequence") FROM "Task" WHERE "runId" = ?').pluck()
     // More may be committed meanwhile: what there is now is enough.
     this.#last = last.get(runId) ?? 0
-    this.#conditions = `${TIMED}${part.stage === null ? '' : ' AND "stage" = @stage'}`
-    this.#params = { runId, ...(part.stage !== null && { stage: part.stage }) }
+    this.#conditions = `${TIMED}${scope.stage === null ? '' : ' AND "stage" = @stage'}`
+    this.#params = { runId, ...(scope.stage !== null && { stage: scope.stage }) }
   }
 
   sample(max: number): { rows: Timed[]; isWhole: boolean } {
@@ -68,14 +68,14 @@ class PartReader {
 
   /** The tasks that may be in it, in the order of the commits. */
   #places(): { count: number; sequenceAt(at: number): number } {
-    if (this.part.host === null) return { count: this.#last, sequenceAt: (at) => at + 1 }
+    if (this.scope.host === null) return { count: this.#last, sequenceAt: (at) => at + 1 }
     const step = this.db
       .prepare<object, number>(
         `SELECT "sequence" FROM "Task" INDEXED BY "Task_runId_host_idx"
          WHERE "runId" = @runId AND "host" = @host AND "sequence" > @from AND "sequence" <= @to`,
       )
       .pluck()
-    const sequences = this.#steps((bounds) => step.all({ ...bounds, runId: this.#params.runId, host: this.part.host }))
+    const sequences = this.#steps((bounds) => step.all({ ...bounds, runId: this.#params.runId, host: this.scope.host }))
     return { count: sequences.length, sequenceAt: (at) => sequences[at]! }
   }
 
@@ -93,7 +93,7 @@ class PartReader {
   }
 
   #all(): Timed[] {
-    const { host } = this.part
+    const { host } = this.scope
     const [index, ofHost] =
       host === null ? ['NOT INDEXED', ''] : ['INDEXED BY "Task_runId_host_idx"', 'AND "host" = @host']
     const step = this.db

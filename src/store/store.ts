@@ -220,8 +220,8 @@ export interface TimingHistoryQuery {
 
 export type TimeColumn = 'serviceMs' | 'queueWaitMs'
 
-/** All of a run, where both are null. */
-export interface RunPart {
+/** Which tasks of a run are meant: all of them, where both are null. */
+export interface TaskScope {
   stage: number | null
   host: string | null
 }
@@ -333,8 +333,8 @@ export interface Store {
   times(runId: number, stage: number | null, column: TimeColumn): Promise<Float64Array>
   /** The same of the phases of those that are fetches: what is null is left out. */
   phaseTimes(runId: number, stage: number | null): Promise<ByPhase<Float64Array>>
-  /** Of a run, or of a part of it, `max` at most: the same ones whenever it is asked, as long as no more are committed. */
-  serviceSample(runId: number, part: RunPart, max: number): Promise<ServiceSample>
+  /** Of these tasks of a run, `max` at most: the same ones whenever it is asked, as long as no more are committed. */
+  serviceSample(runId: number, scope: TaskScope, max: number): Promise<ServiceSample>
   /** Of a run, or of a stage of a pipeline. */
   sketches(runId: number, stage: number | null): Promise<RunSketches | null>
   /**

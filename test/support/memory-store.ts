@@ -30,11 +30,11 @@ import type {
   PageRequest,
   RunFilter,
   RunOrder,
-  RunPart,
   ServiceSample,
   SourceFile,
   Store,
   TaskBlock,
+  TaskScope,
   TimeColumn,
 } from '../../src/store/store.js'
 import { comparedRun, queuedRecord } from './engine-parts.js'
@@ -499,7 +499,7 @@ export class MemoryStore {
     return byPhase((phase) => Float64Array.from(fetches.flatMap((fetch) => fetch[`${phase}Ms`] ?? [])))
   }
 
-  serviceSample(runId: number, { stage, host }: RunPart, max: number): ServiceSample {
+  serviceSample(runId: number, { stage, host }: TaskScope, max: number): ServiceSample {
     const all = this.rows.get(runId)!
     const timed = all.filter(
       (row) =>

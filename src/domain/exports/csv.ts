@@ -4,6 +4,7 @@ import { stringify } from 'csv-stringify/sync'
 import { type Json, stageLabel } from '../batch.js'
 import { runId } from '../ids.js'
 import { maskUrl } from '../secrets.js'
+import type { FetchDetail } from '../task.js'
 import { type ExportedRun, type ExportedTask, instantOf, type TaskText } from './export.js'
 
 export const CSV_COLUMNS = [
@@ -38,9 +39,29 @@ export const CSV_COLUMNS = [
   'startedAt',
 ] as const
 
-type Cell = string | number | bigint | boolean | null
+/** A JSON number, as it was written. */
+interface NumberText {
+  digits: string
+}
 
-const NO_FETCH: readonly Cell[] = Array(14).fill(null)
+type Cell = string | number | boolean | null | NumberText
+
+const FETCH_CELLS: readonly ((fetch: FetchDetail) => Cell)[] = [
+  ({ url }) => maskUrl(url),
+  ({ finalUrl }) => maskUrl(finalUrl),
+  ({ host }) => host,
+  ({ status }) => status,
+  ({ bytes }) => bytes,
+  ({ sha256 }) => sha256,
+  ({ contentType }) => contentType,
+  ({ redirects }) => redirects,
+  ({ dnsMs }) => dnsMs,
+  ({ connectMs }) => connectMs,
+  ({ tlsMs }) => tlsMs,
+  ({ firstByteMs }) => firstByteMs,
+  ({ downloadMs }) => downloadMs,
+  ({ reusedConnection }) => reusedConnection,
+]
 
 export class CsvText implements TaskText {
   readonly #run: ExportedRun
@@ -82,24 +103,7 @@ export class CsvText implements TaskText {
       task.queueWaitMs,
       task.serviceMs,
       task.cpuMs,
-      ...(fetch === null
-        ? NO_FETCH
-        : [
-            maskUrl(fetch.url),
-            maskUrl(fetch.finalUrl),
-            fetch.host,
-            fetch.status,
-            fetch.bytes,
-            fetch.sha256,
-            fetch.contentType,
-            fetch.redirects,
-            fetch.dnsMs,
-            fetch.connectMs,
-            fetch.tlsMs,
-            fetch.firstByteMs,
-            fetch.downloadMs,
-            fetch.reusedConnection,
-          ]),
+      ...FETCH_CELLS.map((cellOf) => (fetch === null ? null : cellOf(fetch))),
       instantOf(this.#run, task.startedMs),
     ]
   }
@@ -115,7 +119,10 @@ function toLines(rows: readonly (readonly Cell[])[]): string {
     // By itself it quotes where it finds the record's delimiter, both characters together.
     quoted_match: /[\r\n]/,
     escape_formulas: true,
-    cast: { boolean: (value) => String(value) },
+    cast: {
+      boolean: (value) => String(value),
+      object: (value) => ({ value: (value as unknown as NumberText).digits, escape_formulas: false }),
+    },
   })
 }
 
@@ -129,9 +136,5 @@ function valueCell(value: Json): Cell {
 function textCell(text: string | null): Cell {
   if (text === null || text === 'null') return null
   if (text.startsWith('"')) return JSON.parse(text) as string
-  return text.startsWith('-') ? negative(text) : text
-}
-
-function negative(text: string): Cell {
-  return /^-\d+$/.test(text) ? BigInt(text) : Number(text)
+  return text.startsWith('-') ? { digits: text } : text
 }

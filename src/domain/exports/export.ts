@@ -63,19 +63,33 @@ export function titleOf({ name, stages }: Pick<BatchSpec, 'name' | 'stages'>): s
 /** Characters that a file system has other uses for, that cannot be seen, or that turn the direction of what follows. */
 const UNFIT = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}/\\:*?"<>|]+/gu
 const MAX_TITLE_CHARS = 80
+/** Of UTF-8. File systems take 255 in all: the time and the ending are 29, and browsers add signs of their own. */
+const MAX_TITLE_BYTES = 200
+const characters = new Intl.Segmenter('en', { granularity: 'grapheme' })
+const utf8 = new TextEncoder()
 
 /** What the file is called where it is saved. */
 export function fileNameOf({ spec, createdAt }: ExportedRun, format: ExportFormat): string {
   const fit = titleOf(spec).replace(UNFIT, ' ').replace(/\s+/g, ' ').trim()
-  // By characters: none is cut in half. A leading dot would hide the file.
+  // A leading dot would hide the file.
   const title =
-    [...fit]
-      .slice(0, MAX_TITLE_CHARS)
-      .join('')
+    cut(fit)
       .replace(/^[.\s]+/, '')
       .trim() || 'run'
   const [day = '', time = ''] = createdAt.toISOString().split('T')
   return `${title} ${day} ${time.slice(0, 8).replaceAll(':', '')}.${FILES[format].ending}`
+}
+
+/** By characters, as they are seen: none is cut in half. */
+function cut(title: string): string {
+  let [chars, bytes, end] = [0, 0, 0]
+  for (const { segment, index } of characters.segment(title)) {
+    chars += 1
+    bytes += utf8.encode(segment).length
+    if (chars > MAX_TITLE_CHARS || bytes > MAX_TITLE_BYTES) break
+    end = index + segment.length
+  }
+  return title.slice(0, end)
 }
 
 /** The name for programs that know ASCII alone: letters lose their accents, and all else is an underscore. */

@@ -8,6 +8,7 @@
  */
 
 import { TRIED_AGAIN } from '../attempts.js'
+import { CLOCK_STEPS_PER_MS } from '../clock-step.js'
 import { runId } from '../ids.js'
 import { maskUrl } from '../secrets.js'
 import { STORED_TASK_STATUS } from '../task.js'
@@ -43,8 +44,8 @@ interface LaneTracks {
  * Times are told in microseconds, to the quarter, which is as fine as the lanes' clock. Quarters are exact in binary: viewers
  * make nanoseconds of them and cut off the rest, and of two slices side by side one would begin within the other.
  */
-const TICKS_PER_US = 4
-const TICKS_PER_MS = 1000 * TICKS_PER_US
+const TICKS_PER_MS = CLOCK_STEPS_PER_MS
+const TICKS_PER_US = TICKS_PER_MS / 1000
 const PROCESS = { pid: 1 }
 const MAX_NAME_CHARS = 80
 /** Tracks of a lane stand together. */

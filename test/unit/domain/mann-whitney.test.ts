@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { mannWhitney } from '../../../src/domain/mann-whitney.js'
 import { rankSumP } from '../../../src/domain/rank-test.js'
-import { ascending, spread } from '../../support/samples.js'
+import { ascending, pByCounting, sharedOut, spread } from '../../support/samples.js'
 
 const MALES = ascending([19, 22, 16, 29, 24])
 const FEMALES = ascending([20, 11, 17, 12])
@@ -21,7 +21,7 @@ describe('mannWhitney', () => {
       ascending([1.15, 0.88, 0.9, 0.74, 1.21]),
       2 * 0.1272061272061272,
     ],
-    ['few, with ties', ascending([1, 2, 2, 3, 9]), ascending([2, 3, 4, 5, 6, 7]), 0.26781446771893225],
+    ['few, with ties, exactly', ascending([1, 2, 2, 3, 9]), ascending([2, 3, 4, 5, 6, 7]), 122 / 462],
     [
       'many, with ties',
       spread(200, { step: 37, modulus: 101 }),
@@ -97,11 +97,51 @@ describe('mannWhitney', () => {
       spread(10_000, { step: 1, modulus: 10_007 }),
       spread(10_000, { step: 1, modulus: 10_007, add: 1e5 }),
     ]
-    expect(mannWhitney(low, high)).toEqual({ p: 0, secondAbove: 1 })
+    expect(mannWhitney(low, high)).toEqual({ p: 0, leastP: 0, secondAbove: 1 })
   })
 
   it('is near the exact one where the normal approximation takes over', () => {
     const [a, b] = [spread(60, { step: 7, modulus: 61 }), spread(70, { step: 7, modulus: 71, add: 2.5 })]
     expect(off(mannWhitney(a, b).p, rankSumP([...a], [...b]))).toBeLessThan(0.03)
+  })
+
+  it.each<[number[], number[], number]>([
+    [[1, 1, 2, 2, 2], [2, 2, 3, 3, 3], 20 / 252],
+    [[1, 1, 1, 1], [2, 2, 2, 2], 2 / 70],
+    [[1, 1, 1], [3, 4, 4, 4], 2 / 35],
+    // Equal values above lie nearer to the middle: only one way of all is as far from it.
+    [[1, 2, 3], [4, 4, 4, 4], 1 / 35],
+  ])('counts all ways of sharing out few values with equal ones: %j and %j', (first, second, expected) => {
+    expect(mannWhitney(ascending(first), ascending(second)).p).toBeCloseTo(expected, 14)
+    expect(mannWhitney(ascending(second), ascending(first)).p).toBeCloseTo(expected, 14)
+  })
+
+  it('has the p of the definition, and the least of all that the same values could have', () => {
+    const few = fc.array(fc.nat(4), { minLength: 1, maxLength: 5 })
+    fc.assert(
+      fc.property(few, few, (a, b) => {
+        const { p, leastP } = mannWhitney(ascending(a), ascending(b))
+        expect(p).toBeCloseTo(pByCounting(a, b), 12)
+        const others = [...sharedOut([...a, ...b], a.length)].map(
+          ([first, second]) => mannWhitney(ascending(first), ascending(second)).p,
+        )
+        expect(leastP).toBeCloseTo(Math.min(...others), 12)
+      }),
+    )
+  })
+
+  it('counts up to fifty values each', () => {
+    // Of two values alone it is Fisher's exact test: scipy.stats.fisher_exact([[20, 30], [30, 20]]).
+    const [fewer, more] = [20, 30].map((ones) => ascending(Array.from({ length: 50 }, (_, at) => Number(at < ones))))
+    expect(off(mannWhitney(fewer!, more!).p, 0.0713424034882103)).toBeLessThan(1e-9)
+    const [low, high] = [new Float64Array(50).fill(1), new Float64Array(50).fill(2)]
+    expect(off(mannWhitney(low, high).p, 2 / 1.0089134454556415e29)).toBeLessThan(1e-9)
+  })
+
+  it('never claims more than so many values can bear out where they are too many to be counted', () => {
+    const same = new Float64Array(5_000).fill(1)
+    expect(mannWhitney(same, ascending([2])).p).toBeCloseTo(1 / 5_001, 12)
+    expect(mannWhitney(ascending([2, 2]), same).p).toBeCloseTo(2 / (5_002 * 5_001), 14)
+    expect(mannWhitney(ascending([...same.slice(1), 2]), same).p).toBeCloseTo(1, 9)
   })
 })

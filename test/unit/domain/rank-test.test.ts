@@ -1,28 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { leastRankSumP, rankSumP } from '../../../src/domain/rank-test.js'
-
-/** How many pairs have the value of `a` above. */
-function pairsAbove(a: readonly number[], b: readonly number[]): number {
-  return a.reduce((sum, x) => sum + b.filter((y) => x > y).length, 0)
-}
-
-/** The p of the definition: all ways to share the pooled values out, those at least as far from the middle as this one. */
-function pByCounting(a: readonly number[], b: readonly number[]): number {
-  const pooled = [...a, ...b]
-  const middle = (a.length * b.length) / 2
-  const distance = Math.abs(pairsAbove(a, b) - middle)
-  let [extreme, all] = [0, 0]
-  for (let chosen = 0; chosen < 2 ** pooled.length; chosen += 1) {
-    const isChosen = (_: number, at: number) => ((chosen >> at) & 1) === 1
-    const left = pooled.filter(isChosen)
-    if (left.length !== a.length) continue
-    const right = pooled.filter((value, at) => !isChosen(value, at))
-    all += 1
-    if (Math.abs(pairsAbove(left, right) - middle) >= distance) extreme += 1
-  }
-  return extreme / all
-}
+import { pByCounting } from '../../support/samples.js'
 
 /** Two samples without equal values. */
 const samples = (maxLength: number) =>

@@ -11,6 +11,7 @@ describe('compareTimes', () => {
       ratioLow: 20 / 12,
       ratioHigh: 2.4,
       pValue: 0.1,
+      leastPValue: 0.1,
       candidateLonger: 1,
     })
   })
@@ -36,10 +37,10 @@ describe('compareTimes', () => {
 
   it('takes times for equal that differ by less than the clocks can tell', () => {
     const noisy = (ms: number, noise: number) => ascending(Array.from({ length: 50 }, (_, at) => ms + noise * at))
-    // What rounding leaves of equal times, and what is shorter than a microsecond.
+    // What rounding leaves of equal times, and what is shorter than the step of a clock.
     for (const [a, b] of [
       [noisy(10, 1e-13), noisy(10 + 1e-10, 1e-13)],
-      [noisy(0.00009, 1e-16), noisy(0.0002, 1e-6)],
+      [noisy(0.00009, 1e-16), noisy(0.0002, 1e-7)],
     ] as const)
       expect(compareTimes(a, b)).toMatchObject({ ratio: 1, ratioLow: 1, ratioHigh: 1, pValue: 1, candidateLonger: 0.5 })
   })

@@ -72,7 +72,7 @@ describe('runVerdict', () => {
   ])('says what too few tasks could tell at most: %i and %i', (n, m, tasksSaid, least) => {
     const said = verdictOf(tasks(around(10, n)), tasks(around(100, m)))
     expect(said).toContain(
-      `${tasksSaid} are too few to tell a difference from chance: whatever they took, ${least} would be the least.`,
+      `${tasksSaid} are too few to tell a difference from chance: however these times were shared out, ${least} would be the least.`,
     )
     expect(said).not.toContain('more than chance')
   })
@@ -80,6 +80,25 @@ describe('runVerdict', () => {
   it('takes four each for enough', () => {
     expect(verdictOf(tasks(around(10, 4)), tasks(around(100, 4)))).toContain('more than chance (p = 0.029)')
     expect(verdictOf(tasks(around(10, 1)), tasks(around(100, 39)))).toContain('more than chance (p = 0.05)')
+  })
+
+  it('takes fewer for enough where equal times make them tell, and says nothing of a least that is not one', () => {
+    const [apart, equal] = [tasks(ascending([1, 2, 3])), tasks(ascending([4, 4, 4, 4]))]
+    expect(verdictOf(apart, equal)).toContain('With 3 and 4 tasks that is more than chance (p = 0.029)')
+    expect(verdictOf(tasks(ascending([4, 4, 4])), tasks(ascending([1, 2, 3, 4])))).not.toContain('would be the least')
+    const [before, after] = [tasks(ascending([1, 1, 1])), tasks(ascending([3, 4, 4, 4]))]
+    expect(verdictOf(before, after)).toContain('p = 0.057 would be the least')
+  })
+
+  it('does not refute itself where times are short', () => {
+    const all = (us: number) => tasks(new Float64Array(200).fill(us / 1_000))
+    expect(verdictOf(all(0.4), all(0.8))).toContain(
+      "took longer: their median service time is 0.8 µs where the baseline's is 0.4 µs, 2 times as long (95 % interval 2 to 2). With 200 tasks each that is more than chance (p < 0.001).",
+    )
+    // What no clock can tell apart is not told as if it differed.
+    expect(verdictOf(all(0.1), all(0.2))).toContain(
+      "cannot be told apart with 200 tasks each (p = 1): the candidate's median is less than 0.25 µs where the baseline's is less than 0.25 µs, 1 times as long",
+    )
   })
 
   it('has nothing to tell apart in one run', () => {

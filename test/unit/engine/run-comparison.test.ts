@@ -3,12 +3,12 @@ import { Outcome } from '../../../src/domain/results.js'
 import { queuedStages, type RunRecord } from '../../../src/domain/run.js'
 import type { RunView } from '../../../src/engine/engine.js'
 import { compareRuns } from '../../../src/engine/run-comparison.js'
-import type { RunPart, ServiceSample } from '../../../src/store/store.js'
+import type { ServiceSample, TaskScope } from '../../../src/store/store.js'
 import { batchSpec, runRecord } from '../../support/engine-parts.js'
 import { World } from '../../support/engine-world.js'
 import { Draws } from '../../support/samples.js'
 
-const ALL: RunPart = { stage: null, host: null }
+const ALL: TaskScope = { stage: null, host: null }
 const draws = new Draws(2)
 
 function viewOf(record: RunRecord): RunView {
@@ -24,8 +24,8 @@ function storeOf(samples: readonly (readonly [RunView, Partial<ServiceSample>])[
   const asked: unknown[] = []
   return {
     asked,
-    serviceSample: async (id: number, part: RunPart, max: number): Promise<ServiceSample> => {
-      asked.push({ ...part, max })
+    serviceSample: async (id: number, scope: TaskScope, max: number): Promise<ServiceSample> => {
+      asked.push({ ...scope, max })
       const found = samples.find(([{ record }]) => record.id === id)?.[1]
       return { timesMs: new Float64Array(0), failed: 0, isWhole: true, hosts: [], ...found }
     },
@@ -33,7 +33,7 @@ function storeOf(samples: readonly (readonly [RunView, Partial<ServiceSample>])[
 }
 
 describe('compareRuns', () => {
-  it('has figures and words of the part that is asked for', async () => {
+  it('has figures and words of the scope that is asked for', async () => {
     const [baseline, candidate] = [ended(), ended()]
     const store = storeOf([
       [baseline, { timesMs: draws.times(300, 10), failed: 2 }],
@@ -74,7 +74,7 @@ describe('compareRuns', () => {
     const baseline = pipeline(['square', 'cube'], ['THREADS', 'ASYNC'])
     const candidate = pipeline(['square', 'root'], ['THREADS', 'THREADS'])
     const store = storeOf([baseline, candidate].map((run) => [run, { timesMs: draws.times(20) }] as const))
-    const verdict = async (part: RunPart) => (await compareRuns(store, { baseline, candidate }, part))?.verdict
+    const verdict = async (scope: TaskScope) => (await compareRuns(store, { baseline, candidate }, scope))?.verdict
     expect(await verdict(ALL)).toContain(
       'The runs differ in what they do (square, cube and square, root) and strategy (THREADS, ASYNC and THREADS).',
     )
@@ -88,7 +88,7 @@ describe('compareRuns', () => {
       [baseline, { timesMs: draws.times(20), hosts: ['a.example'] }],
       [candidate, { timesMs: draws.times(20), hosts: ['a.example', 'b.example'] }],
     ])
-    const verdict = async (part: RunPart) => (await compareRuns(store, { baseline, candidate }, part))?.verdict
+    const verdict = async (scope: TaskScope) => (await compareRuns(store, { baseline, candidate }, scope))?.verdict
     expect(await verdict(ALL)).toContain('their hosts (a.example and a.example, b.example)')
     expect(await verdict({ stage: null, host: 'a.example' })).not.toContain('differ in')
   })

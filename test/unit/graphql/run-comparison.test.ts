@@ -27,6 +27,7 @@ function compared() {
   }
   services.runs.runComparison = {
     ...figures,
+    leastPValue: 0,
     candidateLonger: 0.9,
     baseline: services.engine.view(baseline),
     candidate: services.engine.view(candidate),

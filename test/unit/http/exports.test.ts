@@ -392,6 +392,30 @@ describe('with tokens', () => {
     expect(await statuses(`${link}x`)).toEqual([403, 403, 403, 429])
   })
 
+  it('leaves the others room: one token has half of what can be under way, its links included', async () => {
+    holds(Number.POSITIVE_INFINITY)
+    await start({ tokens: TOKENS })
+    const link = await linkFor('reader')
+    const byHeader = (name: string) => get(path(), bearer(name))
+    const open = await Promise.all([1, 2, 3, 4].flatMap(() => [get(link), byHeader('reader')]))
+    expect(open.map(({ statusCode }) => statusCode)).toEqual(Array(8).fill(200))
+    for (const refused of [await fetch(url + link), await fetch(url + path(), { headers: bearer('reader') })]) {
+      expect(refused.headers.get('retry-after')).toBe('2')
+      expect(await refusalOf(refused)).toEqual([
+        429,
+        'RATE_LIMITED',
+        '8 exports of this token and its links are under way, which is as many as it can have',
+      ])
+    }
+    const others = await byHeader('other')
+    expect(others.statusCode).toBe(200)
+    for (const response of open) response.destroy()
+    await until(() => closed === 8)
+    const again = await get(link)
+    expect(again.statusCode).toBe(200)
+    for (const response of [others, again]) response.destroy()
+  })
+
   it('needs no signature without tokens, and minds none', async () => {
     await start()
     expect((await fetch(`${url}${path()}?expires=1&signature=x`)).status).toBe(200)

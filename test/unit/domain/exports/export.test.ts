@@ -30,9 +30,13 @@ describe('the name of a file', () => {
     ['nächtlich 夜 😀', 'nächtlich 夜 😀'],
     ['', 'run'],
     ['\ud800', 'run'],
-    ['😀'.repeat(100), '😀'.repeat(80)],
+    ['a'.repeat(100), 'a'.repeat(80)],
+    ['😀'.repeat(100), '😀'.repeat(50)],
+    ['夜'.repeat(100), '夜'.repeat(66)],
+    ['👍🏽'.repeat(100), '👍🏽'.repeat(25)],
   ])('makes of %j what every file system takes', (name, expected) => {
     expect(named(name)).toBe(expected)
+    expect(Buffer.byteLength(fileNameOf(exportedRun({ name }), 'TRACE'))).toBeLessThan(240)
   })
 
   it('has a form in ASCII', () => {

@@ -16,6 +16,8 @@ export interface ComparedTasks {
   failed: number
   /** Whether these are all that there are; else an even sample. */
   isWhole: boolean
+  /** See driftOf. */
+  drift: number
   status: RunStatus
   /** What was run, and how. */
   setting: RunSetting

@@ -24,6 +24,7 @@ function outcomeOf(pair: Pair, figures: TimesComparison): string[] {
   const { pValue, ratio, ratioLow, ratioHigh, candidateLonger } = figures
   const isRatioSure = ratioLow > 1 || ratioHigh < 1
   if (pValue > ALPHA) return notToldApart(pair, figures, isRatioSure)
+  if (isWithinDrift(pair, figures, isRatioSure)) return withinDrift(pair, figures)
   if (isRatioSure && ratio > 1 === candidateLonger > 0.5) return toldApart(pair, figures)
   return toldApartByRanks(pair, figures, isRatioSure)
 }
@@ -41,14 +42,44 @@ function tooFew(pair: Pair, figures: TimesComparison): string[] {
   const least = `however these times were shared out, ${shownP(figures.leastPValue)} would be the least`
   return [
     `${tasksOf(pair)} are too few to tell a difference from chance: ${least}.`,
-    `The candidate's median service time is ${ratioOf(figures)}.`,
+    `The candidate's median service time is ${ratioOf(pair, figures)}.`,
+  ]
+}
+
+/** Two runs of one batch differ by so much as a rule, as their minute is another. */
+const USUAL_DRIFT = 1.05
+/** What changes by more while a run runs changes with its items, and says little of the run. */
+const MAX_DRIFT = 1.2
+
+/** How far medians may lie apart without more reason than that the runs are two. */
+function marginOf({ baseline, candidate }: Pair): number {
+  return Math.min(MAX_DRIFT, Math.max(USUAL_DRIFT, baseline.drift, candidate.drift))
+}
+
+/** Where the medians are not sure to differ, what of the ranks differs must be little, too. */
+function isWithinDrift(pair: Pair, { ratio, candidateLonger }: TimesComparison, isRatioSure: boolean): boolean {
+  const isLittle = Math.max(ratio, 1 / ratio) <= marginOf(pair)
+  return isLittle && (isRatioSure || Math.abs(candidateLonger - 0.5) <= 1 / 6)
+}
+
+function withinDrift(pair: Pair, figures: TimesComparison): string[] {
+  const margin = marginOf(pair)
+  const percent = `${Number(((margin - 1) * 100).toPrecision(2))} %`
+  const reason =
+    margin > USUAL_DRIFT
+      ? `within ${percent}, and so much these runs differ from themselves while they run`
+      : `within the ${percent} that two runs of one batch differ by as a rule`
+  return [
+    `The two runs cannot be told apart: the candidate's median service time is ${ratioOf(pair, figures)}.`,
+    `With ${tasksOf(pair)} that is more than chance between tasks (${shownP(figures.pValue)}), but ${reason}.`,
+    'That does not show that they are equal: more runs of each, in turns, can tell.',
   ]
 }
 
 function toldApart(pair: Pair, figures: TimesComparison): string[] {
   const isSlower = figures.ratio > 1
   return [
-    `The candidate's tasks took ${isSlower ? 'longer' : 'less time'}: their median service time is ${ratioOf(figures)}.`,
+    `The candidate's tasks took ${isSlower ? 'longer' : 'less time'}: their median service time is ${ratioOf(pair, figures)}.`,
     `With ${tasksOf(pair)} that is more than chance (${shownP(figures.pValue)}).`,
     ONE_OCCASION,
   ]
@@ -60,7 +91,7 @@ function toldApartByRanks(pair: Pair, figures: TimesComparison, isRatioSure: boo
   const medians = isRatioSure ? 'and neither run is simply the faster one' : 'but their medians cannot be told apart'
   return [
     `The service times differ by more than chance with ${tasksOf(pair)} (${shownP(figures.pValue)}), ${medians}:`,
-    `the candidate's is ${ratioOf(figures)}, and in ${longer} of all pairs its task took longer.`,
+    `the candidate's is ${ratioOf(pair, figures)}, and in ${longer} of all pairs its task took longer.`,
     ONE_OCCASION,
   ]
 }
@@ -68,7 +99,7 @@ function toldApartByRanks(pair: Pair, figures: TimesComparison, isRatioSure: boo
 function notToldApart(pair: Pair, figures: TimesComparison, isRatioSure: boolean): string[] {
   return [
     `The service times of the two cannot be told apart with ${tasksOf(pair)} (${shownP(figures.pValue)}):`,
-    `the candidate's median is ${ratioOf(figures)}.`,
+    `the candidate's median is ${ratioOf(pair, figures)}.`,
     ...(isRatioSure
       ? ['That the interval leaves out 1 is not enough to tell: the ranks of all times do not bear it out.']
       : []),
@@ -80,9 +111,17 @@ function notToldApart(pair: Pair, figures: TimesComparison, isRatioSure: boolean
 const ONE_OCCASION =
   'It holds for these two runs: the tasks of a run share its moment, and what the next runs would take only more runs can tell.'
 
-function ratioOf({ baselineMedianMs, candidateMedianMs, ratio, ratioLow, ratioHigh }: TimesComparison): string {
+/** Of fewer no interval is worth its name: all of them may lie on one side of the median, more than one time in twenty. */
+const ENOUGH_FOR_INTERVAL = 6
+
+function ratioOf(pair: Pair, figures: TimesComparison): string {
+  const { baselineMedianMs, candidateMedianMs, ratio, ratioLow, ratioHigh } = figures
+  const least = Math.min(pair.baseline.timesMs.length, pair.candidate.timesMs.length)
   const medians = `${shownTime(candidateMedianMs)} where the baseline's is ${shownTime(baselineMedianMs)}`
-  const interval = `95 % interval ${shownRatio(ratioLow)} to ${shownRatio(ratioHigh)}`
+  const interval =
+    least < ENOUGH_FOR_INTERVAL
+      ? `${counted(least, 'task')} ${least === 1 ? 'is' : 'are'} too few for an interval`
+      : `95 % interval ${shownRatio(ratioLow)} to ${shownRatio(ratioHigh)}`
   return `${medians}, ${shownRatio(ratio)} times as long (${interval})`
 }
 

@@ -1,6 +1,7 @@
 /** Service times of a run to compare with those of another: all of them, or of many an even sample. Runs in the reader's thread. */
 
 import type Database from 'better-sqlite3'
+import { driftOf } from '../domain/run-drift.js'
 import type { ServiceSample, TaskScope } from './store.js'
 
 /** To pick a row costs as much as to go past so many of them. */
@@ -24,9 +25,11 @@ export class ServiceSamples {
   /** See Store.serviceSample. */
   read(runId: number, scope: TaskScope, max: number): ServiceSample {
     const { rows, isWhole } = new ScopeReader(this.db, runId, scope).sample(max)
+    // As they come: in the order of the commits.
+    const drift = driftOf(rows.map(([serviceMs]) => serviceMs))
     const timesMs = Float64Array.from(rows, ([serviceMs]) => serviceMs).sort()
     const failed = rows.filter(([, status]) => status > 0).length
-    return { timesMs, failed, isWhole, hosts: this.#hosts(runId) }
+    return { timesMs, failed, isWhole, drift, hosts: this.#hosts(runId) }
   }
 
   #hosts(runId: number): string[] {

@@ -234,6 +234,8 @@ export interface ServiceSample {
   failed: number
   /** Whether these are all that there are; else a sample, even over the order of the commits. */
   isWhole: boolean
+  /** See driftOf. */
+  drift: number
   /** What the whole run fetched from, in order, the first ten. */
   hosts: string[]
 }

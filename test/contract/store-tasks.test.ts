@@ -366,10 +366,10 @@ describe.each(stores)('store %s', (_name, create) => {
         const { timesMs, ...rest } = await store.serviceSample(run.id, { stage, host }, max)
         return { ...rest, timesMs: [...timesMs] }
       }
-      expect(await sample(null, null)).toEqual({ timesMs: [2, 4, 5], failed: 1, isWhole: true, hosts })
-      expect(await sample(0, null)).toEqual({ timesMs: [2, 5], failed: 1, isWhole: true, hosts })
-      expect(await sample(0, fetchDetail.host)).toEqual({ timesMs: [5], failed: 0, isWhole: true, hosts })
-      expect(await sample(3, null)).toEqual({ timesMs: [], failed: 0, isWhole: true, hosts })
+      expect(await sample(null, null)).toEqual({ timesMs: [2, 4, 5], failed: 1, isWhole: true, drift: 1, hosts })
+      expect(await sample(0, null)).toEqual({ timesMs: [2, 5], failed: 1, isWhole: true, drift: 1, hosts })
+      expect(await sample(0, fetchDetail.host)).toEqual({ timesMs: [5], failed: 0, isWhole: true, drift: 1, hosts })
+      expect(await sample(3, null)).toEqual({ timesMs: [], failed: 0, isWhole: true, drift: 1, hosts })
       expect(await sample(null, null, 2)).toMatchObject({ timesMs: { length: 2 }, isWhole: false })
     })
 

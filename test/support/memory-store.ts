@@ -11,6 +11,7 @@ import { IndexSet } from '../../src/domain/indexset.js'
 import { readyAtOf } from '../../src/domain/queue-wait.js'
 import { outputAt } from '../../src/domain/results.js'
 import { doneOf, isFinalRunStatus, type RunRecord } from '../../src/domain/run.js'
+import { driftOf } from '../../src/domain/run-drift.js'
 import { StorageError, type StorageTroubleCode } from '../../src/domain/storage.js'
 import type { Attempt, FetchDetail, TaskRecord } from '../../src/domain/task.js'
 import { STORED_TASK_STATUS, type StoredTaskStatus } from '../../src/domain/task.js'
@@ -513,6 +514,7 @@ export class MemoryStore {
       timesMs: Float64Array.from(taken, ({ serviceMs }) => serviceMs).sort(),
       failed: taken.filter(({ status }) => status === 'FAILED').length,
       isWhole: timed.length <= max,
+      drift: driftOf(taken.map(({ serviceMs }) => serviceMs)),
       hosts: [...new Set(all.flatMap(({ fetch }) => fetch?.host ?? []))].sort(),
     }
   }

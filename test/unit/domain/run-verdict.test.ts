@@ -6,7 +6,7 @@ import { ascending, Draws } from '../../support/samples.js'
 const SETTING = { work: ['square'], hosts: [], strategies: ['THREADS'], concurrency: [2] }
 
 function tasks(timesMs: Float64Array, changes: Partial<ComparedTasks> = {}): ComparedTasks {
-  return { timesMs, failed: 0, isWhole: true, status: 'SUCCEEDED', setting: SETTING, ...changes }
+  return { timesMs, failed: 0, isWhole: true, drift: 1, status: 'SUCCEEDED', setting: SETTING, ...changes }
 }
 
 function verdictOf(baseline: ComparedTasks, candidate: ComparedTasks, isSameRun = false): string {
@@ -37,6 +37,29 @@ describe('runVerdict', () => {
     expect(verdictOf(tasks(around(10, 20)), tasks(around(10.05, 20)))).toMatch(
       /^The service times of the two cannot be told apart with 20 tasks each \(p = 0\.\d+\): the candidate's median is 10 ms where the baseline's is 9\.95 ms, 1\.005 times as long \(95 % interval 0\.\d+ to 1\.\d+\)\. That does not show that they are equal\.$/,
     )
+  })
+
+  it('does not take for a difference what two runs of one batch differ by', () => {
+    const near = (medianMs: number) =>
+      ascending(Array.from({ length: 300 }, (_, at) => medianMs * (1 + (at - 150) / 20_000)))
+    const said = verdictOf(tasks(near(20)), tasks(near(20.1)))
+    expect(said).toMatch(
+      /^The two runs cannot be told apart: the candidate's median service time is 20\.1 ms where the baseline's is 20 ms, 1\.005 times as long \(95 % interval 1\.\d+ to 1\.\d+\)\. With 300 tasks each that is more than chance between tasks \(p < 0\.001\), but within the 5 % that two runs of one batch differ by as a rule\. That does not show that they are equal: more runs of each, in turns, can tell\.$/,
+    )
+    expect(verdictOf(tasks(near(20)), tasks(near(21.5)))).toContain("The candidate's tasks took longer")
+    const drifting = { drift: 1.1 }
+    expect(verdictOf(tasks(near(20), drifting), tasks(near(21.5)))).toContain(
+      'within 10 %, and so much these runs differ from themselves while they run',
+    )
+    // What changes that much changes with its items.
+    expect(verdictOf(tasks(near(20), { drift: 30 }), tasks(near(25)))).toContain("The candidate's tasks took longer")
+  })
+
+  it('has no interval of a few tasks', () => {
+    expect(verdictOf(tasks(Float64Array.of(5)), tasks(around(15, 61)))).toContain(
+      '3 times as long (1 task is too few for an interval)',
+    )
+    expect(verdictOf(tasks(around(15, 61)), tasks(around(5, 5)))).toContain('(5 tasks are too few for an interval)')
   })
 
   it('does not go by the interval alone', () => {

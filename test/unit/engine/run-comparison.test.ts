@@ -27,7 +27,7 @@ function storeOf(samples: readonly (readonly [RunView, Partial<ServiceSample>])[
     serviceSample: async (id: number, scope: TaskScope, max: number): Promise<ServiceSample> => {
       asked.push({ ...scope, max })
       const found = samples.find(([{ record }]) => record.id === id)?.[1]
-      return { timesMs: new Float64Array(0), failed: 0, isWhole: true, hosts: [], ...found }
+      return { timesMs: new Float64Array(0), failed: 0, isWhole: true, drift: 1, hosts: [], ...found }
     },
   }
 }

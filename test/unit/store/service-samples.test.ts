@@ -40,9 +40,14 @@ describe('ServiceSamples', () => {
         { firstSequence: 1 },
       ),
     ])
-    expect(read(10)).toEqual({ timesMs: Float64Array.from([3, 4, 5]), failed: 1, isWhole: true, hosts: [] })
+    expect(read(10)).toEqual({ timesMs: Float64Array.from([3, 4, 5]), failed: 1, isWhole: true, drift: 1, hosts: [] })
     expect(read(3).isWhole).toBe(true)
     expect(read(2)).toMatchObject({ isWhole: false, timesMs: { length: 2 } })
+  })
+
+  it('tell how far the run drifted, in the order of its commits', () => {
+    commit(80, { ms: (at) => 10 + Math.floor(at / 10) })
+    expect(read(100).drift).toBeCloseTo(17 / 10)
   })
 
   it('are of a stage or a host alone, where that is asked', () => {
@@ -102,7 +107,7 @@ describe('ServiceSamples', () => {
   })
 
   it('are none of a run that has had nothing committed', () => {
-    expect(read(100)).toEqual({ timesMs: new Float64Array(0), failed: 0, isWhole: true, hosts: [] })
+    expect(read(100)).toEqual({ timesMs: new Float64Array(0), failed: 0, isWhole: true, drift: 1, hosts: [] })
   })
 })
 

@@ -258,6 +258,17 @@ describe.each([...stores, memoryStore])('store %s', (_name, create) => {
   describe('deleteFinished', () => {
     const instant = (ms: number) => new Date(RUN_STARTED_AT + ms)
 
+    /** As often as it takes: how many go at a time is a matter of time. */
+    const deleteAll = async (before: Date, max: number) => {
+      const deleted: Awaited<ReturnType<Store['deleteFinished']>> = []
+      for (;;) {
+        const some = await store.deleteFinished(before, max)
+        expect(some.length).toBeLessThanOrEqual(max)
+        if (some.length === 0) return deleted
+        deleted.push(...some)
+      }
+    }
+
     it('takes away what ended before, the first end first, and nothing else', async () => {
       const runs: RunRecord[] = []
       for (const finishedMs of [50, 10, 40, 30]) {
@@ -268,9 +279,7 @@ describe.each([...stores, memoryStore])('store %s', (_name, create) => {
       const going = await launch()
       const keyed = ({ id, key }: RunRecord) => ({ id, key })
       expect(await store.deleteFinished(instant(10), 10)).toEqual([])
-      expect(await store.deleteFinished(instant(41), 2)).toEqual([runs[1]!, runs[3]!].map(keyed))
-      expect(await store.deleteFinished(instant(41), 2)).toEqual([keyed(runs[2]!)])
-      expect(await store.deleteFinished(instant(41), 2)).toEqual([])
+      expect(await deleteAll(instant(41), 2)).toEqual([runs[1]!, runs[3]!, runs[2]!].map(keyed))
       expect(await store.run(runs[1]!.key)).toBeNull()
       expect((await store.run(runs[0]!.key))?.id).toBe(runs[0]!.id)
       expect((await store.run(going.key))?.id).toBe(going.id)
@@ -284,7 +293,7 @@ describe.each([...stores, memoryStore])('store %s', (_name, create) => {
         runs.push(run)
         await end(run, [succeeded(0)])
       }
-      const deleted = await store.deleteFinished(instant(1_000), 10)
+      const deleted = await deleteAll(instant(1_000), 10)
       let left = deleted.map(({ id }) => id)
       expect(left).toEqual(runs.map(({ id }) => id))
       while (left.length > 0) {

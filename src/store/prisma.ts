@@ -17,12 +17,12 @@ import type { RunRecord } from '../domain/run.js'
 import type { TaskRecord } from '../domain/task.js'
 import type { LaneTimeline } from '../domain/timeline.js'
 import { type TimingPoint, toTimingPoint } from '../domain/timing-history.js'
-import { toComparisonLaunch } from './comparison-launches.js'
 import { ComparisonRows } from './comparisons.js'
 import type { Lock } from './database.js'
 import { readExport } from './exports.js'
 import type { PrismaClient } from './generated/client.js'
-import { findEarlier, insertRun, runsOf } from './launches.js'
+import { Launcher } from './launcher.js'
+import { findEarlier, runsOf } from './launches.js'
 import { LogSync, syncLog } from './log-sync.js'
 import { OwedParts } from './owed-parts.js'
 import { PartsFiller } from './parts-filler.js'
@@ -32,7 +32,7 @@ import { toRetryLaunch } from './retry-launches.js'
 import { toRunRecord } from './rows.js'
 import { RunLists } from './run-lists.js'
 import { unpackSelection } from './selections.js'
-import { type SourceBlockRow, SourceBlocks, toSourceBlocks } from './source-blocks.js'
+import { type SourceBlockRow, SourceBlocks } from './source-blocks.js'
 import { SourceFileRows } from './source-files.js'
 import type {
   Commit,
@@ -64,7 +64,7 @@ import type {
 import type { StoredBodies } from './stored-bodies.js'
 import { TaskLists } from './task-lists.js'
 import type { StoreThread } from './thread.js'
-import { databaseCodeOf, isLocked, mayBeFull, proveRoom, toStorageError } from './trouble.js'
+import { proveRoom, toStorageError } from './trouble.js'
 import type { Writer } from './writer.js'
 
 /** Outputs taken from the reader's thread at a time, so that receiving them never holds the main thread up for long. */
@@ -99,6 +99,7 @@ export class PrismaStore implements Store {
   readonly #blocks: SourceBlocks
   readonly #files: SourceFileRows
   readonly #log: LogSync
+  readonly #launcher: Launcher
   readonly #owed: OwedParts
   readonly #filler: PartsFiller
   #closed: Promise<void> | null = null
@@ -111,6 +112,7 @@ export class PrismaStore implements Store {
     this.#blocks = new SourceBlocks((runId, index) => this.#blockAt(runId, index))
     this.#files = new SourceFileRows(parts.db)
     this.#log = new LogSync(() => syncLog(parts.path))
+    this.#launcher = new Launcher(parts.writer, this.#comparisons)
     this.#owed = new OwedParts(parts.db)
     this.#filler = new PartsFiller({
       next: (afterId) => this.#searching.call('nextOwed', afterId),
@@ -135,28 +137,8 @@ export class PrismaStore implements Store {
     return this.#parts.reader.thread
   }
 
-  async createRun(run: NewRun): Promise<CreatedRun> {
-    const prisma = this.#prisma
-    const blocks = run.items ? toSourceBlocks(run.items) : []
-    const create = async () => {
-      const earlier = await findEarlier(prisma, run)
-      if (earlier || !run.file) return earlier ?? insertRun(prisma, run, blocks)
-      return prisma.$transaction((transaction) => insertRun(transaction, run, blocks))
-    }
-    return this.#writing(() => this.#parts.writer.exclusive(() => this.#enduring(create)))
-  }
-
-  /** Prisma neither waits for a lock nor makes room, on the main thread: the writer does, and then it is tried again. */
-  async #enduring<T>(work: () => Promise<T>): Promise<T> {
-    const { writer } = this.#parts
-    try {
-      return await work()
-    } catch (error) {
-      const code = databaseCodeOf(error)
-      if (isLocked(code)) await writer.awaitLock()
-      else if (!mayBeFull(code) || !(await writer.makeRoom())) throw error
-      return await work()
-    }
+  createRun(run: NewRun): Promise<CreatedRun> {
+    return this.#writing(() => this.#launcher.createRun(this.#prisma, run))
   }
 
   /** Whatever writes: says of trouble with the disk that it is one. */
@@ -190,26 +172,12 @@ export class PrismaStore implements Store {
     return id === null ? null : this.runById(id)
   }
 
-  async createComparison(comparison: NewComparison): Promise<CreatedComparison> {
-    const { writer } = this.#parts
-    const launch = toComparisonLaunch(comparison)
-    const create = async (): Promise<CreatedComparison> => {
-      const earlier = comparison.idempotency && (await this.earlierComparison(comparison.idempotency))
-      if (earlier) return earlier
-      const id = await writer.createComparison(launch)
-      const { key, name, strategies, rounds, createdAt } = comparison
-      const runs = await this.runsOfComparison(id)
-      return { outcome: 'created', comparison: { id, key, name, strategies, rounds, createdAt }, runs }
-    }
-    return this.#writing(() => writer.exclusive(create))
+  createComparison(comparison: NewComparison): Promise<CreatedComparison> {
+    return this.#writing(() => this.#launcher.createComparison(this.#prisma, comparison))
   }
 
   async earlierComparison(idempotency: Idempotency): Promise<CreatedComparison | null> {
-    const earlier = await this.earlierRun(idempotency)
-    if (earlier?.outcome !== 'existing') return earlier && { outcome: 'conflict' }
-    const { comparisonId } = earlier.run
-    const comparison = comparisonId === null ? null : this.#comparisons.byId(comparisonId)
-    return comparison ? { outcome: 'existing', comparison } : { outcome: 'conflict' }
+    return this.#launcher.earlierComparison(this.#prisma, idempotency)
   }
 
   noteInterrupted(runIds: readonly number[]): Promise<void> {
@@ -223,18 +191,23 @@ export class PrismaStore implements Store {
     })
   }
 
-  async deleteRun(runId: number): Promise<boolean> {
-    if (this.#owed.isOwed(runId)) await this.#filler.settle(runId)
-    return this.#writing(() => this.#parts.writer.deleteRun(runId))
+  deleteRun(runId: number): Promise<boolean> {
+    return this.#writing(async () => {
+      if (this.#owed.isOwed(runId)) await this.#filler.settle(runId)
+      return this.#parts.writer.deleteRun(runId)
+    })
   }
 
-  async deleteFinished(before: Date, max: number): Promise<DeletedRun[]> {
-    const deleted = await this.#writing(() => this.#parts.writer.deleteFinished(before, max))
-    const owed = deleted.length > 0 ? null : this.#owed.endedBefore(before.getTime())
-    if (owed === null) return deleted
-    // Those that owe their parts come last, one by one.
-    await this.#filler.settle(owed)
-    return this.deleteFinished(before, max)
+  deleteFinished(before: Date, max: number): Promise<DeletedRun[]> {
+    const { writer } = this.#parts
+    return this.#writing(async () => {
+      const deleted = await writer.deleteFinished(before, max)
+      const owed = deleted.length > 0 ? null : this.#owed.endedBefore(before.getTime())
+      if (owed === null) return deleted
+      // Those that owe their parts come last, one by one.
+      await this.#filler.settle(owed)
+      return writer.deleteFinished(before, max)
+    })
   }
 
   async deletedRuns(): Promise<number[]> {

@@ -6,7 +6,8 @@ const MIN_TASKS_A_STRETCH = 5
 
 /**
  * The largest over the smallest median of its eighths; 1 where it has too few tasks for that, or they take no time. Two runs of one
- * batch differ at least as a run differs from itself. `timesMs`: in the order in which the tasks ended.
+ * batch differ at least as a run differs from itself. `timesMs`: in the order in which the tasks started: of many that are in flight
+ * together the short ones end first.
  */
 export function driftOf(timesMs: readonly number[]): number {
   const length = Math.floor(timesMs.length / STRETCHES)

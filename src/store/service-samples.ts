@@ -17,7 +17,7 @@ const MAX_HOSTS = 10
 
 const TIMED = '"status" < 2 AND "attempts" > 0 AND "serviceMs" IS NOT NULL'
 
-type Timed = [serviceMs: number, status: number]
+type Timed = [serviceMs: number, status: number, startedMs: number]
 
 export class ServiceSamples {
   constructor(private readonly db: Database.Database) {}
@@ -25,8 +25,8 @@ export class ServiceSamples {
   /** See Store.serviceSample. */
   read(runId: number, scope: TaskScope, max: number): ServiceSample {
     const { rows, isWhole } = new ScopeReader(this.db, runId, scope).sample(max)
-    // As they come: in the order of the commits.
-    const drift = driftOf(rows.map(([serviceMs]) => serviceMs))
+    const byStart = rows.toSorted(([, , a], [, , b]) => a - b)
+    const drift = driftOf(byStart.map(([serviceMs]) => serviceMs))
     const timesMs = Float64Array.from(rows, ([serviceMs]) => serviceMs).sort()
     const failed = rows.filter(([, status]) => status > 0).length
     return { timesMs, failed, isWhole, drift, hosts: this.#hosts(runId) }
@@ -85,7 +85,7 @@ class ScopeReader {
   #pick(sequences: readonly number[]): Timed[] {
     const row = this.db
       .prepare<object, Timed>(
-        `SELECT "serviceMs", "status" FROM "Task" NOT INDEXED
+        `SELECT "serviceMs", "status", "startedMs" FROM "Task" NOT INDEXED
          WHERE "runId" = @runId AND "sequence" = @sequence AND ${this.#conditions}`,
       )
       .raw()
@@ -101,7 +101,7 @@ class ScopeReader {
       host === null ? ['NOT INDEXED', ''] : ['INDEXED BY "Task_runId_host_idx"', 'AND "host" = @host']
     const step = this.db
       .prepare<object, Timed>(
-        `SELECT "serviceMs", "status" FROM "Task" ${index}
+        `SELECT "serviceMs", "status", "startedMs" FROM "Task" ${index}
          WHERE "runId" = @runId ${ofHost} AND "sequence" > @from AND "sequence" <= @to AND ${this.#conditions}`,
       )
       .raw()

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ApiClient } from '../support/api.js'
 import { type Origin, startOrigin } from '../support/origin.js'
 import { FUNCTIONS_DIR, startTestServer, type TestServer } from '../support/server.js'
+import { until } from '../support/until.js'
 
 let origin: Origin
 let server: TestServer
@@ -79,6 +80,10 @@ describe('a budget', () => {
     const options = { budget: { failureRate: 0.5 }, strategy: 'SEQUENTIAL' }
     const id = await api.start(api.launchFetch({ source, options }))
     await origin.arrived('/hold/budget')
+    // The one before has ended, and may not be on disk yet.
+    await until(
+      async () => (await api.run<{ progress: { failed: number } }>(id, 'progress { failed }')).progress.failed === 1,
+    )
     const held = await budgetOf(id)
     expect(held.status).toBe('RUNNING')
     expect(held.budget).toEqual({

@@ -45,9 +45,16 @@ describe('ServiceSamples', () => {
     expect(read(2)).toMatchObject({ isWhole: false, timesMs: { length: 2 } })
   })
 
-  it('tell how far the run drifted, in the order of its commits', () => {
-    commit(80, { ms: (at) => 10 + Math.floor(at / 10) })
+  it('tell how far the run drifted, in the order in which tasks started', () => {
+    const ms = (at: number) => 10 + Math.floor(at / 10)
+    const tasks = Array.from({ length: 80 }, (_, at) => ({ index: at, serviceMs: ms(at), startedMs: 1 + at }))
+    database.commit(runId, [block(tasks.toReversed(), { firstSequence: 1 })])
     expect(read(100).drift).toBeCloseTo(17 / 10)
+    const other = database.insertRun()
+    // All in flight together: the short ones end first.
+    const together = tasks.map((task, at) => ({ ...task, startedMs: 1 + ((at * 37) % 80) }))
+    database.commit(other, [block(together, { firstSequence: 1 })])
+    expect(new ServiceSamples(database.db).read(other, ALL, 100).drift).toBeLessThan(1.4)
   })
 
   it('are of a stage or a host alone, where that is asked', () => {

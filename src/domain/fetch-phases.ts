@@ -1,5 +1,6 @@
 /** Where the time of fetches went, over many of them: each phase by itself, of the tasks that had it. */
 
+import { ByteReader, ByteWriter } from './byte-coding.js'
 import { LogSketch } from './sketch.js'
 import {
   addColumn,
@@ -45,13 +46,11 @@ export function mergePhases(a: ByPhase<Moments>, b: ByPhase<Moments>): ByPhase<M
   return byPhase((phase) => mergeMoments(a[phase], b[phase]))
 }
 
+/** What packedWith begins with. */
+const FORMAT = 1
 /** How a phase is packed. */
 const VALUES = 0
 const SKETCH = 1
-const FORMAT = 1
-/** How it is packed, and how many bytes follow. */
-const HEAD_BYTES = 5
-const DOUBLE_BYTES = 8
 
 /** The times of all phases, gathered. */
 export class PhaseTimes {
@@ -71,47 +70,38 @@ export class PhaseTimes {
    * alone, all values, for a sketch would take their exactness away.
    */
   packedWith(last: readonly ByPhase<Float64Array>[]): Uint8Array {
-    const parts = PHASES.map((phase) => {
+    const writer = new ByteWriter()
+    writer.varint(FORMAT)
+    for (const phase of PHASES) {
       const all = new TimingAccumulator()
       all.merge(this.#times[phase])
       for (const columns of last) all.addColumn(columns[phase])
-      return packed(all)
-    })
-    return Buffer.concat([Buffer.of(FORMAT), ...parts])
+      pack(writer, all)
+    }
+    return writer.bytes()
   }
 }
 
-function packed(times: TimingAccumulator): Buffer {
+function pack(writer: ByteWriter, times: TimingAccumulator): void {
   const values = times.values()
-  const bytes = values ? toBytes(values) : times.toBytes()
-  const head = Buffer.alloc(HEAD_BYTES)
-  head.writeUInt8(values ? VALUES : SKETCH, 0)
-  head.writeUInt32LE(bytes.length, 1)
-  return Buffer.concat([head, bytes])
-}
-
-function toBytes(values: Float64Array): Buffer {
-  const bytes = Buffer.alloc(values.length * DOUBLE_BYTES)
-  values.forEach((value, at) => {
-    bytes.writeDoubleLE(value, at * DOUBLE_BYTES)
-  })
-  return bytes
+  if (values === null) {
+    writer.varint(SKETCH)
+    writer.piece(times.toBytes())
+    return
+  }
+  writer.varint(VALUES)
+  writer.varint(values.length)
+  for (const value of values) writer.double(value)
 }
 
 /** What packedWith has packed, to be asked. `moments`: of the same values. Throws an Error for anything else. */
 export function unpackPhases(packedPhases: Uint8Array, moments: ByPhase<Moments>): ByPhase<Distribution> {
-  const bytes = Buffer.from(packedPhases.buffer, packedPhases.byteOffset, packedPhases.byteLength)
-  if (bytes[0] !== FORMAT) throw new Error(`phases of format ${bytes[0]} are not known here`)
-  let begin = 1
+  const reader = new ByteReader(packedPhases)
+  const format = reader.varint()
+  if (format !== FORMAT) throw new Error(`phases of format ${format} are not known here`)
   return byPhase((phase) => {
-    const end = begin + HEAD_BYTES + bytes.readUInt32LE(begin + 1)
-    const part = bytes.subarray(begin + HEAD_BYTES, end)
-    const isSketch = bytes[begin] === SKETCH
-    begin = end
-    if (isSketch) return distributionFromSketch(LogSketch.fromBytes(part), moments[phase])
-    const values = Float64Array.from({ length: part.length / DOUBLE_BYTES }, (_, at) =>
-      part.readDoubleLE(at * DOUBLE_BYTES),
-    )
+    if (reader.varint() === SKETCH) return distributionFromSketch(LogSketch.fromBytes(reader.piece()), moments[phase])
+    const values = Float64Array.from({ length: reader.varint() }, () => reader.double())
     return distributionFromValues(values.sort(), moments[phase])
   })
 }

@@ -6,7 +6,7 @@ import { builder } from './builder.js'
 import { QUESTION } from './cost.js'
 import { DistributionType, RunTimingsType } from './timing.js'
 
-export const FetchPhasesType = builder.objectRef<ByPhase<Distribution>>('FetchPhases')
+const FetchPhasesType = builder.objectRef<ByPhase<Distribution>>('FetchPhases')
 FetchPhasesType.implement({
   description:
     'The phases of fetches, each over the SUCCEEDED and FAILED tasks that had it in their last attempt, over all its redirects: a connection that was there already has no dns, connect or tls. Percentiles are exact up to 100,000 values of a phase.',

@@ -116,7 +116,7 @@ serve<ReaderMethods>({
   handedOver: (place, indexes) => bulk.handedOver(place, indexes),
   times: (runId, stage, column) => bulk.times(runId, stage, column),
   phaseTimes: (runId, stage) => bulk.phaseTimes(runId, stage),
-  serviceSample: (runId, part, max) => samples.read(runId, part, max),
+  serviceSample: (runId, scope, max) => samples.read(runId, scope, max),
   lastTasks: (runId, stage, limit) => bulk.lastTasks(runId, stage, limit),
   outputs: (runId, from, to) => bulk.outputs(runId, from, to),
   timeline: (runId, maxSpans) => timelines.read(runId, maxSpans),

@@ -7,7 +7,33 @@ import { maskUrl } from '../secrets.js'
 import type { FetchDetail } from '../task.js'
 import { type ExportedRun, type ExportedTask, instantOf, type TaskText } from './export.js'
 
-export const CSV_COLUMNS = [
+/** A JSON number, as it was written. */
+interface NumberText {
+  digits: string
+}
+
+type Cell = string | number | boolean | null | NumberText
+
+/** By column. */
+const FETCH_CELLS: Readonly<Record<string, (fetch: FetchDetail) => Cell>> = {
+  url: ({ url }) => maskUrl(url),
+  finalUrl: ({ finalUrl }) => maskUrl(finalUrl),
+  host: ({ host }) => host,
+  httpStatus: ({ status }) => status,
+  bytes: ({ bytes }) => bytes,
+  sha256: ({ sha256 }) => sha256,
+  contentType: ({ contentType }) => contentType,
+  redirects: ({ redirects }) => redirects,
+  dnsMs: ({ dnsMs }) => dnsMs,
+  connectMs: ({ connectMs }) => connectMs,
+  tlsMs: ({ tlsMs }) => tlsMs,
+  firstByteMs: ({ firstByteMs }) => firstByteMs,
+  downloadMs: ({ downloadMs }) => downloadMs,
+  reusedConnection: ({ reusedConnection }) => reusedConnection,
+}
+const FETCH_COLUMNS = Object.entries(FETCH_CELLS)
+
+export const CSV_COLUMNS: readonly string[] = [
   'run',
   'stage',
   'index',
@@ -22,45 +48,8 @@ export const CSV_COLUMNS = [
   'queueWaitMs',
   'serviceMs',
   'cpuMs',
-  'url',
-  'finalUrl',
-  'host',
-  'httpStatus',
-  'bytes',
-  'sha256',
-  'contentType',
-  'redirects',
-  'dnsMs',
-  'connectMs',
-  'tlsMs',
-  'firstByteMs',
-  'downloadMs',
-  'reusedConnection',
+  ...FETCH_COLUMNS.map(([column]) => column),
   'startedAt',
-] as const
-
-/** A JSON number, as it was written. */
-interface NumberText {
-  digits: string
-}
-
-type Cell = string | number | boolean | null | NumberText
-
-const FETCH_CELLS: readonly ((fetch: FetchDetail) => Cell)[] = [
-  ({ url }) => maskUrl(url),
-  ({ finalUrl }) => maskUrl(finalUrl),
-  ({ host }) => host,
-  ({ status }) => status,
-  ({ bytes }) => bytes,
-  ({ sha256 }) => sha256,
-  ({ contentType }) => contentType,
-  ({ redirects }) => redirects,
-  ({ dnsMs }) => dnsMs,
-  ({ connectMs }) => connectMs,
-  ({ tlsMs }) => tlsMs,
-  ({ firstByteMs }) => firstByteMs,
-  ({ downloadMs }) => downloadMs,
-  ({ reusedConnection }) => reusedConnection,
 ]
 
 export class CsvText implements TaskText {
@@ -103,7 +92,7 @@ export class CsvText implements TaskText {
       task.queueWaitMs,
       task.serviceMs,
       task.cpuMs,
-      ...FETCH_CELLS.map((cellOf) => (fetch === null ? null : cellOf(fetch))),
+      ...FETCH_COLUMNS.map(([, cellOf]) => (fetch === null ? null : cellOf(fetch))),
       instantOf(this.#run, task.startedMs),
     ]
   }
@@ -121,7 +110,7 @@ function toLines(rows: readonly (readonly Cell[])[]): string {
     escape_formulas: true,
     cast: {
       boolean: (value) => String(value),
-      object: (value) => ({ value: (value as unknown as NumberText).digits, escape_formulas: false }),
+      object: ({ digits }) => ({ value: String(digits), escape_formulas: false }),
     },
   })
 }
